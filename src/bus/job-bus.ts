@@ -1,0 +1,23 @@
+/** A doorbell: "operation `operationId` may start". It carries no truth; a lost or doubled one harms nothing. */
+export interface Job {
+  readonly operationId: string
+  readonly kind: string
+  /** Keeps the order of one lane on a partitioned bus; the operation's own id where it has no lane. */
+  readonly key: string
+  readonly priority: number
+}
+
+export interface ConsumeOptions {
+  readonly kinds: readonly string[]
+  readonly concurrency: number
+  readonly signal: AbortSignal
+}
+
+/** How work is told. Every adapter passes test/contracts/job-bus.ts. */
+export interface JobBus {
+  /** Resolves when the jobs are as durable as this bus makes them. */
+  publish(jobs: readonly Job[]): Promise<void>
+  /** Resolves when `signal` aborts. `handle` resolves once the job is claimed or known to be stale, never after the work. */
+  consume(options: ConsumeOptions, handle: (job: Job) => Promise<void>): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,235 @@
+import type { OperationError, OperationEvent, OperationRequest, OperationState } from '../events/operation.ts'
+import { instant, parseInstant } from '../lib/clock.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { type Decider, type Decision, nothing, refuse } from './decider.ts'
+
+/** Everything that can be asked of an operation. `now` is milliseconds since the epoch. */
+export type OperationCommand = { readonly id: string } & (
+  | { readonly type: 'RequestOperation'; readonly request: OperationRequest }
+  | { readonly type: 'StartAttempt'; readonly worker: string; readonly now: number }
+  | {
+      readonly type: 'ReportProgress'
+      readonly attempt: number
+      readonly phase: string | null
+      readonly fraction: number | null
+      readonly detail: string | null
+    }
+  | { readonly type: 'RecordStep'; readonly attempt: number; readonly name: string; readonly result: JsonValue }
+  | { readonly type: 'SucceedAttempt'; readonly attempt: number; readonly result: JsonValue }
+  | { readonly type: 'FailAttempt'; readonly attempt: number; readonly error: OperationError; readonly now: number }
+  | { readonly type: 'LoseAttempt'; readonly attempt: number; readonly now: number }
+  | { readonly type: 'HandBackAttempt'; readonly attempt: number; readonly now: number }
+  | { readonly type: 'TimeOutAttempt'; readonly attempt: number }
+  | { readonly type: 'CancelOperation'; readonly reason: string | null }
+  | { readonly type: 'ConfirmCancelled'; readonly attempt: number }
+)
+
+interface Progress {
+  readonly phase: string | null
+  readonly fraction: number | null
+  readonly detail: string | null
+}
+
+/** What an operation that exists remembers between its events. */
+export interface Live {
+  readonly request: OperationRequest
+  /** The last attempt's number, 0 before the first; numbers only grow, which is what fences late outcomes. */
+  readonly attempt: number
+  /** Attempts that count against the policy: failed or lost ones, not those handed back at a shutdown. */
+  readonly spent: number
+  readonly worker: string | null
+  readonly steps: Readonly<Record<string, JsonValue>>
+  readonly progress: Progress | null
+}
+
+export type OperationDecisionState =
+  | { readonly status: 'absent' }
+  | ({ readonly status: 'pending' } & Live)
+  | ({ readonly status: 'running' } & Live)
+  | ({ readonly status: 'retrying'; readonly retryAt: string } & Live)
+  | ({ readonly status: 'cancelling'; readonly reason: string | null } & Live)
+  | { readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'; readonly attempt: number }
+
+export type OperationRefusal =
+  | { readonly reason: 'unknown-operation' }
+  | { readonly reason: 'operation-exists' }
+  | { readonly reason: 'already-finished'; readonly state: OperationState }
+  | { readonly reason: 'already-running'; readonly attempt: number }
+  | { readonly reason: 'cancel-requested' }
+  | { readonly reason: 'not-due'; readonly until: string }
+  | { readonly reason: 'attempt-superseded'; readonly attempt: number }
+
+type Happened = Decision<OperationEvent, OperationRefusal>
+
+export const operationStream = (id: string): string => `operation-${id}`
+
+export const workerLost: OperationError = {
+  type: 'worker-lost',
+  message: 'the worker vanished or stopped renewing its lease before it reported an outcome',
+  retryable: true,
+}
+const handedBack: OperationError = {
+  type: 'worker-stopped',
+  message: 'the worker was shut down and handed the operation back',
+  retryable: true,
+}
+
+/** The rules of every long-running thing: one state machine for all faces. Source: native contract, section 2. */
+export const operation: Decider<OperationCommand, OperationEvent, OperationDecisionState, OperationRefusal> = {
+  category: 'operation',
+  streamOf: (command) => operationStream(command.id),
+  creates: (command) => command.type === 'RequestOperation',
+  initial: { status: 'absent' },
+  evolve,
+  decide,
+}
+
+function evolve(state: OperationDecisionState, event: OperationEvent): OperationDecisionState {
+  if (event.type === 'OperationRequested')
+    return { status: 'pending', request: event.data, attempt: 0, spent: 0, worker: null, steps: {}, progress: null }
+  if (!('request' in state)) return state
+  switch (event.type) {
+    case 'OperationStarted':
+      return { ...live(state), status: 'running', attempt: event.data.attempt, worker: event.data.worker }
+    case 'OperationProgressed': {
+      const { step, phase, fraction, detail } = event.data
+      if (step === undefined) return { ...state, progress: { phase, fraction, detail } }
+      return { ...state, steps: { ...state.steps, [step.name]: step.result as JsonValue } }
+    }
+    case 'OperationAttemptFailed': {
+      const spent = event.data.error.type === handedBack.type ? state.spent : state.spent + 1
+      return { ...live(state), status: 'retrying', retryAt: event.data.retryAt, spent, worker: null }
+    }
+    case 'OperationCancelRequested':
+      return { ...live(state), status: 'cancelling', reason: event.data.reason }
+    case 'OperationSucceeded':
+      return { status: 'succeeded', attempt: state.attempt }
+    case 'OperationFailed':
+      return { status: 'failed', attempt: state.attempt }
+    case 'OperationCancelled':
+      return { status: 'cancelled', attempt: state.attempt }
+    case 'OperationTimedOut':
+      return { status: 'timed-out', attempt: state.attempt }
+  }
+}
+
+const live = ({ request, attempt, spent, worker, steps, progress }: Live): Live => ({
+  request,
+  attempt,
+  spent,
+  worker,
+  steps,
+  progress,
+})
+
+function decide(command: OperationCommand, state: OperationDecisionState): Happened {
+  if (command.type === 'RequestOperation')
+    return state.status === 'absent'
+      ? { events: [{ type: 'OperationRequested', data: command.request }] }
+      : refuse({ reason: 'operation-exists' })
+  if (state.status === 'absent') return refuse({ reason: 'unknown-operation' })
+  if (!('request' in state)) return decideFinished(command, state)
+  switch (command.type) {
+    case 'StartAttempt':
+      return start(command.worker, command.now, state)
+    case 'CancelOperation':
+      return cancel(command.reason, state)
+    default:
+      return decideAttempt(command, state)
+  }
+}
+
+/** After the end nothing is accepted; the same outcome or the same wish again is no mistake. */
+function decideFinished(
+  command: OperationCommand,
+  state: { readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'; readonly attempt: number },
+): Happened {
+  const same: Partial<Record<OperationCommand['type'], OperationState>> = {
+    SucceedAttempt: 'succeeded',
+    CancelOperation: 'cancelled',
+    ConfirmCancelled: 'cancelled',
+    TimeOutAttempt: 'timed-out',
+  }
+  const again = same[command.type] === state.status && (!('attempt' in command) || command.attempt === state.attempt)
+  return again ? nothing : refuse({ reason: 'already-finished', state: state.status })
+}
+
+type Unfinished = Extract<OperationDecisionState, Live>
+
+function start(worker: string, now: number, state: Unfinished): Happened {
+  switch (state.status) {
+    case 'running':
+      return refuse({ reason: 'already-running', attempt: state.attempt })
+    case 'cancelling':
+      return refuse({ reason: 'cancel-requested' })
+    case 'pending':
+    case 'retrying': {
+      const due = state.status === 'retrying' ? state.retryAt : state.request.runAt
+      if (due !== null && parseInstant(due) > now) return refuse({ reason: 'not-due', until: due })
+      const deadline = instant(now + state.request.policy.timeoutMs)
+      return { events: [{ type: 'OperationStarted', data: { attempt: state.attempt + 1, worker, deadline } }] }
+    }
+  }
+}
+
+function cancel(reason: string | null, state: Unfinished): Happened {
+  switch (state.status) {
+    case 'cancelling':
+      return nothing
+    case 'running':
+      return { events: [{ type: 'OperationCancelRequested', data: { reason } }] }
+    case 'pending':
+    case 'retrying':
+      return { events: [{ type: 'OperationCancelled', data: { attempt: state.attempt || null, reason } }] }
+  }
+}
+
+type AttemptCommand = Extract<OperationCommand, { readonly attempt: number }>
+
+function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
+  const { attempt } = command
+  const underWay = state.status === 'running' || state.status === 'cancelling'
+  if (!underWay || attempt !== state.attempt) return refuse({ reason: 'attempt-superseded', attempt: state.attempt })
+  const cancelled: Happened = {
+    events: [{ type: 'OperationCancelled', data: { attempt, reason: state.status === 'cancelling' ? state.reason : null } }],
+  }
+  switch (command.type) {
+    case 'ReportProgress': {
+      const { phase, fraction, detail } = command
+      return { events: [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail } }] }
+    }
+    case 'RecordStep': {
+      const { phase = null, fraction = null, detail = null } = state.progress ?? {}
+      const step = { name: command.name, result: command.result as never }
+      return { events: [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail, step } }] }
+    }
+    case 'SucceedAttempt':
+      return { events: [{ type: 'OperationSucceeded', data: { attempt, result: command.result as never } }] }
+    case 'ConfirmCancelled':
+      return state.status === 'cancelling' ? cancelled : refuse({ reason: 'already-running', attempt })
+    case 'TimeOutAttempt':
+      return state.status === 'cancelling'
+        ? cancelled
+        : { events: [{ type: 'OperationTimedOut', data: { attempt, timeoutMs: state.request.policy.timeoutMs } }] }
+    case 'FailAttempt':
+      return state.status === 'cancelling' ? cancelled : fail(attempt, command.error, command.now, state)
+    case 'LoseAttempt': {
+      if (state.status === 'cancelling') return cancelled
+      const retryable = state.request.policy.whenLost === 'retry'
+      return fail(attempt, { ...workerLost, retryable }, command.now, state, 0)
+    }
+    case 'HandBackAttempt': {
+      if (state.status === 'cancelling') return cancelled
+      if (state.request.policy.whenLost === 'fail') return fail(attempt, { ...handedBack, retryable: false }, command.now, state)
+      return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error: handedBack, retryAt: instant(command.now) } }] }
+    }
+  }
+}
+
+function fail(attempt: number, error: OperationError, now: number, state: Unfinished, delayMs?: number): Happened {
+  const { attempts, backoff } = state.request.policy
+  const spent = state.spent + 1
+  if (!error.retryable || spent >= attempts) return { events: [{ type: 'OperationFailed', data: { attempt, error } }] }
+  const delay = delayMs ?? Math.min(backoff.initialMs * backoff.factor ** (spent - 1), backoff.maxMs)
+  return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error, retryAt: instant(now + delay) } }] }
+}

@@ -1,0 +1,51 @@
+/** Time as the program sees it; tests bring their own. All instants are milliseconds since the Unix epoch. */
+export interface Clock {
+  now(): number
+  /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls `run` once after `ms` milliseconds, however long that is; the answer cancels it. Never keeps the process alive. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** Node fires timers above 2^31-1 ms at once, so long waits are cut into stretches of this length. */
+const longestTimerMs = 2_147_483_647
+
+const after = (ms: number, run: () => void, keepAlive = false): (() => void) => {
+  let timer: NodeJS.Timeout
+  const arm = (left: number): void => {
+    const stretch = Math.min(Math.max(left, 0), longestTimerMs)
+    timer = setTimeout(() => (left > stretch ? arm(left - stretch) : run()), stretch)
+    if (!keepAlive) timer.unref()
+  }
+  arm(ms)
+  return () => clearTimeout(timer)
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (ms, run) => after(ms, run),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const abort = () => {
+        cancel()
+        reject(signal?.reason)
+      }
+      const cancel = after(
+        ms,
+        () => {
+          signal?.removeEventListener('abort', abort)
+          resolve()
+        },
+        true,
+      )
+      signal?.addEventListener('abort', abort, { once: true })
+    }),
+}
+
+/** RFC 3339 UTC with milliseconds, the only time format that leaves the program. */
+export const instant = (ms: number): string => new Date(ms).toISOString()
+
+/** Milliseconds since the epoch of an RFC 3339 text; NaN where it is none. */
+export const parseInstant = (text: string): number => Date.parse(text)

@@ -1,0 +1,68 @@
+import type { EventDefinition, EventOf } from '../events/define.ts'
+import type { Filter, Position, RecordedEvent } from '../stores/event-log.ts'
+
+/** A value that SQLite stores. */
+export type SqlValue = string | number | bigint | null | Uint8Array
+export type Row = Record<string, SqlValue>
+
+/** Reads of one view's current tables; always the newest complete generation. Statements are prepared once per text. */
+export interface Views {
+  get<R = Row>(sql: string, ...values: readonly SqlValue[]): R | undefined
+  all<R = Row>(sql: string, ...values: readonly SqlValue[]): R[]
+}
+
+/** What `apply` may do: synchronous by type, because an `await` inside would let another write into the transaction. */
+export interface Tx extends Views {
+  run(sql: string, ...values: readonly SqlValue[]): void
+}
+
+/**
+ * A read model: a pure function of the log into tables of its own. Rows and checkpoint commit together, so that every
+ * event counts once. A new `version` means new tables, replayed beside the old ones and then switched to.
+ */
+export interface Projection {
+  readonly name: string
+  readonly version: number
+  readonly filter: Filter
+  /** Statements that make the empty tables. */
+  readonly schema: readonly string[]
+  apply(event: RecordedEvent, tx: Tx): void
+}
+
+type Handlers<Definition> = {
+  [Event in EventOf<Definition> as Event['type']]?: (event: RecordedEvent & Event, tx: Tx) => void
+}
+
+/** An `apply` made of one handler per event type; types without a handler are passed over. */
+export const on = <Definition extends EventDefinition<string, never>>(
+  _definition: Definition,
+  handlers: Handlers<Definition>,
+): Projection['apply'] => {
+  const table = handlers as Record<string, ((event: RecordedEvent, tx: Tx) => void) | undefined>
+  return (event, tx) => table[event.type]?.(event, tx)
+}
+
+export interface ProjectionStatus {
+  readonly name: string
+  readonly version: number
+  readonly position: Position
+  /** Events between the view and the head of the log. */
+  readonly lag: number
+  readonly state: 'live' | 'catching-up' | 'rebuilding' | 'faulted'
+  readonly fault: { readonly position: Position; readonly message: string } | null
+}
+
+/** The running set of views. */
+export interface Projections {
+  /** Opens the tables and follows the log; resolves when every view is live or faulted. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  views(name: string): Views
+  /** Whether the named views (default all) reached `position` within `timeoutMs`. A faulted view counts as not reached. */
+  reached(position: Position, options?: { timeoutMs?: number; names?: readonly string[] }): Promise<boolean>
+  /** Calls back after each committed batch, in log order, when every live view holds it; the answer ends it. */
+  onApplied(listener: (events: readonly RecordedEvent[]) => void): () => void
+  status(): Promise<readonly ProjectionStatus[]>
+  /** Replays into new tables beside the old ones and switches; `progress` gets fractions in [0, 1]. */
+  rebuild(name: string, progress?: (fraction: number) => void): Promise<void>
+}

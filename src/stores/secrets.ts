@@ -1,0 +1,9 @@
+/** Sealed values: AES-256-GCM under a data key per subject, itself wrapped by the master key in `key-<subject>`. */
+export interface Secrets {
+  /** Text that may stand in an event; opens only with the subject's key. */
+  seal(subject: string, clear: string): Promise<string>
+  /** Throws `Unavailable` when the subject was forgotten or the master key is another one. */
+  open(subject: string, sealed: string): Promise<string>
+  /** Makes everything sealed for the subject unreadable, for ever. */
+  forget(subject: string): Promise<void>
+}

@@ -1,0 +1,56 @@
+import type { z } from 'zod'
+import type { Actor } from '../events/define.ts'
+import type { Backoff, Policy } from '../events/operation.ts'
+import type { JsonValue } from '../lib/json.ts'
+
+/** What a running attempt is handed; it knows nothing of streams, leases or HTTP. */
+export interface WorkContext {
+  readonly operationId: string
+  readonly attempt: number
+  readonly correlationId: string
+  readonly actor: Actor
+  /** Aborts on cancellation, time-out, a lost lease and shutdown; whatever the work started must end with it. */
+  readonly signal: AbortSignal
+  /** Shows how far the work is; recorded at most once a second, and less often the longer the attempt runs. */
+  progress(report: { phase?: string; fraction?: number; detail?: string }): void
+  /** Appends to the operation's output, in order. Resolves when it may be given more. */
+  output(text: string): Promise<void>
+  /** Runs `work` once per operation: its result is recorded, and a later attempt is given the recorded one. */
+  step<Result extends JsonValue>(name: string, work: () => Promise<Result>): Promise<Result>
+}
+
+/** A kind of work. Which worker runs it, when and how often is not its business. */
+export interface Work<Input = unknown, Output extends JsonValue = JsonValue> {
+  readonly kind: string
+  readonly face: string | null
+  readonly description: string
+  /** Whether `POST /v1/operations` may ask for it. */
+  readonly submittable: boolean
+  readonly input: z.ZodType<Input>
+  readonly policy: Policy
+  /** Most bytes of output that are kept. Default 8 MiB. */
+  readonly outputCapBytes?: number
+  /**
+   * A kind with a scheduler of its own: a job only wakes it, and it says itself which operation may start when.
+   * `start` claims and runs the operation, and resolves to false when the claim was refused.
+   */
+  readonly scheduler?: {
+    attach(start: (operationId: string) => Promise<boolean>): void
+    wake(operationId: string): void
+  }
+  run(input: Input, context: WorkContext): Promise<Output>
+}
+
+/** Thrown by work that failed: `type` is a slug, `retryable` says whether another attempt can help. */
+export class WorkFailed extends Error {
+  override readonly name = 'WorkFailed'
+  readonly type: string
+  readonly retryable: boolean
+  constructor(type: string, message: string, { retryable }: { readonly retryable: boolean }) {
+    super(message)
+    this.type = type
+    this.retryable = retryable
+  }
+}
+
+export const noBackoff: Backoff = { initialMs: 0, factor: 1, maxMs: 0 }
