@@ -1,0 +1,52 @@
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import type { Executor } from '../commands/execute.ts'
+import type { createSubmit } from '../commands/submit.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { operationQueries } from '../projections/operations.ts'
+import type { Projections } from '../projections/projection.ts'
+import type { Blobs } from '../stores/blobs.ts'
+import type { Credentials } from '../stores/credentials.ts'
+import type { EventLog } from '../stores/event-log.ts'
+import type { createKinds } from '../workers/kinds.ts'
+import type { Leases } from '../workers/leases.ts'
+
+/** Everything that routes need; `app.ts` puts it together. A face that needs more takes it as an argument of its own. */
+export interface HttpPorts {
+  readonly log: EventLog
+  readonly executor: Executor
+  readonly submit: ReturnType<typeof createSubmit>
+  readonly projections: Projections
+  readonly operations: ReturnType<typeof operationQueries>
+  readonly kinds: ReturnType<typeof createKinds>
+  readonly leases: Leases
+  readonly blobs: Blobs
+  readonly credentials: Credentials
+  readonly health: Health
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: HttpSettings
+  /** Metrics of other parts are shown beside the server's own; made here where it is missing. */
+  readonly registry?: Registry
+}
+
+/** `starting` until views are live, `draining` after the first SIGTERM, `failing` when a check fails. */
+export type HealthState = 'starting' | 'ready' | 'draining' | 'failing'
+
+/** How this process is. `checks` names every part with `ok` or with what is wrong. */
+export interface Health {
+  /** Cheap: asked on every request. */
+  state(): HealthState
+  checks(): Promise<Readonly<Record<string, string>>>
+}
+
+export interface HttpSettings {
+  /** Largest request body in bytes that the native API takes, and faces that name no limit of their own. */
+  readonly maxBodyBytes: number
+  /** Whether faces add `Operation-Id`, `Event-Position`, `traceparent` and the like to their answers. */
+  readonly extraHeaders: boolean
+  /** Program version, shown in the OpenAPI document. */
+  readonly version: string
+}
+
+export const defaultHttpSettings: HttpSettings = { maxBodyBytes: 1_048_576, extraHeaders: true, version: '0.1.0' }

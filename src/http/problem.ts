@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import type { HttpContext } from './face.ts'
+
+/** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
+export const problemKinds = {
+  invalid: [400, 'The request is not valid'],
+  unauthenticated: [401, 'Credentials are missing or wrong'],
+  forbidden: [403, 'The credentials do not allow this'],
+  'kind-not-submittable': [403, 'This kind cannot be submitted here'],
+  'not-found': [404, 'There is nothing here'],
+  'method-not-allowed': [405, 'The resource does not know this method'],
+  'not-acceptable': [406, 'None of the accepted types is offered'],
+  'impossible-transition': [409, 'The operation is in another state'],
+  'key-in-use': [409, 'The Idempotency-Key is being processed right now'],
+  'version-mismatch': [412, 'The resource has another revision'],
+  'too-large': [413, 'The body is too large'],
+  'unsupported-media-type': [415, 'The body must be application/json'],
+  'key-reused': [422, 'The Idempotency-Key belongs to another request'],
+  'header-too-large': [431, 'The request headers are too large'],
+  internal: [500, 'The server failed'],
+  overloaded: [503, 'The server has too much to do'],
+  'not-caught-up': [503, 'The views have not reached the position'],
+  draining: [503, 'The server is going down'],
+} as const
+export type ProblemSlug = keyof typeof problemKinds
+
+export interface ProblemDetails {
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[]
+  readonly operationId?: string
+  readonly expected?: string | number
+  readonly actual?: string | number
+  /** Headers of the answer: `Allow`, `Retry-After`, `WWW-Authenticate`. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Thrown by routes and by the server to answer with an RFC 9457 problem; faces word it their own way. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly slug: ProblemSlug
+  readonly status: number
+  readonly details: ProblemDetails
+  constructor(slug: ProblemSlug, detail: string, details: ProblemDetails = {}) {
+    super(detail)
+    this.slug = slug
+    this.status = problemKinds[slug][0]
+    this.details = details
+  }
+}
+
+/** The problem document in the OpenAPI description. */
+export const ProblemDocument = z
+  .object({
+    type: z.string().meta({ example: 'urn:intendant:problem:invalid' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    instance: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+    operationId: z.string().optional(),
+    expected: z.union([z.string(), z.number()]).optional(),
+    actual: z.union([z.string(), z.number()]).optional(),
+  })
+  .meta({ id: 'Problem' })
+
+/** `application/problem+json` for `instance`, the request's path as sent. */
+export const problemResponse = (problem: Problem, instance: string): Response => {
+  const { headers = {}, ...members } = problem.details
+  const [status, title] = problemKinds[problem.slug]
+  const retry: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {}
+  const type = `urn:intendant:problem:${problem.slug}`
+  const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
+  return new Response(body, { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers } })
+}
+
+/** Answers with a problem from inside a route. */
+export const answerProblem = (c: HttpContext, slug: ProblemSlug, detail: string, details?: ProblemDetails): Response =>
+  problemResponse(new Problem(slug, detail, details), c.get('state').path)
