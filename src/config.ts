@@ -1,0 +1,123 @@
+import { join } from 'node:path'
+import ipaddr from 'ipaddr.js'
+import { z } from 'zod'
+import { crawlingSettings } from './commands/crawling/settings.ts'
+import { messageOf } from './lib/errors.ts'
+
+/** A setting that cannot be honoured; the message is meant for the person who set it. */
+export class InvalidSettings extends Error {
+  override readonly name = 'InvalidSettings'
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'is not a whole number')
+    .transform(Number)
+    .pipe(z.number().min(least, `is below ${least}`).max(most, `is above ${most}`))
+
+const yesOrNo = z
+  .enum(['1', '0', 'true', 'false', 'on', 'off', 'yes', 'no'], 'is neither true nor false')
+  .transform((word) => ['1', 'true', 'on', 'yes'].includes(word))
+
+const engines = 'is not supported in this version: this release runs on its embedded engines only; leave the setting out'
+
+/** Every setting of the server, named as in the environment. Source: README, Settings. */
+const Settings = z.object({
+  /** Address to listen on; anything but loopback needs credentials. */
+  HOST: z.string().default('127.0.0.1'),
+  /** TCP port; 0 takes a free one. */
+  PORT: whole(0, 65_535).default(8080),
+  /** Directory of the log, the views, the blobs and the key file; one process at a time. */
+  DATA_DIR: z.string().default('./data'),
+  EVENTSTOREDB_URL: z.never(engines).optional(),
+  KAFKA_BROKERS: z.never(engines).optional(),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  /** Master key of sealed secrets, 32 bytes in base64 or hex; without it a key file is made in DATA_DIR. */
+  SECRETS_KEY: z.string().optional(),
+  /** File of the credentials; default credentials.json in DATA_DIR. */
+  CREDENTIALS_FILE: z.string().optional(),
+  /** How long a silent worker is believed to live. */
+  LEASE_MS: whole(200).default(10_000),
+  /** Operations that this process runs at the same time. */
+  WORKER_CONCURRENCY: whole(1, 10_000).default(32),
+  /** How long running work may go on after SIGTERM before it is handed back. */
+  SHUTDOWN_GRACE_MS: whole(0).default(10_000),
+  /** Largest body of a native request. */
+  MAX_BODY_BYTES: whole(1024).default(1_048_576),
+  /** Whether the faces' answers carry Operation-Id and the other additional headers. */
+  NATIVE_HEADERS_ON_FACES: yesOrNo.default(true),
+})
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly dataDir: string
+  readonly logLevel: string
+  readonly secretsKey: string | undefined
+  readonly credentialsFile: string
+  readonly leaseMs: number
+  readonly workerConcurrency: number
+  readonly shutdownGraceMs: number
+  readonly maxBodyBytes: number
+  readonly nativeHeadersOnFaces: boolean
+  readonly crawling: ReturnType<typeof crawlingSettings>
+}
+
+/** Reads every setting; throws `InvalidSettings` with one line per setting that cannot be honoured. */
+export const loadConfig = (env: Environment = process.env): Config => {
+  const result = Settings.safeParse(present(env))
+  const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
+  let crawling: Config['crawling'] | undefined
+  try {
+    crawling = crawlingSettings(present(env))
+  } catch (error) {
+    problems.push(messageOf(error))
+  }
+  if (!result.success || crawling === undefined) throw new InvalidSettings(problems.join('\n'))
+  const settings = result.data
+  return {
+    host: settings.HOST,
+    port: settings.PORT,
+    dataDir: settings.DATA_DIR,
+    logLevel: settings.LOG_LEVEL,
+    secretsKey: settings.SECRETS_KEY,
+    credentialsFile: settings.CREDENTIALS_FILE ?? join(settings.DATA_DIR, 'credentials.json'),
+    leaseMs: settings.LEASE_MS,
+    workerConcurrency: settings.WORKER_CONCURRENCY,
+    shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
+    maxBodyBytes: settings.MAX_BODY_BYTES,
+    nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
+    crawling,
+  }
+}
+
+/** Whether only this machine can reach an address to listen on. */
+export const isLoopback = (host: string): boolean => {
+  if (host === 'localhost') return true
+  return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback'
+}
+
+/** What the commands of the terminal take from the environment. */
+export interface ClientConfig {
+  readonly url: string
+  readonly token: string | undefined
+  readonly dataDir: string
+  readonly noColor: boolean
+}
+
+export const loadClientConfig = (env: Environment = process.env): ClientConfig => {
+  const given = present(env)
+  return {
+    url: given.INTENDANT_URL ?? 'http://127.0.0.1:8080',
+    token: given.INTENDANT_TOKEN,
+    dataDir: given.DATA_DIR ?? './data',
+    noColor: given.NO_COLOR !== undefined,
+  }
+}
+
+/** An empty value is an unset one, as shells and compose files make them. */
+const present = (env: Environment): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))
