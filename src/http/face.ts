@@ -1,13 +1,11 @@
-import type { RouteConfig } from '@hono/zod-openapi'
 import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono } from 'hono'
 import type { RequestState } from './context.ts'
-import type { NativeRoute } from './route.ts'
+import type { DocumentedRoute, NativeRoute } from './route.ts'
 
 /** Environment of every route of this server. `incoming` and `outgoing` are absent where no socket is (`app.request`). */
 export interface HttpEnv {
-  Bindings: Partial<HttpBindings>
-  Variables: { state: RequestState }
+  Bindings: Partial<HttpBindings> & { readonly state: RequestState }
 }
 export type HttpContext = Context<HttpEnv>
 
@@ -37,10 +35,13 @@ export interface Face {
   methodNotAllowed(c: HttpContext, allow: readonly string[]): Response | Promise<Response>
   /** No or wrong credentials, or (`forbidden`) a missing scope. */
   unauthorised(c: HttpContext, reason: 'unauthenticated' | 'forbidden', scope: string): Response | Promise<Response>
-  /** Something was thrown: `BodyRefused` (see body.ts), `Problem` (see problem.ts; the server throws it too), or a fault (already logged). */
+  /**
+   * Something was thrown: a `Problem` (see problem.ts: by routes, by `readBody`, by the server for a reused key, a draining
+   * server or a position that was not reached) or a fault, which is already logged. Never show a fault's message.
+   */
   failed(c: HttpContext, error: unknown): Response | Promise<Response>
   /** Routes that this face adds to the native API under `/v1`. */
   readonly native?: readonly NativeRoute[]
   /** Its own routes in the words of the OpenAPI document, from the schemas that validate. */
-  readonly documents?: readonly RouteConfig[]
+  readonly documents?: readonly DocumentedRoute[]
 }

@@ -10,6 +10,7 @@ export const problemKinds = {
   'not-found': [404, 'There is nothing here'],
   'method-not-allowed': [405, 'The resource does not know this method'],
   'not-acceptable': [406, 'None of the accepted types is offered'],
+  'request-timeout': [408, 'The request took too long to arrive'],
   'impossible-transition': [409, 'The operation is in another state'],
   'key-in-use': [409, 'The Idempotency-Key is being processed right now'],
   'version-mismatch': [412, 'The resource has another revision'],
@@ -74,4 +75,4 @@ export const problemResponse = (problem: Problem, instance: string): Response =>
 
 /** Answers with a problem from inside a route. */
 export const answerProblem = (c: HttpContext, slug: ProblemSlug, detail: string, details?: ProblemDetails): Response =>
-  problemResponse(new Problem(slug, detail, details), c.get('state').path)
+  problemResponse(new Problem(slug, detail, details), c.env.state.path)

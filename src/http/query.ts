@@ -22,7 +22,8 @@ export const limit = (fallback = 50, max = 1000) =>
 
 export const cursor = z.string().min(1).max(2000).optional().meta({ description: 'The `next` of the page before' })
 
-export const order = (fallback: 'asc' | 'desc') => z.enum(['asc', 'desc']).default(fallback).meta({ description: 'Order of the items' })
+export const order = (fallback: 'asc' | 'desc') =>
+  z.enum(['asc', 'desc']).default(fallback).meta({ description: 'Order of the items' })
 
 /** Seconds that an answer may wait. */
 export const wait = number(0, 60, 'Seconds to wait for a change at most')

@@ -1,6 +1,29 @@
+import type { z } from 'zod'
 import type { HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
-import type { z } from 'zod'
+
+/** An answer of a route: its JSON schema, or another media type. */
+export interface DocumentedAnswer {
+  readonly description: string
+  readonly schema?: z.ZodType
+  /** Default `application/json` where there is a schema. */
+  readonly type?: string
+}
+
+/** What the OpenAPI document says of a route. */
+export interface DocumentedRoute<Query extends z.ZodObject = z.ZodObject, Body extends z.ZodType = z.ZodType> {
+  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  /** With parameters in braces: `/v1/operations/{id}`. */
+  readonly path: string
+  readonly summary: string
+  readonly description?: string
+  readonly tag: string
+  readonly query?: Query
+  readonly body?: Body
+  /** Media type of the body; default `application/json`. */
+  readonly bodyType?: string
+  readonly answers: Readonly<Record<number, DocumentedAnswer>>
+}
 
 /** What a native route's handler is given: everything already validated. */
 export interface RouteRequest<Query, Body> {
@@ -12,27 +35,23 @@ export interface RouteRequest<Query, Body> {
   readonly body: Body
 }
 
-/** One route of the native API; its schemas both validate and document. */
-export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body extends z.ZodType = z.ZodType> {
-  readonly method: 'get' | 'post' | 'put' | 'patch' | 'delete'
-  /** With parameters in braces: `/v1/operations/{id}`. */
-  readonly path: string
-  readonly summary: string
-  readonly description?: string
-  readonly tag: string
+/**
+ * One route of the native API; its schemas both validate and document. Unknown query parameters and members are refused (use
+ * `z.strictObject` for bodies; see query.ts for the usual parameters). Without `body` the route ignores one.
+ */
+export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body extends z.ZodType = z.ZodType>
+  extends DocumentedRoute<Query, Body> {
   /** `v1:read`, `v1:write`, or null for an open route. */
   readonly scope: string | null
-  /** Unknown parameters are refused; see query.ts for the usual members. */
-  readonly query?: Query
-  /** Absent: the route takes no body and ignores one. `optionalBody`: none stands for `{}`. */
-  readonly body?: Body
+  /** No body at all stands for `{}`. */
   readonly optionalBody?: boolean
-  /** Schema of the JSON answer for each status, or null where it has no JSON body. */
-  readonly answers: Readonly<Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly type?: string }>>
-  handle(request: RouteRequest<z.infer<Query>, z.infer<Body>>): Response | Promise<Response>
+  handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Response | Promise<Response>
 }
 
 /** Infers a route's types from its schemas. */
-export const nativeRoute = <Query extends z.ZodObject = z.ZodObject<Record<never, never>>, Body extends z.ZodType = z.ZodUndefined>(
+export const nativeRoute = <
+  Query extends z.ZodObject = z.ZodObject<Record<never, never>>,
+  Body extends z.ZodType = z.ZodUndefined,
+>(
   route: NativeRoute<Query, Body>,
 ): NativeRoute => route as unknown as NativeRoute
