@@ -1,0 +1,23 @@
+import { isObject, type JsonValue } from '../lib/json.ts'
+
+/** How a secret member of an operation's input stands in its events: unreadable without the key of the operation. */
+export interface Sealed {
+  readonly $sealed: string
+}
+
+export const isSealed = (value: unknown): value is Sealed =>
+  isObject(value) && typeof value.$sealed === 'string' && Object.keys(value).length === 1
+
+/** What is shown in place of a secret. Source: native contract, section 2. */
+export const secretMask = '***'
+
+/** The same value with every sealed member replaced by the mask: what views and answers may hold. */
+export const masked = (value: JsonValue): JsonValue => {
+  if (isSealed(value)) return secretMask
+  if (Array.isArray(value)) return value.map(masked)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, masked(member as JsonValue)]))
+}
+
+/** The subject of an operation's secrets: forgetting it makes them unreadable for ever. */
+export const sealingSubject = (operationId: string): string => `operation-${operationId}`
