@@ -1,0 +1,12 @@
+import { z } from 'zod'
+import { defineEvents, type EventOf } from '../define.ts'
+
+/**
+ * Who was handed the answer of a request, stream `answer-<operation id>`: the `/feed` that waited for it or a later `/poll`,
+ * never both. The answer itself is the operation's result. Source: crawling contract, sections 3 and 15.
+ */
+export const answerEvents = defineEvents('answer', {
+  AnswerDelivered: z.object({ uuid: z.string() }),
+  AnswerPolled: z.object({ uuid: z.string() }),
+})
+export type AnswerEvent = EventOf<typeof answerEvents>
