@@ -1,0 +1,71 @@
+import { z } from 'zod'
+
+const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
+  z.coerce.number('is not a number').int('is not a whole number').min(least, `is below ${least}`).max(most, `is above ${most}`)
+const yesOrNo = z.union([z.boolean(), z.stringbool()], 'is neither true nor false')
+
+/** Every setting of the crawling face, with the original's defaults. Source: crawling contract, sections 6 and 13. */
+export const CrawlingSettings = z.object({
+  /** Starts of fetches per domain within the window. */
+  hits: whole(0).default(10),
+  /** Length of the rolling window in seconds. */
+  windowS: whole(1).default(60),
+  /** Whether starts are spread over the window. */
+  moderated: yesOrNo.default(true),
+  /** How long `/feed` waits for an answer; 0 gives every answer through `/poll`. */
+  responseWaitMs: whole(0, 600_000).default(5_000),
+  /** How long seen addresses of a crawl are remembered after the last test. */
+  duplicateMemoryS: whole(0).default(600),
+  /** How long the page counters of a crawl are remembered after the last test. */
+  pageMemoryS: whole(0).default(600),
+  /** Most pages per domain and crawl, 0 for no limit. */
+  globalPageLimit: whole(0).default(0),
+  /** Whether links to blacklisted domains are queued until the domain is let free. */
+  backlogBlacklisted: yesOrNo.default(true),
+  /** Tries after the first. */
+  retries: whole(0, 100).default(3),
+  /** Bounds a whole fetch, body included. */
+  downloadTimeoutMs: whole(1, 3_600_000).default(10_000),
+  /** Largest body that is taken, in bytes after decompression. */
+  maxBytes: whole(1).default(33_554_432),
+  maxRedirects: whole(0, 1_000).default(20),
+  /** Most queued pages per appid, 0 for no limit. */
+  maxQueued: whole(0).default(0),
+  /** Fetches at the same time. */
+  concurrency: whole(1, 1_000).default(16),
+  perHost: whole(1, 1_000).default(8),
+  /** Whether `/feed` refuses what no schema takes. */
+  strict: yesOrNo.default(false),
+  /** Largest `maxdepth` that a feed may ask for. */
+  maxDepth: whole(0).default(3),
+  /** Whether link-local addresses (metadata services of clouds) may be fetched. */
+  allowLinkLocal: yesOrNo.default(false),
+  /** Whether private and loopback addresses may be fetched. */
+  allowPrivate: yesOrNo.default(true),
+  /** Whether the bodies of items are always given as base64. */
+  base64Body: yesOrNo.default(false),
+  /** How long an answer that nobody polled is kept. */
+  answerRetentionDays: whole(1).default(7),
+})
+export type CrawlingSettings = z.infer<typeof CrawlingSettings>
+
+/** The defaults alone, for tests and embedding programs. */
+export const defaultCrawlingSettings: CrawlingSettings = CrawlingSettings.parse({})
+
+/** Name of a setting in the environment: `windowS` is `CRAWLING_WINDOW_S`. */
+const variableOf = (member: string): string => `CRAWLING_${member.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+
+/**
+ * The settings of an environment (`CRAWLING_HITS=100`), defaults where a variable is missing. Throws an `Error` whose
+ * message has one line per variable that cannot be honoured.
+ */
+export const crawlingSettings = (environment: Readonly<Record<string, string | undefined>>): CrawlingSettings => {
+  const given: Record<string, string> = {}
+  for (const member of Object.keys(CrawlingSettings.shape)) {
+    const value = environment[variableOf(member)]
+    if (value !== undefined && value !== '') given[member] = value
+  }
+  const parsed = CrawlingSettings.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw new Error(parsed.error.issues.map(({ path, message }) => `${variableOf(String(path[0]))} ${message}`).join('\n'))
+}
