@@ -17,7 +17,7 @@ export interface ConsumeOptions {
 export interface JobBus {
   /** Resolves when the jobs are as durable as this bus makes them. */
   publish(jobs: readonly Job[]): Promise<void>
-  /** Resolves when `signal` aborts. `handle` resolves once the job is claimed or known to be stale, never after the work. */
+  /** Resolves when `signal` has aborted and the last `handle` returned. `handle` resolves once the job is claimed or known to be stale, never after the work. */
   consume(options: ConsumeOptions, handle: (job: Job) => Promise<void>): Promise<void>
   close(): Promise<void>
 }

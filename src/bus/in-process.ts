@@ -1,0 +1,87 @@
+import type { ConsumeOptions, Job, JobBus } from './job-bus.ts'
+import { createJobQueue, type JobQueue } from './job-queue.ts'
+
+/** Doorbells kept per kind; about 2 MB. */
+const defaultCap = 10_000
+
+interface Consumer {
+  readonly options: ConsumeOptions
+  readonly handle: (job: Job) => Promise<void>
+  busy: number
+  /** Told each time a handler returned. */
+  idle: () => void
+}
+
+/**
+ * The bus of a single process: a queue per kind, lowest priority first, then the earliest. A waiting consumer is called
+ * within `publish` itself. It forgets everything at the end of the process; the supervisor rings again from the log.
+ */
+export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number } = {}): JobBus => {
+  const queues = new Map<string, JobQueue>()
+  const consumers: Consumer[] = []
+
+  const queueOf = (kind: string): JobQueue => {
+    const queue = queues.get(kind) ?? createJobQueue({ cap })
+    queues.set(kind, queue)
+    return queue
+  }
+
+  /** The first job, over all of its kinds, that a consumer would take. */
+  const next = ({ kinds }: ConsumeOptions): Job | undefined => {
+    let best: JobQueue | undefined
+    for (const kind of kinds) {
+      const queue = queues.get(kind)
+      const head = queue?.peek()
+      const leader = best?.peek()
+      if (head !== undefined && (leader === undefined || head.job.priority < leader.job.priority)) best = queue
+    }
+    return best?.pop()
+  }
+
+  const feed = (consumer: Consumer): void => {
+    while (!consumer.options.signal.aborted && consumer.busy < consumer.options.concurrency) {
+      const job = next(consumer.options)
+      if (job === undefined) return
+      consumer.busy++
+      // What a handler throws is its own affair: the doorbell is lost, and the supervisor rings again.
+      void Promise.resolve()
+        .then(() => consumer.handle(job))
+        .catch(() => undefined)
+        .then(() => {
+          consumer.busy--
+          consumer.idle()
+          feed(consumer)
+        })
+    }
+  }
+
+  return {
+    publish: async (jobs) => {
+      for (const job of jobs) queueOf(job.kind).push(job)
+      // Whoever has been fed goes to the end, so that consumers take turns.
+      for (const consumer of [...consumers]) feed(consumer)
+      const first = consumers.shift()
+      if (first !== undefined) consumers.push(first)
+    },
+    consume: (options, handle) =>
+      new Promise((resolve) => {
+        const consumer: Consumer = { options, handle, busy: 0, idle: () => undefined }
+        const end = () => {
+          const at = consumers.indexOf(consumer)
+          if (at >= 0) consumers.splice(at, 1)
+          consumer.idle = () => {
+            if (consumer.busy === 0) resolve()
+          }
+          consumer.idle()
+        }
+        if (options.signal.aborted) return resolve()
+        options.signal.addEventListener('abort', end, { once: true })
+        consumers.push(consumer)
+        feed(consumer)
+      }),
+    close: async () => {
+      queues.clear()
+      consumers.length = 0
+    },
+  }
+}

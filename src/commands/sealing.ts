@@ -1,0 +1,121 @@
+import type { z } from 'zod'
+import { isSealed, sealingSubject } from '../events/sealed.ts'
+import { isObject, type JsonValue } from '../lib/json.ts'
+import type { Secrets } from '../stores/secrets.ts'
+
+type Schema = z.core.$ZodType
+
+/** The parts of a Zod schema that this walk looks at; every schema type has some of them. */
+interface Definition {
+  readonly type: string
+  readonly shape?: Readonly<Record<string, Schema>>
+  readonly catchall?: Schema
+  readonly element?: Schema
+  readonly innerType?: Schema
+  readonly valueType?: Schema
+  readonly in?: Schema
+  readonly left?: Schema
+  readonly right?: Schema
+  readonly rest?: Schema | null
+  readonly items?: readonly Schema[]
+  readonly options?: readonly Schema[]
+  readonly getter?: () => Schema
+}
+
+const definitionOf = (schema: Schema): Definition => schema._zod.def as unknown as Definition
+
+/** Whether the schema itself says `.meta({ secret: true })`. */
+const isSecret = (schema: Schema): boolean => (schema as z.ZodType).meta()?.secret === true
+
+/** The schema and everything that describes the same value: inner types, union members, the input side of a pipe. */
+const samePlace = (schema: Schema): readonly Schema[] => {
+  const { innerType, in: input, left, right, options = [], getter } = definitionOf(schema)
+  const others = [innerType, input, left, right, ...options, getter?.()].filter((other) => other !== undefined)
+  return [schema, ...others.flatMap(samePlace)]
+}
+
+const memberSchemas = (schemas: readonly Schema[], name: string): readonly Schema[] =>
+  schemas.flatMap((schema) => {
+    const { shape, catchall, valueType } = definitionOf(schema)
+    const member = shape !== undefined && Object.hasOwn(shape, name) ? shape[name] : (catchall ?? valueType)
+    return member === undefined ? [] : samePlace(member)
+  })
+
+const itemSchemas = (schemas: readonly Schema[], index: number): readonly Schema[] =>
+  schemas.flatMap((schema) => {
+    const { element, items, rest } = definitionOf(schema)
+    const item = element ?? items?.[index] ?? rest ?? undefined
+    return item === undefined ? [] : samePlace(item)
+  })
+
+const known = new WeakMap<Schema, boolean>()
+
+/** Whether any secret stands anywhere below: most kinds have none, and their inputs need no walk. */
+const holdsSecrets = (schema: Schema): boolean => {
+  const cached = known.get(schema)
+  if (cached !== undefined) return cached
+  known.set(schema, false) // a recursive schema meets itself again here
+  const { shape = {}, catchall, valueType, element, items = [], rest } = definitionOf(schema)
+  const below = [...Object.values(shape), catchall, valueType, element, ...items, rest ?? undefined]
+  const places = samePlace(schema)
+  const answer =
+    places.some(isSecret) || places.slice(1).some(holdsSecrets) || below.some((part) => part !== undefined && holdsSecrets(part))
+  known.set(schema, answer)
+  return answer
+}
+
+/** Replaces the values of all secret members. The schema decides which ones these are, never the look of the value. */
+const changeSecrets = async (
+  schemas: readonly Schema[],
+  value: JsonValue,
+  change: (secret: JsonValue) => Promise<JsonValue>,
+): Promise<JsonValue> => {
+  if (schemas.length === 0 || value === null) return value
+  if (schemas.some(isSecret)) return change(value)
+  if (Array.isArray(value))
+    return Promise.all(value.map((item, index) => changeSecrets(itemSchemas(schemas, index), item as JsonValue, change)))
+  if (!isObject(value)) return value
+  const members = await Promise.all(
+    Object.entries(value).map(
+      async ([name, member]) => [name, await changeSecrets(memberSchemas(schemas, name), member as JsonValue, change)] as const,
+    ),
+  )
+  return Object.fromEntries(members)
+}
+
+/** The input as it may stand in an event: members whose schema has the meta `secret: true` are sealed for the operation. */
+export const sealInput = async (
+  schema: z.ZodType,
+  input: JsonValue,
+  operationId: string,
+  secrets: Secrets,
+): Promise<JsonValue> =>
+  holdsSecrets(schema)
+    ? changeSecrets(samePlace(schema), input, async (secret) => ({
+        $sealed: await secrets.seal(sealingSubject(operationId), JSON.stringify(secret)),
+      }))
+    : input
+
+/** The sealed input in clear, and its secret texts so that they can be kept out of messages. */
+export const openInput = async (
+  schema: z.ZodType,
+  input: JsonValue,
+  operationId: string,
+  secrets: Secrets,
+): Promise<{ readonly input: JsonValue; readonly secretTexts: readonly string[] }> => {
+  const secretTexts: string[] = []
+  if (!holdsSecrets(schema)) return { input, secretTexts }
+  const opened = await changeSecrets(samePlace(schema), input, async (sealed) => {
+    if (!isSealed(sealed)) return sealed
+    const clear = JSON.parse(await secrets.open(sealingSubject(operationId), sealed.$sealed)) as JsonValue
+    collectTexts(clear, secretTexts)
+    return clear
+  })
+  return { input: opened, secretTexts }
+}
+
+const collectTexts = (value: JsonValue, into: string[]): void => {
+  if (typeof value === 'string') into.push(value)
+  else if (Array.isArray(value)) for (const item of value) collectTexts(item as JsonValue, into)
+  else if (isObject(value)) for (const member of Object.values(value)) collectTexts(member as JsonValue, into)
+}

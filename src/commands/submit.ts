@@ -1,0 +1,147 @@
+import { z } from 'zod'
+import type { Policy } from '../events/operation.ts'
+import { instant, parseInstant } from '../lib/clock.ts'
+import type { JsonValue } from '../lib/json.ts'
+import type { Position } from '../stores/event-log.ts'
+import type { Secrets } from '../stores/secrets.ts'
+import type { CommandContext, Executor } from './execute.ts'
+import { operation } from './operation.ts'
+import { sealInput } from './sealing.ts'
+
+/** What is asked for. Source: native contract, section 2. */
+export interface SubmitRequest {
+  readonly kind: string
+  readonly input: JsonValue
+  /** 1 to 200 characters; operations of one lane run one after the other. */
+  readonly lane?: string | null
+  /** 0 to 1000, lower first, default 100. */
+  readonly priority?: number
+  /** RFC 3339; not before this time. */
+  readonly runAt?: string | null
+  readonly policy?: Partial<Pick<Policy, 'attempts' | 'timeoutMs'>>
+  /** Default: the face of the context's actor. */
+  readonly face?: string | null
+  /** The name that a face gave the operation. */
+  readonly externalRef?: string | null
+  /** The operation that this one is a part of. */
+  readonly parent?: string | null
+  /** The ended operation that this one repeats. */
+  readonly retryOf?: string | null
+}
+
+export interface SubmitOptions {
+  /** The program itself asks: kinds that `/v1` may not submit are welcome. */
+  readonly internal?: boolean
+}
+
+/** `pointer` is a JSON Pointer (RFC 6901) into the request: `/input/sleepMs`. */
+export interface InputError {
+  readonly pointer: string
+  readonly message: string
+}
+
+export type SubmitRefusal =
+  | { readonly reason: 'unknown-kind'; readonly kind: string }
+  | { readonly reason: 'kind-not-submittable'; readonly kind: string }
+  | { readonly reason: 'invalid'; readonly errors: readonly InputError[] }
+
+/** `position` is null where the same command had been recorded before. */
+export interface Submitted {
+  readonly refused?: undefined
+  readonly operationId: string
+  readonly revision: number
+  readonly position: Position | null
+}
+
+export type Submit = (
+  request: SubmitRequest,
+  context: CommandContext,
+  options?: SubmitOptions,
+) => Promise<Submitted | { readonly refused: SubmitRefusal }>
+
+/** The part of a work that a request is checked against. */
+interface SubmittableKind {
+  readonly kind: string
+  readonly submittable: boolean
+  readonly input: z.ZodType
+  readonly policy: Policy
+}
+
+const longestTimeoutMs = 365 * 24 * 3_600_000
+const defaultPriority = 100
+
+const Conditions = z.object({
+  lane: z.string().min(1).max(200).nullish(),
+  priority: z.number().int().min(0).max(1000).optional(),
+  runAt: z.iso.datetime({ offset: true }).nullish(),
+  policy: z
+    .strictObject({
+      attempts: z.number().int().min(1).max(1000).optional(),
+      timeoutMs: z.number().int().min(1).max(longestTimeoutMs).optional(),
+    })
+    .optional(),
+})
+
+/**
+ * Requests an operation; its id is the command's id, so that the same command submitted twice is one operation.
+ * Secret members of the input are sealed before anything is recorded.
+ */
+export const createSubmit =
+  ({
+    executor,
+    kinds,
+    secrets,
+  }: {
+    readonly executor: Executor
+    readonly kinds: { get(kind: string): SubmittableKind | undefined }
+    readonly secrets: Secrets
+  }): Submit =>
+  async (request, context, { internal = false } = {}) => {
+    const kind = kinds.get(request.kind)
+    if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
+    if (!kind.submittable && !internal) return { refused: { reason: 'kind-not-submittable', kind: request.kind } }
+    const errors = [...problems(Conditions, request, []), ...problems(kind.input, request.input, ['input'])]
+    if (errors.length > 0) return { refused: { reason: 'invalid', errors } }
+    const id = context.commandId
+    const outcome = await executor.execute(
+      operation,
+      {
+        type: 'RequestOperation',
+        id,
+        request: {
+          kind: kind.kind,
+          face: request.face === undefined ? context.actor.face : request.face,
+          lane: request.lane ?? null,
+          priority: request.priority ?? defaultPriority,
+          runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
+          input: (await sealInput(kind.input, request.input, id, secrets)) as never,
+          policy: { ...kind.policy, ...present(request.policy ?? {}) },
+          externalRef: request.externalRef ?? null,
+          parent: request.parent ?? null,
+          retryOf: request.retryOf ?? null,
+        },
+      },
+      context,
+    )
+    // The stream is named after the command, so an operation that is already there is this very command, repeated.
+    return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
+  }
+
+/** Why a value does not fit its schema, one entry per wrong or unknown member. */
+const problems = (schema: z.ZodType, value: unknown, under: readonly string[]): InputError[] => {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return []
+  return parsed.error.issues.flatMap((issue) => {
+    const path = [...under, ...issue.path.map(String)]
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ pointer: jsonPointer([...path, key]), message: 'unknown member' }))
+    return [{ pointer: jsonPointer(path), message: issue.message }]
+  })
+}
+
+/** RFC 6901. */
+const jsonPointer = (path: readonly string[]): string =>
+  path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+
+const present = <Members extends object>(members: Members): { [Name in keyof Members]: NonNullable<Members[Name]> } =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never
