@@ -44,7 +44,8 @@ function number(token: string): string {
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
   const [digits = '', power = '0'] = value.toExponential().split('e')
   const exponent = Number(power)
-  if (exponent < -4 || exponent >= 16) return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
+  if (exponent < -4 || exponent >= 16)
+    return `${digits}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
   const plain = decimal(digits, exponent)
   return plain.includes('.') ? plain : `${plain}.0`
 }
