@@ -1,0 +1,77 @@
+import { Buffer } from 'node:buffer'
+import { domainToASCII } from 'node:url'
+import { sha256 } from '../../lib/ids.ts'
+
+/** Most URLs of a page are canonical already: a plain host and a plain path, no query, no escapes, no parameters. */
+const alreadyCanonical = /^https?:\/\/[a-z0-9.-]+(:\d+)?\/[A-Za-z0-9\-._~:/[\]@!$&'()*+,=|]*$/
+
+/** What stays unescaped in a path: RFC 3986 reserved but `#` and `?`, unreserved, and `|`. */
+const unsafeInPath = /[^A-Za-z0-9\-._~:/?[\]@!$&'()*+,;=|%]/g
+const unsafeInQuery = /[^A-Za-z0-9\-._~ ]/g
+
+/** Escapes of a path that are kept, for decoding them would make another URL of it. */
+const keptInPath = /^%(2f|3f|25)$/i
+
+/** Text as bytes, one character each, with the escapes decoded: an escape that is no UTF-8 comes back as it was. */
+const unescaped = (text: string, kept?: RegExp): string =>
+  text.replace(/%[0-9A-Fa-f]{2}|[^%]+|%/g, (part) => {
+    if (part.length !== 3 || part[0] !== '%') return Buffer.from(part, 'utf8').toString('latin1')
+    return kept?.test(part) ? part.toUpperCase() : String.fromCharCode(Number.parseInt(part.slice(1), 16))
+  })
+
+const escaped = (bytes: string, unsafe: RegExp): string =>
+  bytes.replace(unsafe, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+
+const canonicalQuery = (query: string): string =>
+  query
+    .split(/[&;]/)
+    .filter((field) => field !== '')
+    .map((field) => {
+      const spaced = field.replaceAll('+', ' ')
+      const equals = spaced.indexOf('=')
+      return equals < 0
+        ? { name: unescaped(spaced), value: '' }
+        : { name: unescaped(spaced.slice(0, equals)), value: unescaped(spaced.slice(equals + 1)) }
+    })
+    .sort((one, other) => compare(one.name, other.name) || compare(one.value, other.value))
+    .map(({ name, value }) => `${escaped(name, unsafeInQuery)}=${escaped(value, unsafeInQuery)}`.replaceAll(' ', '+'))
+    .join('&')
+
+const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+
+const canonicalAuthority = (authority: string): string => {
+  const at = authority.lastIndexOf('@') + 1
+  const host = authority.slice(at).replace(/:$/, '').toLowerCase()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: anything but ASCII is meant
+  if (/^[\x00-\x7f]*$/.test(host)) return authority.slice(0, at) + host
+  const [name = '', ...port] = host.split(':')
+  return authority.slice(0, at) + [domainToASCII(name) || name, ...port].join(':')
+}
+
+/**
+ * The canonical form of an absolute URL, as Scrapy's `canonicalize_url` makes it: query pairs sorted by name and then value
+ * with blank values kept, escapes in upper case and only where needed, no fragment, an empty path as `/`, the host in lower
+ * case. Unlike there `%25` stays escaped in a path, because this URL is also the one that is fetched. Takes any text.
+ */
+export const canonicalUrl = (url: string): string => {
+  if (alreadyCanonical.test(url)) return url
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: C0 controls and space are stripped as browsers do
+  const stripped = url.replace(/^[\x00-\x20]+|[\x00-\x20]+$|[\t\r\n]/g, '')
+  const parts = /^(?:([A-Za-z][^:/?#]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?/.exec(stripped)
+  const [, scheme, authority, path = '', query = ''] = parts ?? []
+  // Parameters (`;x=1`) of the last segment are escaped, but their escapes are left alone.
+  const semicolon = path.indexOf(';', path.lastIndexOf('/'))
+  const [before, parameters] = semicolon < 0 ? [path, ''] : [path.slice(0, semicolon), path.slice(semicolon + 1)]
+  const bytes = Buffer.from(parameters, 'utf8').toString('latin1')
+  return [
+    scheme === undefined ? '' : `${scheme.toLowerCase()}:`,
+    authority === undefined ? '' : `//${canonicalAuthority(authority)}`,
+    escaped(unescaped(before, keptInPath), unsafeInPath) || '/',
+    bytes === '' ? '' : `;${escaped(bytes, unsafeInPath)}`,
+    query === '' ? '' : `?${canonicalQuery(query)}`,
+  ].join('')
+}
+
+/** What the duplicate filter knows a request by: a digest (32 hexadecimal digits) of method and canonical URL. */
+export const fingerprint = (method: string, url: string): string =>
+  sha256(`${method.toUpperCase()} ${canonicalUrl(url)}`).slice(0, 32)

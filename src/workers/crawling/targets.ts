@@ -1,0 +1,102 @@
+import { lookup } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { buildConnector } from 'undici'
+
+/** Which addresses a crawl may reach. `connect` is the connector of every fetch; nothing else may open a connection. */
+export interface Targets {
+  /** Why this IP address is refused, for people; null when it may be reached. */
+  refusal(address: string): string | null
+  readonly connect: buildConnector.connector
+}
+
+/** The error of a connection to an address that is not allowed. */
+export class TargetRefused extends Error {
+  override readonly name = 'TargetRefused'
+}
+
+/** A connection that is not there after this long is given up, whatever the fetch allows. */
+const connectTimeoutMs = 120_000
+
+/** Services that hand out credentials to whoever asks from inside a cloud, besides 169.254.169.254. */
+const metadataAddresses = new Set(['100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'])
+
+/** The IPv4 address that an IPv6 address leads to: mapped, translated (NAT64), compatible and 6to4 ones. */
+const embeddedIPv4 = (address: ipaddr.IPv6): ipaddr.IPv4 | null => {
+  const parts = address.parts
+  const range = address.range()
+  const compatible = parts.slice(0, 6).every((part) => part === 0) && (parts[6] as number) !== 0
+  const [high, low] = range === '6to4' ? [parts[1], parts[2]] : [parts[6], parts[7]]
+  if (!compatible && !['ipv4Mapped', 'rfc6052', 'rfc6145', '6to4'].includes(range)) return null
+  return new ipaddr.IPv4([(high as number) >> 8, (high as number) & 255, (low as number) >> 8, (low as number) & 255])
+}
+
+type Standing = 'public' | 'link-local' | 'private'
+
+const standingOf = (address: ipaddr.IPv4 | ipaddr.IPv6): Standing => {
+  if (address instanceof ipaddr.IPv6) {
+    const inner = embeddedIPv4(address)
+    if (inner) return standingOf(inner)
+  }
+  const range = address.range()
+  if (range === 'linkLocal' || metadataAddresses.has(address.toString())) return 'link-local'
+  // Documentation, multicast, carrier-grade NAT and the like: nothing of the public web is there.
+  return range === 'unicast' ? 'public' : 'private'
+}
+
+/**
+ * The address rules of crawls. Link-local and cloud metadata addresses are refused unless `allowLinkLocal`; loopback, private
+ * and other addresses that are not public are refused unless `allowPrivate`. What is checked is the address that is really connected
+ * to, after DNS, on every hop: a name never gets around it, nor does an IPv4 address in the clothes of an IPv6 one.
+ */
+export const createTargets = ({
+  allowLinkLocal,
+  allowPrivate,
+}: {
+  readonly allowLinkLocal: boolean
+  readonly allowPrivate: boolean
+}): Targets => {
+  const refusal = (address: string): string | null => {
+    const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '')
+    if (!ipaddr.isValid(bare)) return `${address} is not an IP address`
+    const standing = standingOf(ipaddr.parse(bare))
+    if (standing === 'link-local' && !allowLinkLocal)
+      return `${address} is a link-local or cloud metadata address; crawls may not reach it`
+    if (standing === 'private' && !allowPrivate) return `${address} is not a public address; crawls may not reach it`
+    return null
+  }
+
+  /** Hands on only the addresses that may be reached, so that a connection can go nowhere else. */
+  const allowedLookup: LookupFunction = (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, [])
+      const allowed = found.filter(({ address }) => refusal(address) === null)
+      const first = allowed[0]
+      if (!first) {
+        const why = refusal(found[0]?.address ?? '') ?? 'no address'
+        return callback(new TargetRefused(`${hostname}: ${why}`), [])
+      }
+      if (options.all) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
+
+  const open = buildConnector({ allowH2: false, timeout: connectTimeoutMs, lookup: allowedLookup } as buildConnector.BuildOptions)
+
+  return {
+    refusal,
+    connect(options, callback) {
+      const literal = options.hostname.replace(/^\[|\]$/g, '')
+      const refused = isIP(literal) === 0 ? null : refusal(literal)
+      if (refused !== null) return callback(new TargetRefused(refused), null)
+      open(options, (...[error, socket]) => {
+        if (error) return callback(error, null)
+        // The last word is with the connection itself.
+        const reached = refusal(socket.remoteAddress ?? '')
+        if (reached === null) return callback(null, socket)
+        socket.destroy()
+        callback(new TargetRefused(reached), null)
+      })
+    },
+  }
+}

@@ -1,0 +1,105 @@
+import type { Clock } from '../../lib/clock.ts'
+import { comparableDomain } from '../../lib/domain-key.ts'
+
+/** How many fetches may start within how long. Effective `hits` below 1 hold the domain. */
+export interface ThrottleRule {
+  readonly hits: number
+  readonly windowMs: number
+}
+
+/** Decides when the next page of a domain may be fetched. Domains are compared without case and trailing dot. */
+export interface Throttle {
+  /** The earliest instant (ms since the epoch, never before now) of the next start; Infinity while the domain is held. */
+  nextStart(domain: string): number
+  /** Notes that a fetch starts now. */
+  started(domain: string): void
+  /** Replaces the default rule for one domain, at once. */
+  setRule(domain: string, rule: ThrottleRule): void
+  removeRule(domain: string): void
+  ruleOf(domain: string): ThrottleRule
+  /** Starts (ms since the epoch, any order) that an earlier process made, so that a restart does not open a new window. */
+  restore(domain: string, times: readonly number[]): void
+}
+
+/** Starts of one domain: those that a window may still hold, oldest first, and how many there were towards catching up. */
+interface Starts {
+  times: number[]
+  last: number
+  counted: number
+}
+
+/** From so many domains on, those that have been quiet are forgotten now and then. */
+const sweepFrom = 10_000
+
+/**
+ * The throttle of one type of spider: at most `hits` starts in a rolling window. When `moderated`, starts also keep a distance
+ * of window / hits (not with a single hit), until `hits` starts have happened; from then on only the window counts, so that a
+ * domain that fell behind catches up.
+ */
+export const createThrottle = (options: ThrottleRule & { readonly moderated: boolean; readonly clock: Clock }): Throttle => {
+  const { clock, moderated } = options
+  const standard: ThrottleRule = { hits: Math.floor(options.hits), windowMs: options.windowMs }
+  const rules = new Map<string, ThrottleRule>()
+  const domains = new Map<string, Starts>()
+  let sweepAt = sweepFrom
+
+  const ruleOf = (key: string): ThrottleRule => rules.get(key) ?? standard
+
+  const startsOf = (key: string): Starts => {
+    const known = domains.get(key)
+    if (known) return known
+    if (domains.size >= sweepAt) sweep()
+    const starts: Starts = { times: [], last: Number.NEGATIVE_INFINITY, counted: 0 }
+    domains.set(key, starts)
+    return starts
+  }
+
+  const sweep = (): void => {
+    const now = clock.now()
+    for (const [key, { last }] of domains) if (last + 2 * ruleOf(key).windowMs < now) domains.delete(key)
+    sweepAt = Math.max(sweepFrom, domains.size * 2)
+  }
+
+  const forgetOld = (starts: Starts, rule: ThrottleRule, now: number): void => {
+    let old = 0
+    while (old < starts.times.length && (starts.times[old] as number) <= now - rule.windowMs) old++
+    if (old > 0) starts.times.splice(0, old)
+  }
+
+  return {
+    ruleOf: (domain) => ruleOf(comparableDomain(domain)),
+    setRule(domain, { hits, windowMs }) {
+      rules.set(comparableDomain(domain), { hits: Math.floor(hits), windowMs })
+    },
+    removeRule(domain) {
+      rules.delete(comparableDomain(domain))
+    },
+    nextStart(domain) {
+      const key = comparableDomain(domain)
+      const rule = ruleOf(key)
+      if (rule.hits < 1) return Number.POSITIVE_INFINITY
+      const now = clock.now()
+      const starts = domains.get(key)
+      if (!starts) return now
+      forgetOld(starts, rule, now)
+      // With `hits` starts in the window, the oldest of the last `hits` has to leave it first.
+      const freed = starts.times[starts.times.length - rule.hits]
+      const byWindow = freed === undefined ? now : freed + rule.windowMs
+      const catchingUp = starts.counted >= rule.hits
+      const spaced = moderated && rule.hits !== 1 && !catchingUp
+      return Math.ceil(Math.max(now, byWindow, spaced ? starts.last + rule.windowMs / rule.hits : now))
+    },
+    started(domain) {
+      const starts = startsOf(comparableDomain(domain))
+      starts.last = clock.now()
+      starts.times.push(starts.last)
+      starts.counted++
+    },
+    restore(domain, times) {
+      const starts = startsOf(comparableDomain(domain))
+      starts.times = [...starts.times, ...times].sort((one, other) => one - other)
+      starts.last = Math.max(starts.last, starts.times.at(-1) ?? Number.NEGATIVE_INFINITY)
+      starts.counted += times.length
+    },
+  }
+}
