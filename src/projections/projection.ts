@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { EventDefinition, EventOf } from '../events/define.ts'
 import type { Filter, Position, RecordedEvent } from '../stores/event-log.ts'
 
@@ -29,14 +30,14 @@ export interface Projection {
   apply(event: RecordedEvent, tx: Tx): void
 }
 
-type Handlers<Definition> = {
-  [Event in EventOf<Definition> as Event['type']]?: (event: RecordedEvent & Event, tx: Tx) => void
+type Handlers<Event extends { type: string }> = {
+  [Type in Event['type']]?: (event: RecordedEvent & Extract<Event, { type: Type }>, tx: Tx) => void
 }
 
 /** An `apply` made of one handler per event type; types without a handler are passed over. */
-export const on = <Definition extends EventDefinition<string, never>>(
+export const on = <Definition extends EventDefinition<string, Record<string, z.ZodType>>>(
   _definition: Definition,
-  handlers: Handlers<Definition>,
+  handlers: Handlers<EventOf<Definition>>,
 ): Projection['apply'] => {
   const table = handlers as Record<string, ((event: RecordedEvent, tx: Tx) => void) | undefined>
   return (event, tx) => table[event.type]?.(event, tx)

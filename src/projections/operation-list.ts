@@ -1,0 +1,95 @@
+import { operationStates } from '../events/operation.ts'
+import { parseInstant } from '../lib/clock.ts'
+import type { SqlValue, Views } from './projection.ts'
+
+/** Where a page of a list ends: instant of the request and its number in log order. */
+export type OperationPlace = readonly [requestedAt: number, seq: number]
+
+/** What to list. Every filter holds where any of its values does; `from` and `to` are RFC 3339, half-open. */
+export interface OperationFilter {
+  readonly state?: readonly string[] | undefined
+  readonly kind?: readonly string[] | undefined
+  readonly face?: readonly string[] | undefined
+  readonly lane?: readonly string[] | undefined
+  readonly principal?: readonly string[] | undefined
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+}
+export interface OperationListOptions extends OperationFilter {
+  /** Default `desc`: newest first. */
+  readonly order?: 'asc' | 'desc' | undefined
+  /** `next` of the page before; stays right while operations are added. */
+  readonly after?: OperationPlace | undefined
+  readonly limit: number
+}
+
+interface Key {
+  readonly requested_at: number
+  readonly seq: number
+}
+interface Condition {
+  readonly sql: string
+  readonly values: readonly SqlValue[]
+}
+
+const none: Condition = { sql: '', values: [] }
+/** Filters by which an index finds rows, the most telling first; all but lanes are indexed together with the state. */
+const indexed = ['lane', 'kind', 'principal', 'face'] as const
+
+/**
+ * The places of a page and of the one behind it. One index leads: each of its values is read in the list's order, no
+ * further than the page is long, and the pieces are merged, so that a page costs the same however long the list is.
+ */
+export const listPlaces = (views: Views, options: OperationListOptions): readonly OperationPlace[] => {
+  const wanted = options.limit + 1
+  const descending = options.order !== 'asc'
+  const direction = descending ? 'DESC' : 'ASC'
+  const rest = [...restrictions(options), ...ranges(options, descending)]
+  const sign = descending ? -1 : 1
+  return pieces(options)
+    .flatMap((piece) => {
+      const conditions = [piece, ...rest].filter(({ sql }) => sql !== '')
+      const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}`
+      return views.all<Key>(
+        `SELECT requested_at, seq FROM operations ${where} ORDER BY requested_at ${direction}, seq ${direction} LIMIT ?`,
+        ...conditions.flatMap(({ values }) => values),
+        wanted,
+      )
+    })
+    .sort((a, b) => sign * (a.requested_at - b.requested_at || a.seq - b.seq))
+    .slice(0, wanted)
+    .map(({ requested_at, seq }) => [requested_at, seq] as const)
+}
+
+const leading = (filter: OperationFilter) => indexed.find((column) => filter[column] !== undefined)
+
+/** One condition for each value that the leading index is entered with. */
+const pieces = (filter: OperationFilter): readonly Condition[] => {
+  const column = leading(filter)
+  if (column === undefined) return distinct(filter.state)?.map((state) => ({ sql: `state = ?`, values: [state] })) ?? [none]
+  const values = distinct(filter[column]) ?? []
+  if (column === 'lane') return values.map((lane) => ({ sql: `lane = ?`, values: [lane] }))
+  const states = distinct(filter.state) ?? operationStates
+  return values.flatMap((value) => states.map((state) => ({ sql: `${column} = ? AND state = ?`, values: [value, state] })))
+}
+
+/** The filters that the leading index does not answer. */
+const restrictions = (filter: OperationFilter): readonly Condition[] => {
+  const lead = leading(filter)
+  const columns = [...indexed, 'state' as const].filter((column) => (column === 'state' ? lead === 'lane' : column !== lead))
+  return columns.flatMap((column) => {
+    const values = filter[column]
+    return values === undefined
+      ? []
+      : [{ sql: `+${column} IN (SELECT value FROM json_each(?))`, values: [JSON.stringify(values)] }]
+  })
+}
+
+const ranges = ({ from, to, after }: OperationListOptions, descending: boolean): readonly Condition[] => [
+  from === undefined ? none : { sql: `requested_at >= ?`, values: [parseInstant(from)] },
+  to === undefined ? none : { sql: `requested_at < ?`, values: [parseInstant(to)] },
+  after === undefined ? none : { sql: `(requested_at, seq) ${descending ? '<' : '>'} (?, ?)`, values: after },
+]
+
+const distinct = (values: readonly string[] | undefined): readonly string[] | undefined =>
+  values === undefined ? undefined : [...new Set(values)]

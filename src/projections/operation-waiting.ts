@@ -1,0 +1,48 @@
+import { instant } from '../lib/clock.ts'
+import type { OperationRow } from './operation-resource.ts'
+
+/** Why an operation that is not finished does not run. Source: native contract, section 2. */
+export interface WaitingFor {
+  readonly reason: 'start' | 'lane' | 'retry' | 'worker' | 'time'
+  readonly detail: string
+  readonly since: string
+  readonly until: string | null
+  readonly operation: string | null
+}
+
+/** What surrounds an operation at the moment of asking: none of it is in its row. */
+export interface Surroundings {
+  readonly now: number
+  /** Whether a live worker takes the kind. */
+  readonly taken: (kind: string) => boolean
+  /** Who is before the operation in its lane: the holder, or the one that is next; undefined where it is its turn. */
+  readonly ahead: (row: OperationRow) => { readonly operation: string; readonly holds: boolean } | undefined
+}
+
+/** Never null while the operation is pending or retrying; null in every other state. */
+export const waitingFor = (row: OperationRow, { now, taken, ahead }: Surroundings): WaitingFor | null => {
+  if (row.ready_at === null) return null
+  const waiting = (reason: WaitingFor['reason'], detail: string, more: Partial<WaitingFor> = {}): WaitingFor => ({
+    reason,
+    detail,
+    since: instant(row.ready_at !== null && row.ready_at <= now ? Math.max(row.since, row.ready_at) : row.since),
+    until: null,
+    operation: null,
+    ...more,
+  })
+  if (row.ready_at > now) {
+    const until = instant(row.ready_at)
+    return row.state === 'retrying'
+      ? waiting('retry', `Attempt ${row.attempt} failed; the next one may start at ${until}.`, { until })
+      : waiting('time', `It was asked to run at ${until}.`, { until })
+  }
+  const before = ahead(row)
+  if (before !== undefined) {
+    const detail = before.holds
+      ? `Operation ${before.operation} holds the lane ${row.lane}.`
+      : `Operation ${before.operation} is before it in the lane ${row.lane}.`
+    return waiting('lane', detail, { operation: before.operation })
+  }
+  if (!taken(row.kind)) return waiting('worker', `No live worker takes operations of the kind ${row.kind}.`)
+  return waiting('start', 'It may start as soon as a worker has room for it.')
+}
