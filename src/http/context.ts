@@ -3,21 +3,31 @@ import type { Principal } from '../stores/credentials.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { HttpContext } from './face.ts'
 
-/** What the server knows of a request before any route sees it. */
+/** What a command of this request caused; it becomes headers of the answer. */
+export interface Caused {
+  /** `Event-Position` */
+  position?: Position | null
+  /** `Operation-Id` */
+  operationId?: string
+  /** `ETag` */
+  revision?: number
+}
+
+/** What the server knows of a request before any route sees it, and what it learns on the way. */
 export interface RequestState {
   /** The path as sent, without the query. */
   readonly path: string
   readonly method: string
-  readonly principal: Principal
-  readonly command: CommandContext
-  /** Collected while the route works; the server makes headers of it. */
-  readonly answer: {
-    position?: Position
-    operationId?: string
-    location?: string
-    revision?: number
-  }
-  readonly maxBodyBytes: number
+  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
+  principal: Principal
+  authenticated: boolean
+  command: CommandContext
+  /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
+  repeated: boolean
+  maxBodyBytes: number
+  readonly caused: Caused
+  /** The pattern of the route that answered, for metrics. */
+  route: string | null
   /** The bytes of the body once they were read. */
   body?: Promise<Buffer>
 }
@@ -30,7 +40,7 @@ export const requestContext = (c: HttpContext): CommandContext => c.env.state.co
 
 export const principalOf = (c: HttpContext): Principal => c.env.state.principal
 
-/** Tells the server what a command caused: it becomes `Event-Position`, `Operation-Id` and the like. */
-export const caused = (c: HttpContext, result: RequestState['answer']): void => {
-  Object.assign(c.env.state.answer, result)
+/** Tells the server what a command caused: it becomes `Event-Position`, `Operation-Id` and `ETag`, on faces where the switch allows. */
+export const caused = (c: HttpContext, result: Caused): void => {
+  Object.assign(c.env.state.caused, result)
 }

@@ -1,24 +1,27 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Executor } from '../commands/execute.ts'
-import type { createSubmit } from '../commands/submit.ts'
+import type { Retry } from '../commands/retry.ts'
+import type { Submit } from '../commands/submit.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { operationQueries } from '../projections/operations.ts'
 import type { Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import type { Credentials } from '../stores/credentials.ts'
 import type { EventLog } from '../stores/event-log.ts'
-import type { createKinds } from '../workers/kinds.ts'
+import type { Kinds } from '../workers/kinds.ts'
 import type { Leases } from '../workers/leases.ts'
 
 /** Everything that routes need; `app.ts` puts it together. A face that needs more takes it as an argument of its own. */
 export interface HttpPorts {
   readonly log: EventLog
   readonly executor: Executor
-  readonly submit: ReturnType<typeof createSubmit>
+  readonly submit: Submit
+  /** `createRetry` in commands/retry.ts. */
+  readonly retry: Retry
   readonly projections: Projections
   readonly operations: ReturnType<typeof operationQueries>
-  readonly kinds: ReturnType<typeof createKinds>
+  readonly kinds: Kinds
   readonly leases: Leases
   readonly blobs: Blobs
   readonly credentials: Credentials

@@ -1,0 +1,14 @@
+import { z } from 'zod'
+import { defineEvents, type EventOf } from './define.ts'
+
+/**
+ * What became of an `Idempotency-Key`, stream `request-<hash of principal and key>`. Source: native contract, section 2.
+ * The body is base64, because it is given again byte for byte.
+ */
+export const requestEvents = defineEvents('request', {
+  KeyClaimed: z.object({ fingerprint: z.string(), commandId: z.string() }),
+  KeyAnswered: z.object({ status: z.number().int(), headers: z.record(z.string(), z.string()), body: z.string() }),
+  KeyFreed: z.object({}),
+})
+export type RequestEvent = EventOf<typeof requestEvents>
+export type KeptAnswer = z.infer<(typeof requestEvents.schemas)['KeyAnswered']>

@@ -1,0 +1,123 @@
+import type { IncomingMessage } from 'node:http'
+import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
+import type { HttpContext } from './face.ts'
+import { Problem } from './problem.ts'
+
+/** A body that has not arrived whole after this time is given up. */
+const bodyTimeoutMs = 60_000
+/** Deeper JSON would overflow the stack of what walks it later (validation, serialisation). */
+const maxDepth = 100
+
+/**
+ * The body's bytes, read once however often it is asked for. Throws the problems `too-large` (as soon as the limit is passed, or
+ * announced by `Content-Length`), `request-timeout` and `invalid` (the client went away).
+ */
+export const readBody = (c: HttpContext): Promise<Buffer> => {
+  const { state, incoming } = c.env
+  state.body ??= incoming ? readIncoming(incoming, state.maxBodyBytes) : readStream(c.req.raw, state.maxBodyBytes)
+  return state.body
+}
+
+const tooLarge = (limit: number): Problem =>
+  new Problem('too-large', `the body is over ${limit} bytes`, { headers: { Connection: 'close' } })
+
+const readIncoming = (incoming: IncomingMessage, limit: number): Promise<Buffer> => {
+  if (Number(incoming.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge(limit))
+  if (incoming.readableEnded) return Promise.resolve(Buffer.alloc(0))
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const settle = (finish: () => void): void => {
+      incoming.off('data', onData).off('end', onEnd).off('close', onClose)
+      incoming.setTimeout(0)
+      finish()
+    }
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length
+      chunks.push(chunk)
+      if (bytes > limit) settle(() => reject(tooLarge(limit)))
+    }
+    const onEnd = (): void =>
+      settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+    const onClose = (): void => settle(() => reject(new Problem('invalid', 'the body ended before it was complete')))
+    incoming.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
+    incoming.setTimeout(bodyTimeoutMs, () =>
+      settle(() =>
+        reject(new Problem('request-timeout', 'the body did not arrive in time', { headers: { Connection: 'close' } })),
+      ),
+    )
+  })
+}
+
+const readStream = async (request: Request, limit: number): Promise<Buffer> => {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.length
+    if (bytes > limit) throw tooLarge(limit)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export type ParsedJson = { readonly value: JsonValue } | { readonly malformed: string }
+
+/** JSON of any shape from UTF-8 bytes (a byte order mark is passed over), at most 100 levels deep; never throws. */
+export const parseJson = (bytes: Uint8Array): ParsedJson => {
+  let text: string
+  try {
+    text = strictUtf8.decode(bytes)
+  } catch {
+    return { malformed: 'the body is not valid UTF-8' }
+  }
+  if (isDeep(text)) return { malformed: `the body is nested deeper than ${maxDepth} levels` }
+  try {
+    return { value: JSON.parse(text) as JsonValue }
+  } catch {
+    return { malformed: text.trim() === '' ? 'the body is empty' : 'the body is not valid JSON' }
+  }
+}
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+
+const isDeep = (text: string): boolean => {
+  let depth = 0
+  for (let index = 0; index < text.length; index++) {
+    switch (text.charCodeAt(index)) {
+      case 0x22: // a string: nothing inside counts
+        for (index++; index < text.length && text.charCodeAt(index) !== 0x22; index++)
+          if (text.charCodeAt(index) === 0x5c) index++
+        break
+      case 0x5b:
+      case 0x7b:
+        if (++depth > maxDepth) return true
+        break
+      case 0x5d:
+      case 0x7d:
+        depth--
+    }
+  }
+  return false
+}
+
+/** The media type before its parameters, lower case; empty where none is declared. */
+export const mediaType = (header: string | undefined): string => (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+
+/** A JSON object as the native API takes it. Throws problems. `optional`: no body stands for `{}`. */
+export const readJsonObject = async (c: HttpContext, optional = false): Promise<JsonObject> => {
+  const type = mediaType(c.req.header('content-type'))
+  const encoding = (c.req.header('content-encoding') ?? 'identity').toLowerCase()
+  if (type !== '' && type !== 'application/json')
+    throw new Problem('unsupported-media-type', `the body is declared ${type}; it must be application/json`)
+  if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies are taken without Content-Encoding')
+  const bytes = await readBody(c)
+  if (bytes.length === 0 && optional) return {}
+  if (type === '' && bytes.length > 0)
+    throw new Problem('unsupported-media-type', 'the body has no Content-Type; it must be application/json')
+  const parsed = parseJson(bytes)
+  if ('malformed' in parsed)
+    throw new Problem('invalid', parsed.malformed, { errors: [{ pointer: '', message: parsed.malformed }] })
+  if (!isObject(parsed.value))
+    throw new Problem('invalid', 'the body is not a JSON object', { errors: [{ pointer: '', message: 'must be an object' }] })
+  return parsed.value
+}

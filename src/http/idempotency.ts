@@ -1,0 +1,82 @@
+import type { Executor } from '../commands/execute.ts'
+import { type RequestCommand, request } from '../commands/request.ts'
+import { derivedId, newId, sha256 } from '../lib/ids.ts'
+import { readBody } from './body.ts'
+import type { HttpContext } from './face.ts'
+import { Problem } from './problem.ts'
+
+/** The key itself, without its quotes; undefined where no header is. Throws the problem `invalid` for anything but 1 to 255 visible characters. */
+export const idempotencyKey = (header: string | undefined): string | undefined => {
+  if (header === undefined) return undefined
+  const key = /^"(.*)"$/.exec(header)?.[1] ?? header
+  if (/^[\x21-\x7e]{1,255}$/.test(key)) return key
+  throw new Problem('invalid', 'Idempotency-Key must be 1 to 255 visible characters')
+}
+
+/** Headers that belong to one answer only. */
+const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
+
+export interface Idempotency {
+  /** Runs `answer` at most once per key, and gives its answer again to every repetition. */
+  once(c: HttpContext, key: string, answer: () => Promise<Response>): Promise<Response>
+}
+
+/**
+ * Answers kept in the log, in a stream per principal and key, so that they hold across restarts. The claimed command id makes a
+ * repetition after a crash the same command. Source: native contract, section 2.
+ */
+export const createIdempotency = ({ executor }: { readonly executor: Executor }): Idempotency => {
+  /** Keys in work in this process; a claim without an answer that is not among them was left by a crash. */
+  const inWork = new Set<string>()
+
+  const run = async (c: HttpContext, stream: string, answer: () => Promise<Response>): Promise<Response> => {
+    const { state } = c.env
+    const body = await readBody(c)
+    const fingerprint = sha256(`${state.method} ${state.path} ${state.principal.name} ${sha256(body)}`)
+    const command = (type: RequestCommand, step: string) =>
+      executor.execute(request, type, { ...state.command, commandId: derivedId(step, state.command.commandId, newId()) })
+    const claimed = await command({ type: 'ClaimKey', stream, fingerprint, commandId: state.command.commandId }, 'claim')
+    if (claimed.refused !== undefined || claimed.state.status === 'free')
+      throw new Problem('key-reused', 'this Idempotency-Key was used for another request')
+    if (claimed.state.status === 'answered') {
+      const { status, headers, body: kept } = claimed.state.answer
+      return new Response(kept === '' ? null : Buffer.from(kept, 'base64'), {
+        status,
+        headers: { ...headers, 'Idempotency-Replayed': 'true' },
+      })
+    }
+    const { commandId } = claimed.state
+    // A claim that was left behind by a crash: the same command again, recorded once.
+    state.repeated = commandId !== state.command.commandId
+    state.command = { ...state.command, commandId, correlationId: commandId }
+    let kept = false
+    try {
+      const response = await answer()
+      if (response.status >= 400) return response
+      const content = Buffer.from(await response.arrayBuffer())
+      const headers = Object.fromEntries([...response.headers].filter(([name]) => !passing.has(name)))
+      const { status } = response
+      await command({ type: 'AnswerKey', stream, answer: { status, headers, body: content.toString('base64') } }, 'answer')
+      kept = true
+      return new Response(content.length === 0 ? null : content, { status, headers: response.headers })
+    } finally {
+      if (!kept) await command({ type: 'FreeKey', stream }, 'free')
+    }
+  }
+
+  return {
+    once: async (c, key, answer) => {
+      const stream = `request-${sha256(`${c.env.state.principal.name}\u0000${key}`)}`
+      if (inWork.has(stream))
+        throw new Problem('key-in-use', 'a request with this Idempotency-Key is being processed', {
+          headers: { 'Retry-After': '1' },
+        })
+      inWork.add(stream)
+      try {
+        return await run(c, stream, answer)
+      } finally {
+        inWork.delete(stream)
+      }
+    },
+  }
+}
