@@ -1,0 +1,177 @@
+import { answerEvents } from '../../events/crawling/answer.ts'
+import { feedEvents } from '../../events/crawling/feed.ts'
+import { operationEvents } from '../../events/operation.ts'
+import { isObject, type JsonValue } from '../../lib/json.ts'
+import type { RecordedEvent } from '../../stores/event-log.ts'
+import { on, type Projection, type Tx, type Views } from '../projection.ts'
+
+/** Kinds of operations that answer a `uuid`. */
+const answeringKinds = ['crawling.info', 'crawling.stop', 'crawling.stats', 'crawling.zookeeper']
+
+/**
+ * `waiting` for its operation; `stored` for `/poll`; `answered` by the `/feed` that waited; `read` by a poll; `replaced` by a later
+ * answer of the same uuid that was read; `never`: no answer can come, `reason` says why.
+ */
+export const answerStates = ['waiting', 'stored', 'answered', 'read', 'replaced', 'never'] as const
+export type AnswerRowState = (typeof answerStates)[number]
+
+/**
+ * Every request that carried a `uuid`, and its answer while nobody has taken it. `uuid` is the JSON text of the uuid: that is
+ * distinct for every string, whatever characters it has. Source: crawling contract, sections 3 and 14.
+ */
+export const answers: Projection = {
+  name: 'crawling-answers',
+  version: 1,
+  filter: { streamPrefixes: ['operation-', 'answer-', 'feed-'] },
+  schema: [
+    `CREATE TABLE answers (
+      seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, kind TEXT, appid TEXT, request TEXT NOT NULL,
+      state TEXT NOT NULL, reason TEXT, answer TEXT, requested_at TEXT NOT NULL, answered_at TEXT, taken_at TEXT, position TEXT NOT NULL
+    ) STRICT`,
+    `CREATE INDEX answers_by_uuid ON answers (uuid, state)`,
+    `CREATE INDEX answers_by_state ON answers (state)`,
+  ],
+  apply: (event, tx) => {
+    if (event.stream.startsWith('answer-')) applyTaken(event, tx)
+    else if (event.stream.startsWith('feed-')) applyFeed(event, tx)
+    else applyOperation(event, tx)
+  },
+}
+
+export interface AnswerRow {
+  readonly seq: number
+  /** The operation's id, or the feed's where nothing came of it. */
+  readonly id: string
+  /** JSON text. */
+  readonly uuid: string
+  readonly kind: string | null
+  readonly appid: string | null
+  /** JSON text. */
+  readonly request: string
+  readonly state: AnswerRowState
+  readonly reason: string | null
+  /** JSON text; only while `stored`. */
+  readonly answer: string | null
+  readonly requested_at: string
+  readonly answered_at: string | null
+  readonly taken_at: string | null
+}
+
+/** More answers than this under one uuid that nobody took are out of every client's reach anyway. */
+const mostCandidates = 100
+
+/** What is asked of the view `crawling-answers`. */
+export const answerQueries = (views: Views) => ({
+  /** Answers of a uuid that nobody has taken, the latest first; `since` (RFC 3339) leaves out what is too old. */
+  stored: (uuid: string, { since }: { readonly since: string }): readonly AnswerRow[] =>
+    views.all<AnswerRow>(
+      `SELECT * FROM answers WHERE uuid = ? AND state = 'stored' AND answered_at >= ? ORDER BY position DESC LIMIT ${mostCandidates}`,
+      JSON.stringify(uuid),
+      since,
+    ),
+
+  byId: (id: string): AnswerRow | undefined => views.get<AnswerRow>(`SELECT * FROM answers WHERE id = ?`, id),
+
+  /** The newest first. `before` is the `seq` of the last row of the page before. */
+  list: (options: {
+    readonly uuid?: string | undefined
+    readonly states?: readonly AnswerRowState[] | undefined
+    readonly before?: number | undefined
+    readonly limit: number
+  }): readonly AnswerRow[] =>
+    views.all<AnswerRow>(
+      `SELECT * FROM answers
+       WHERE (?1 IS NULL OR uuid = ?1) AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR seq < ?3)
+       ORDER BY seq DESC LIMIT ?4`,
+      options.uuid === undefined ? null : JSON.stringify(options.uuid),
+      options.states === undefined ? null : JSON.stringify(options.states),
+      options.before ?? null,
+      options.limit,
+    ),
+})
+
+const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.indexOf('-') + 1)
+
+const insert = (
+  event: RecordedEvent,
+  tx: Tx,
+  row: {
+    readonly uuid: string
+    readonly kind: string | null
+    readonly request: JsonValue
+    readonly state: AnswerRowState
+    readonly reason: string | null
+  },
+): void => {
+  const appid = isObject(row.request) && typeof row.request.appid === 'string' ? row.request.appid : null
+  tx.run(
+    `INSERT INTO answers (id, uuid, kind, appid, request, state, reason, requested_at, position)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+    idOf(event),
+    JSON.stringify(row.uuid),
+    row.kind,
+    appid,
+    JSON.stringify(row.request),
+    row.state,
+    row.reason,
+    event.recordedAt,
+    event.position,
+  )
+}
+
+const never = (event: RecordedEvent, tx: Tx, reason: string): void =>
+  tx.run(
+    `UPDATE answers SET state = 'never', reason = ?, answered_at = ?, position = ? WHERE id = ? AND state = 'waiting'`,
+    reason,
+    event.recordedAt,
+    event.position,
+    idOf(event),
+  )
+
+const applyOperation = on(operationEvents, {
+  OperationRequested: (event, tx) => {
+    const { kind, externalRef, input } = event.data
+    if (externalRef === null || !answeringKinds.includes(kind)) return
+    insert(event, tx, { uuid: externalRef, kind, request: input as JsonValue, state: 'waiting', reason: null })
+  },
+  OperationSucceeded: (event, tx) => {
+    const { result } = event.data
+    if (!isObject(result)) return never(event, tx, 'a request of this form has no answer')
+    tx.run(
+      `UPDATE answers SET state = 'stored', answer = ?, answered_at = ?, position = ? WHERE id = ? AND state = 'waiting'`,
+      JSON.stringify(result),
+      event.recordedAt,
+      event.position,
+      idOf(event),
+    )
+  },
+  OperationFailed: (event, tx) => never(event, tx, event.data.error.message),
+  OperationCancelled: (event, tx) => never(event, tx, event.data.reason ?? 'cancelled'),
+  OperationTimedOut: (event, tx) => never(event, tx, 'the operation ran over its time limit'),
+})
+
+const applyFeed = on(feedEvents, {
+  FeedRejected: (event, tx) => {
+    const { payload, errors } = event.data
+    if (!isObject(payload) || typeof payload.uuid !== 'string') return
+    const reason = errors[0]?.message ?? 'not recognised'
+    insert(event, tx, { uuid: payload.uuid, kind: null, request: payload as JsonValue, state: 'never', reason })
+  },
+})
+
+const take = (event: RecordedEvent, tx: Tx, state: 'answered' | 'read'): void =>
+  tx.run(`UPDATE answers SET state = ?, answer = NULL, taken_at = ? WHERE id = ?`, state, event.recordedAt, idOf(event))
+
+const applyTaken = on(answerEvents, {
+  AnswerDelivered: (event, tx) => take(event, tx, 'answered'),
+  AnswerPolled: (event, tx) => {
+    take(event, tx, 'read')
+    // Of several answers of one uuid the latest is the one that a poll finds; it took the place of the earlier ones.
+    tx.run(
+      `UPDATE answers SET state = 'replaced', answer = NULL, taken_at = ?1
+       WHERE uuid = (SELECT uuid FROM answers WHERE id = ?2) AND state = 'stored' AND position < (SELECT position FROM answers WHERE id = ?2)`,
+      event.recordedAt,
+      idOf(event),
+    )
+  },
+})
