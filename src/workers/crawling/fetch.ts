@@ -127,15 +127,24 @@ const transfer = ({
   targets,
   clock,
 }: TransferOptions): Promise<Transferred> => {
-  const client = new Client(target.origin, { connect: targets.connect, pipelining: 0, headersTimeout: 0, bodyTimeout: 0 })
+  let connection: ReturnType<Targets['connect']>
+  const client = new Client(target.origin, {
+    connect: (options, callback) => {
+      connection = targets.connect(options, callback)
+    },
+    pipelining: 0,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
   const tooLarge = () => new FetchFailed('too_large', `the body is larger than ${maxBytes} bytes`)
   return new Promise<Transferred>((resolve, reject) => {
     const end = (settle: () => void): void => {
       stopTimer()
       signal?.removeEventListener('abort', onAbort)
       settle()
-      // Closes the connection, also one that is not there yet.
       client.destroy().catch(() => {})
+      // The client leaves a connection alone that is not there yet.
+      connection?.destroy()
     }
     const fail = (error: unknown): void => end(() => reject(error))
     const stopTimer = clock.after(timeoutMs, () =>

@@ -3,11 +3,16 @@ import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
 
+/** A connection that may still be on its way. */
+interface Connection {
+  destroy(): void
+}
+
 /** Which addresses a crawl may reach. `connect` is the connector of every fetch; nothing else may open a connection. */
 export interface Targets {
   /** Why this IP address is refused, for people; null when it may be reached. */
   refusal(address: string): string | null
-  readonly connect: buildConnector.connector
+  connect(options: buildConnector.Options, callback: buildConnector.Callback): Connection | undefined
 }
 
 /** The error of a connection to an address that is not allowed. */
@@ -16,7 +21,7 @@ export class TargetRefused extends Error {
 }
 
 /** A connection that is not there after this long is given up, whatever the fetch allows. */
-const connectTimeoutMs = 120_000
+const connectTimeoutMs = 300_000
 
 /** Services that hand out credentials to whoever asks from inside a cloud, besides 169.254.169.254. */
 const metadataAddresses = new Set(['100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'])
@@ -81,15 +86,23 @@ export const createTargets = ({
     })
   }
 
-  const open = buildConnector({ allowH2: false, timeout: connectTimeoutMs, lookup: allowedLookup } as buildConnector.BuildOptions)
+  // undici answers with the socket at once, though its types keep quiet about it.
+  const open = buildConnector({
+    allowH2: false,
+    timeout: connectTimeoutMs,
+    lookup: allowedLookup,
+  } as buildConnector.BuildOptions) as unknown as (...args: Parameters<Targets['connect']>) => Connection
 
   return {
     refusal,
     connect(options, callback) {
       const literal = options.hostname.replace(/^\[|\]$/g, '')
       const refused = isIP(literal) === 0 ? null : refusal(literal)
-      if (refused !== null) return callback(new TargetRefused(refused), null)
-      open(options, (...[error, socket]) => {
+      if (refused !== null) {
+        callback(new TargetRefused(refused), null)
+        return undefined
+      }
+      return open(options, (...[error, socket]) => {
         if (error) return callback(error, null)
         // The last word is with the connection itself.
         const reached = refusal(socket.remoteAddress ?? '')

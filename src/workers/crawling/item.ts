@@ -1,0 +1,87 @@
+import { instant } from '../../lib/clock.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { decode } from './charset.ts'
+import type { Header } from './fetch.ts'
+import type { Link } from './links.ts'
+
+/** A crawled page as consumers read it, all but its body: native names and order of the original's item. */
+export interface ItemDocument extends JsonObject {
+  readonly appid: string
+  readonly crawlid: string
+  readonly attrs: JsonObject | null
+  /** URL of the last request, after redirects. */
+  readonly url: string
+  readonly response_url: string
+  readonly status_code: number
+  readonly status_msg: 'OK'
+  readonly request_headers: { readonly [name: string]: readonly string[] }
+  readonly response_headers: { readonly [name: string]: readonly string[] }
+  /** Null when the response is not text. */
+  readonly encoding: string | null
+  readonly links: readonly { readonly url: string; readonly text: string }[]
+  /** UTC with microseconds and without zone, as Python prints it. */
+  readonly timestamp: string
+}
+
+/** The item with its body: text by its encoding; base64 of the bytes when asked for or when there is no encoding. */
+export interface Item extends ItemDocument {
+  readonly body: string
+  /** Only where a response that is not text made it so. */
+  readonly body_base64?: true
+}
+
+const grouped = (headers: readonly Header[]): Record<string, string[]> => {
+  const groups = new Map<string, string[]>()
+  for (const [name, value] of headers) {
+    const group = groups.get(name)
+    if (group) group.push(value)
+    else groups.set(name, [value])
+  }
+  return Object.fromEntries(groups)
+}
+
+/** The document of a fetched page. `fetchedAt` is in milliseconds since the epoch. */
+export const itemDocument = (page: {
+  readonly appid: string
+  readonly crawlid: string
+  readonly attrs: JsonObject | null
+  readonly url: string
+  readonly responseUrl: string
+  readonly statusCode: number
+  readonly requestHeaders: readonly Header[]
+  readonly responseHeaders: readonly Header[]
+  readonly encoding: string | null
+  readonly links: readonly Link[]
+  readonly fetchedAt: number
+}): ItemDocument => ({
+  appid: page.appid,
+  crawlid: page.crawlid,
+  attrs: page.attrs,
+  url: page.url,
+  response_url: page.responseUrl,
+  status_code: page.statusCode,
+  status_msg: 'OK',
+  request_headers: grouped(page.requestHeaders),
+  response_headers: grouped(page.responseHeaders),
+  encoding: page.encoding,
+  links: page.links.map(({ url, text }) => ({ url, text })),
+  timestamp: `${instant(page.fetchedAt).slice(0, -1)}000`,
+})
+
+/** The item as it is sent. `base64` is the setting that wants every body as base64. */
+export const itemWithBody = (
+  document: ItemDocument,
+  body: Buffer,
+  { base64 = false }: { readonly base64?: boolean } = {},
+): Item => {
+  const { encoding, links, timestamp, ...before } = document as ItemDocument & Record<string, JsonValue>
+  const text = base64 || encoding === null ? body.toString('base64') : decode(body, encoding)
+  return {
+    ...(before as ItemDocument),
+    body: text,
+    encoding,
+    links,
+    timestamp,
+    ...(encoding === null ? { body_base64: true as const } : {}),
+  }
+}
