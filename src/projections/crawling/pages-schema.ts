@@ -9,7 +9,8 @@ const counted = (row: 'NEW' | 'OLD', n: '1' | '-1'): string => `
   UPDATE jobs SET pending = pending + ${n} WHERE operation = ${row}.operation AND ${row}.state IN ('queued', 'fetching');
   UPDATE crawls SET pending = pending + ${n} WHERE key = ${row}.crawl AND ${row}.state IN ('queued', 'fetching');`
 
-const ensureQueue = `INSERT OR IGNORE INTO queues (spiderid, domain, backlog) VALUES (NEW.spiderid, NEW.domain, 0);`
+const ensureQueue = `
+  INSERT OR IGNORE INTO queues (spiderid, domain, backlog) SELECT NEW.spiderid, NEW.domain, 0 WHERE NEW.state = 'queued';`
 
 /**
  * Tables of the view `crawling-pages`. Counters follow the pages by triggers, so that no handler can forget them; only a

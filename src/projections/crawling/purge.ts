@@ -29,7 +29,8 @@ export const purge = (tx: Tx, scope: PurgeScope, state: 'queued' | 'fetching', a
     total += n
     tx.run(`UPDATE crawl_counts SET n = n - ? WHERE crawl = ? AND domain = ? AND state = ?`, n, crawl, domain, state)
     addToCrawlCount(tx, crawl, domain, n)
-    if (state === 'queued') tx.run(`UPDATE queues SET backlog = backlog - ? WHERE spiderid = ? AND domain = ?`, n, spiderid, domain)
+    if (state === 'queued')
+      tx.run(`UPDATE queues SET backlog = backlog - ? WHERE spiderid = ? AND domain = ?`, n, spiderid, domain)
     tx.run(`UPDATE jobs SET pending = pending - ?, purged = purged + ? WHERE operation = ?`, n, n, operation)
     tx.run(`UPDATE crawls SET pending = pending - ? WHERE key = ?`, n, crawl)
   }

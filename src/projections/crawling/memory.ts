@@ -1,0 +1,30 @@
+import type { CrawlName } from '../../lib/crawl-key.ts'
+import type { Tx } from '../projection.ts'
+
+/** Addresses that count as seen. The memory belongs to spider and crawlid, whoever's crawl it is. Source: crawling contract, section 6.5. */
+export const remember = (tx: Tx, { spiderid, crawlid }: CrawlName, fingerprints: readonly string[]): void => {
+  for (const fingerprint of fingerprints)
+    tx.run(`INSERT OR IGNORE INTO seen (spiderid, crawlid, fingerprint) VALUES (?, ?, ?)`, spiderid, crawlid, fingerprint)
+}
+
+/** The memory starts anew, but for what is still in the queue or on its way: that would be fetched twice. */
+export const forget = (tx: Tx, { spiderid, crawlid }: CrawlName): void => {
+  tx.run(`DELETE FROM seen WHERE spiderid = ? AND crawlid = ?`, spiderid, crawlid)
+  const crawls = tx.all<{ key: string }>(`SELECT key FROM crawls WHERE crawlid = ? AND spiderid = ?`, crawlid, spiderid)
+  for (const { key } of crawls) {
+    const again = (where: string, value: string): void =>
+      tx.run(
+        `INSERT OR IGNORE INTO seen (spiderid, crawlid, fingerprint)
+         SELECT ?, ?, fingerprint FROM pages WHERE ${where} AND fingerprint IS NOT NULL`,
+        spiderid,
+        crawlid,
+        value,
+      )
+    again(`crawl = ? AND state = 'queued'`, key)
+    for (const { operation } of tx.all<{ operation: string }>(
+      `SELECT operation FROM jobs WHERE crawl = ? AND state <> 'ended'`,
+      key,
+    ))
+      again(`operation = ? AND state = 'fetching'`, operation)
+  }
+}

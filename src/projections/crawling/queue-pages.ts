@@ -1,0 +1,101 @@
+import type { CrawlInput } from '../../commands/crawling/requests.ts'
+import type { QueuedPage } from '../../events/crawling/page.ts'
+import { parseInstant } from '../../lib/clock.ts'
+import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
+import { derivedId } from '../../lib/ids.ts'
+import { seedUrl } from '../../lib/seed-url.ts'
+import type { RecordedEvent } from '../../stores/event-log.ts'
+import type { Tx } from '../projection.ts'
+import { addToCrawlCount } from './purge.ts'
+
+/** First in, first out among equal priorities: the place in the log, then the place in the event. */
+export const sequence = (event: RecordedEvent, index: number): string => `${event.position}.${String(index).padStart(4, '0')}`
+
+/** A fed crawl queues its seed by its request alone. */
+export function seed(event: RecordedEvent, input: CrawlInput, runAt: string | null, tx: Tx): void {
+  const { spiderid, appid, crawlid, maxdepth, domain_max_pages = null, expires } = input
+  const key = crawlKey(input)
+  const operation = event.stream.slice('operation-'.length)
+  const at = event.recordedAt
+  tx.run(
+    `INSERT INTO crawls (key, spiderid, appid, crawlid, seeds, pending, maxdepth, domain_max_pages, expires, first_at, last_at, position)
+     VALUES (?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (key) DO UPDATE SET seeds = seeds + 1, maxdepth = excluded.maxdepth, domain_max_pages = excluded.domain_max_pages,
+       expires = CASE WHEN excluded.expires > 0 THEN excluded.expires ELSE expires END, last_at = excluded.last_at, completed_at = NULL`,
+    key,
+    spiderid,
+    appid,
+    crawlid,
+    maxdepth,
+    domain_max_pages,
+    expires,
+    at,
+    at,
+    event.position,
+  )
+  if (expires > 0)
+    tx.run(
+      `INSERT OR REPLACE INTO timers (crawl, spiderid, appid, crawlid, expires) VALUES (?, ?, ?, ?, ?)`,
+      key,
+      spiderid,
+      appid,
+      crawlid,
+      expires,
+    )
+  tx.run(
+    `INSERT INTO jobs (operation, crawl, state, pending, fetched, failed, dropped, purged) VALUES (?, ?, 'pending', 0, 0, 0, 0, 0)`,
+    operation,
+    key,
+  )
+  const id = derivedId('seed', operation)
+  const notBefore = runAt === null ? 0 : parseInstant(runAt)
+  tx.run(
+    `INSERT INTO pages (id, operation, crawl, spiderid, domain, url, depth, priority, seed, state, seq, not_before, queued_at)
+     VALUES (?, ?, ?, ?, ?, ?, 0, ?, 1, 'queued', ?, ?, ?)`,
+    id,
+    operation,
+    key,
+    spiderid,
+    input.domain,
+    seedUrl(input.url),
+    input.priority,
+    sequence(event, 0),
+    notBefore,
+    at,
+  )
+}
+
+/** Whose page an event of a page is about. */
+export type Owner = CrawlName & { readonly operation: string }
+
+/** Queues a followed link; `open` is false where its operation was cancelled meanwhile. */
+export function queueLink(tx: Tx, event: RecordedEvent, owner: Owner, page: QueuedPage, index: number, open: boolean): void {
+  const key = crawlKey(owner)
+  tx.run(
+    `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, seq, not_before, queued_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, ?)`,
+    page.id,
+    owner.operation,
+    key,
+    owner.spiderid,
+    page.domain,
+    page.url,
+    page.fingerprint,
+    page.depth,
+    page.priority,
+    page.referer,
+    open ? 'queued' : 'purged',
+    sequence(event, index),
+    event.recordedAt,
+  )
+  tx.run(
+    `INSERT INTO page_counts (spiderid, crawlid, domain, n) VALUES (?, ?, ?, 1)
+     ON CONFLICT (spiderid, crawlid, domain) DO UPDATE SET n = n + 1`,
+    owner.spiderid,
+    owner.crawlid,
+    page.domain,
+  )
+  if (open) return
+  addToCrawlCount(tx, key, page.domain, 1)
+  tx.run(`UPDATE jobs SET purged = purged + 1 WHERE operation = ?`, owner.operation)
+}
