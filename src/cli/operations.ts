@@ -1,0 +1,169 @@
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { systemClock } from '../lib/clock.ts'
+import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
+import { type Client, createClient, refusal } from './client.ts'
+import { CommandFailed } from './exit.ts'
+import { queryOf, type ServerCommandOptions, several, wholeNumber, withServer } from './options.ts'
+import { harmless, print, printJson, printTable } from './terminal.ts'
+
+const longestWaitS = 60
+const finished = ['succeeded', 'failed', 'cancelled', 'timed-out']
+const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'order', 'limit', 'cursor']
+
+/** `operations ls|get|submit|wait|tail|cancel|retry` against a server. */
+export const operationsCommand = (program: Command): void => {
+  const group = program.command('operations').description('the long-running things')
+
+  withServer(group.command('ls').description('list operations, newest first'))
+    .option('--state <state>', 'only these states', several)
+    .option('--kind <kind>', 'only these kinds', several)
+    .option('--face <face>', 'only from these faces', several)
+    .option('--lane <lane>', 'only in these lanes', several)
+    .option('--principal <name>', 'only asked for by these', several)
+    .option('--from <time>', 'requested at or after')
+    .option('--to <time>', 'requested before')
+    .option('--order <order>', 'asc or desc')
+    .option('--limit <n>', 'how many at most', wholeNumber)
+    .option('--cursor <cursor>', 'go on where a page ended')
+    .action(ls)
+
+  withServer(group.command('get <id>').description('show one operation')).action(async (id: string, options: ServerCommandOptions) =>
+    show(await createClient(options).json(pathOf(id)), options),
+  )
+
+  withServer(group.command('submit <kind>').description('ask for a new operation'))
+    .option('--input <json>', 'its input; "-" reads it from stdin, "@file" from a file', '{}')
+    .option('--lane <lane>', 'one at a time per lane')
+    .option('--priority <n>', '0 to 1000, lower first', wholeNumber)
+    .option('--run-at <time>', 'not before')
+    .option('--attempts <n>', 'how often it is attempted at most', wholeNumber)
+    .option('--timeout-ms <ms>', 'how long an attempt may take', wholeNumber)
+    .option('--idempotency-key <key>', 'the same key asks only once')
+    .option('--wait [seconds]', 'wait for its end', wholeNumber)
+    .action(submit)
+
+  withServer(group.command('wait <id>').description('wait until it has ended'))
+    .option('--timeout <seconds>', 'give up after so long', wholeNumber)
+    .action(async (id: string, options: ServerCommandOptions & { timeout?: number }) => {
+      const operation = await untilFinished(createClient(options), id, options.timeout)
+      show(operation, options)
+      judge(operation)
+    })
+
+  withServer(group.command('tail <id>').description('follow its output to its end')).action(tail)
+
+  withServer(group.command('cancel <id>').description('stop it'))
+    .option('--reason <text>', 'why')
+    .action(async (id: string, options: ServerCommandOptions & { reason?: string }) => {
+      const body = options.reason === undefined ? {} : { reason: options.reason }
+      show(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
+    })
+
+  withServer(group.command('retry <id>').description('ask for it again, as a new operation')).action(
+    async (id: string, options: ServerCommandOptions) =>
+      show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST' }), options),
+  )
+}
+
+const pathOf = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`
+
+async function ls(options: ServerCommandOptions): Promise<void> {
+  const page = await createClient(options).json('/v1/operations', { query: queryOf({ ...options }, filters) })
+  if (options.json) return printJson(page)
+  printTable(['id', 'kind', 'state', 'attempt', 'lane', 'requestedAt'], (page.items ?? []) as unknown as JsonObject[])
+  if (page.next !== null) print(`more: --cursor ${page.next}`)
+}
+
+interface SubmitOptions extends ServerCommandOptions {
+  readonly input: string
+  readonly lane?: string
+  readonly priority?: number
+  readonly runAt?: string
+  readonly attempts?: number
+  readonly timeoutMs?: number
+  readonly idempotencyKey?: string
+  readonly wait?: number | true
+}
+
+async function submit(kind: string, options: SubmitOptions): Promise<void> {
+  const { lane, priority, runAt, attempts, timeoutMs, idempotencyKey, wait } = options
+  const client = createClient(options)
+  const policy = { ...given({ attempts, timeoutMs }) }
+  const body = {
+    kind,
+    input: await inputOf(options.input),
+    ...given({ lane, priority, runAt }),
+    ...(Object.keys(policy).length === 0 ? {} : { policy }),
+  }
+  const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
+  const operation = await client.json('/v1/operations', { method: 'POST', body, headers })
+  if (wait === undefined) return show(operation, options)
+  const ended = await untilFinished(client, String(operation.id), wait === true ? undefined : wait)
+  show(ended, options)
+  judge(ended)
+}
+
+/** The members that are there. */
+const given = (members: Readonly<Record<string, JsonValue | undefined>>): JsonObject =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+
+async function inputOf(option: string): Promise<JsonValue> {
+  try {
+    if (option === '-') return JSON.parse(await readAll(process.stdin))
+    return JSON.parse(option.startsWith('@') ? await readFile(option.slice(1), 'utf8') : option)
+  } catch (error) {
+    throw new CommandFailed('usage', `--input is no JSON: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** Asks again and again, each time as long as the server is willing to hold the answer back. */
+async function untilFinished(client: Client, id: string, timeoutS = Number.POSITIVE_INFINITY): Promise<JsonObject> {
+  const deadline = systemClock.now() + timeoutS * 1000
+  for (;;) {
+    const left = Math.max(0, Math.ceil((deadline - systemClock.now()) / 1000))
+    const query = new URLSearchParams({ wait: String(Math.min(left, longestWaitS)) })
+    const operation = await client.json(pathOf(id), { query })
+    if (finished.includes(String(operation.state))) return operation
+    if (systemClock.now() >= deadline)
+      throw new CommandFailed('waitedTooLong', `operation ${id} is still ${operation.state} after ${timeoutS} s`)
+  }
+}
+
+/** Prints output as it comes; the operation's own end decides the exit code. */
+async function tail(id: string, options: ServerCommandOptions): Promise<void> {
+  const client = createClient(options)
+  let offset = 0
+  for (;;) {
+    const query = new URLSearchParams({ offset: String(offset), wait: '30' })
+    const response = await client.send(`${pathOf(id)}/output`, { query })
+    if (response.status >= 400) throw await refusal(response)
+    const text = await response.text()
+    if (text !== '') {
+      if (options.json) printJson({ offset, text })
+      else process.stdout.write(process.stdout.isTTY ? harmless(text) : text)
+    }
+    const next = Number(response.headers.get('Output-Next-Offset') ?? offset)
+    const complete = response.headers.get('Output-Complete') === 'true'
+    if (complete && next === offset) break
+    offset = next
+  }
+  const operation = await untilFinished(client, id)
+  if (options.json) printJson(operation)
+  judge(operation)
+}
+
+function judge(operation: JsonObject): void {
+  if (operation.state === 'succeeded') return
+  const message = isObject(operation.error) ? `: ${operation.error.message}` : ''
+  throw new CommandFailed('notSucceeded', `operation ${operation.id} ended as ${operation.state}${message}`)
+}
+
+function show(operation: JsonObject, { json }: ServerCommandOptions): void {
+  if (json) return printJson(operation)
+  for (const [name, value] of Object.entries(operation)) {
+    if (value === null || value === undefined) continue
+    print(`${`${name}:`.padEnd(15)}${harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))}`)
+  }
+}

@@ -1,0 +1,37 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import type { ServerOptions } from './client.ts'
+
+export interface JsonOption {
+  readonly json?: boolean
+}
+export type ServerCommandOptions = ServerOptions & JsonOption
+
+/** `--json`, which every command takes. */
+export const withJson = (command: Command): Command => command.option('--json', 'print JSON: one value, or one a line')
+
+/** For commands that talk to a server. */
+export const withServer = (command: Command): Command =>
+  withJson(
+    command
+      .option('--url <url>', 'the server (INTENDANT_URL; default http://127.0.0.1:8080)')
+      .option('--token <token>', 'credentials (INTENDANT_TOKEN)'),
+  )
+
+/** For commands that open the data directory themselves, while no server holds it. */
+export const withDataDir = (command: Command): Command =>
+  withJson(command.option('--data-dir <directory>', 'the data directory (DATA_DIR; default ./data)'))
+
+/** An option that may be given several times. */
+export const several = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
+export const wholeNumber = (text: string): number => {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}
+
+/** Query parameters of the options that were given, named as the API names them. */
+export const queryOf = (options: Readonly<Record<string, unknown>>, names: readonly string[]): URLSearchParams => {
+  const query = new URLSearchParams()
+  for (const name of names) for (const value of [options[name] ?? []].flat()) query.append(name, String(value))
+  return query
+}

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { isLoopback, loadConfig } from '../src/config.ts'
+
+test('everything has a default', () => {
+  expect(loadConfig({})).toMatchObject({
+    host: '127.0.0.1',
+    port: 8080,
+    dataDir: './data',
+    credentialsFile: 'data/credentials.json',
+    logLevel: 'info',
+    shutdownGraceMs: 10_000,
+    maxBodyBytes: 1_048_576,
+    nativeHeadersOnFaces: true,
+    crawling: { hits: 10, windowS: 60 },
+  })
+})
+
+test('values are read as what they mean', () => {
+  const config = loadConfig({ PORT: '0', DATA_DIR: '/srv/x', NATIVE_HEADERS_ON_FACES: 'false', CRAWLING_HITS: '3' })
+  expect(config).toMatchObject({ port: 0, credentialsFile: '/srv/x/credentials.json', nativeHeadersOnFaces: false })
+  expect(config.crawling.hits).toBe(3)
+})
+
+test('an empty value is an unset one', () => expect(loadConfig({ PORT: '', EVENTSTOREDB_URL: '' }).port).toBe(8080))
+
+test.each(['EVENTSTOREDB_URL', 'KAFKA_BROKERS'])('%s is refused while only the embedded engines are there', (name) => {
+  expect(() => loadConfig({ [name]: 'somewhere:1' })).toThrow(new RegExp(`${name} is not supported in this version`))
+})
+
+test.each([
+  { PORT: '70000' },
+  { PORT: '80a' },
+  { LEASE_MS: '1' },
+  { LOG_LEVEL: 'loud' },
+  { NATIVE_HEADERS_ON_FACES: 'perhaps' },
+  { CRAWLING_HITS: 'many' },
+])('%j is refused by name', (env) => expect(() => loadConfig(env)).toThrow(new RegExp(String(Object.keys(env)[0]))))
+
+test('every setting that is wrong is named at once', () => {
+  expect(() => loadConfig({ PORT: 'x', CRAWLING_HITS: 'y' })).toThrow(/PORT[\s\S]*CRAWLING_HITS/)
+})
+
+test.each([
+  ['127.0.0.1', true],
+  ['127.9.9.9', true],
+  ['::1', true],
+  ['::ffff:127.0.0.1', true],
+  ['localhost', true],
+  ['0.0.0.0', false],
+  ['::', false],
+  ['192.168.1.2', false],
+  ['example.com', false],
+])('%s is loopback: %s', (host, expected) => expect(isLoopback(host)).toBe(expected))
