@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { RevisionConflict, Unavailable } from '../lib/errors.ts'
 import { eventId, randomFraction } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
-import type { EventLog, Position } from '../stores/event-log.ts'
+import type { EventLog, NewEvent, Position } from '../stores/event-log.ts'
 import type { Decider } from './decider.ts'
 
 /** Where a command comes from; it becomes the metadata of every event that the command causes. */
@@ -52,16 +52,21 @@ export interface Executor {
 interface Known<State> {
   readonly state: State
   readonly revision: number
+  /** About how many bytes the events took from which the state was made. */
+  readonly weight: number
 }
 
 const conflictTries = 5
 const unknownOutcomeTries = 5
 const firstPauseMs = 5
 const schemaVersion = 1
+const cachedBytes = 64 * 1024 * 1024
 
 /**
  * The one command handler: load, decide, append at the revision that was read; on a conflict read and decide again.
  * States stay cached at their known revision, so that the next command on a stream reads nothing.
+ * A cached state may be behind the log where other processes write too: an append finds out by itself, a refusal and a
+ * "nothing to do" are only given on a state that was read after the call.
  */
 export const createExecutor = ({
   log,
@@ -72,18 +77,33 @@ export const createExecutor = ({
   readonly clock: Clock
   readonly cachedStates?: number
 }): Executor => {
-  const cache = new LRUCache<string, Known<unknown>>({ max: cachedStates })
+  const cache = new LRUCache<string, Known<unknown>>({
+    max: cachedStates,
+    maxSize: cachedBytes,
+    sizeCalculation: ({ weight }) => weight + 200,
+  })
 
-  const read = async <State>(decider: Decider<never, never, State, unknown>, stream: string): Promise<Known<State>> => {
-    let state = decider.initial
-    let revision = -1
-    const options = decider.memory === 'last' ? ({ from: 'end', backwards: true, limit: 1 } as const) : {}
+  /** Two appends may settle in either order: only what is newer replaces. */
+  const remember = (stream: string, known: Known<unknown>): void => {
+    if (known.revision >= 0 && known.revision >= (cache.peek(stream)?.revision ?? -1)) cache.set(stream, known)
+  }
+
+  /** The state at the end of the stream, going on from an older one where there is one. */
+  const read = async <State>(
+    decider: Decider<never, never, State, unknown>,
+    stream: string,
+    since: Known<State> = { state: decider.initial, revision: -1, weight: 0 },
+  ): Promise<Known<State>> => {
+    const last = decider.memory === 'last'
+    let { state, revision, weight } = since
+    const options = last ? ({ from: 'end', backwards: true, limit: 1 } as const) : { from: since.revision + 1 }
     for await (const event of log.readStream(stream, options)) {
-      state = decider.evolve(state, event as never)
+      state = decider.evolve(last ? decider.initial : state, event as never)
       revision = event.revision
+      weight = (last ? 0 : weight) + weightOf(event.data)
     }
-    const known = { state, revision }
-    if (revision >= 0) cache.set(stream, known)
+    const known = { state, revision, weight }
+    remember(stream, known)
     return known
   }
 
@@ -100,47 +120,75 @@ export const createExecutor = ({
   }
 
   const execute: Execute = async (decider, command, context, options = {}) => {
+    type State = typeof decider.initial
     const stream = decider.streamOf(command)
-    let known = cache.get(stream) as Known<typeof decider.initial> | undefined
-    known ??= decider.creates?.(command) ? { state: decider.initial, revision: -1 } : await read(decider as never, stream)
-    for (let attempt = 1; ; attempt++) {
+    const cached = cache.get(stream) as Known<State> | undefined
+    const made = decider.creates?.(command) ? { state: decider.initial, revision: -1, weight: 0 } : undefined
+    let known = cached ?? made ?? (await read<State>(decider as never, stream))
+    let isFresh = cached === undefined
+    for (let attempt = 1; ; ) {
       const { state, revision } = known
       const pinned = options.pinnedRevision
       const decision = decider.decide(command, state)
+      const isStopped = 'refused' in decision || decision.events.length === 0 || (pinned !== undefined && pinned !== revision)
+      if (isStopped && !isFresh) {
+        known = await read<State>(decider as never, stream, known)
+        isFresh = true
+        continue
+      }
       if ('refused' in decision) return { refused: decision.refused, state, revision }
       if (pinned !== undefined && pinned !== revision)
         return { refused: { reason: 'version-mismatch', expected: pinned, actual: revision }, state, revision }
       if (decision.events.length === 0) return { state, revision, position: null }
-      const metadata = {
-        correlationId: context.correlationId,
-        ...(context.causationId === undefined ? {} : { causationId: context.causationId }),
-        actor: context.actor,
-        schema: schemaVersion,
-        ...(context.traceparent === undefined ? {} : { traceparent: context.traceparent }),
-      }
-      const events = decision.events.map((event, index) => ({
-        id: eventId(context.commandId, index),
-        type: event.type,
-        data: event.data as JsonObject,
-        metadata,
-      }))
+      const events = envelopes(decision.events, context)
       try {
         const appended = await append(stream, revision < 0 ? 'noStream' : revision, events)
         const next = { state: decision.events.reduce(decider.evolve, state), revision: appended.revision }
-        cache.set(stream, next)
+        remember(stream, { ...next, weight: events.reduce((sum, { data }) => sum + weightOf(data), known.weight) })
         return { ...next, position: appended.position }
       } catch (error) {
         cache.delete(stream)
         if (!(error instanceof RevisionConflict) || attempt >= conflictTries) throw error
         await clock.sleep(firstPauseMs * attempt * randomFraction())
-        known = await read(decider as never, stream)
+        known = await read<State>(decider as never, stream)
+        isFresh = true
+        attempt++
       }
     }
   }
 
   return {
     execute,
-    load: async (decider, stream) =>
-      (cache.get(stream) as Known<typeof decider.initial> | undefined) ?? (await read(decider as never, stream)),
+    load: async (decider, stream) => {
+      const cached = cache.get(stream) as Known<typeof decider.initial> | undefined
+      return await read<typeof decider.initial>(decider as never, stream, cached)
+    },
   }
+}
+
+/** Event ids derive from the command, so that the same command decided twice is recorded once. */
+const envelopes = (
+  events: readonly { readonly type: string; readonly data: unknown }[],
+  { commandId, actor, correlationId, causationId, traceparent }: CommandContext,
+): NewEvent[] =>
+  events.map(({ type, data }, index) => ({
+    id: eventId(commandId, index),
+    type,
+    data: data as JsonObject,
+    metadata: {
+      correlationId,
+      ...(causationId === undefined ? {} : { causationId }),
+      actor,
+      schema: schemaVersion,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    },
+  }))
+
+/** About how many bytes a JSON value takes in memory. */
+const weightOf = (value: unknown): number => {
+  if (typeof value === 'string') return 2 * value.length
+  if (typeof value !== 'object' || value === null) return 8
+  let weight = 16
+  for (const member of Object.values(value)) weight += 16 + weightOf(member)
+  return weight
 }

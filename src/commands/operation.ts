@@ -1,4 +1,4 @@
-import type { OperationError, OperationEvent, OperationRequest, OperationState } from '../events/operation.ts'
+import type { Backoff, OperationError, OperationEvent, OperationRequest, OperationState } from '../events/operation.ts'
 import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { type Decider, type Decision, nothing, refuse } from './decider.ts'
@@ -146,6 +146,7 @@ function decideFinished(
 ): Happened {
   const same: Partial<Record<OperationCommand['type'], OperationState>> = {
     SucceedAttempt: 'succeeded',
+    FailAttempt: 'failed',
     CancelOperation: 'cancelled',
     ConfirmCancelled: 'cancelled',
     TimeOutAttempt: 'timed-out',
@@ -159,7 +160,8 @@ type Unfinished = Extract<OperationDecisionState, Live>
 function start(worker: string, now: number, state: Unfinished): Happened {
   switch (state.status) {
     case 'running':
-      return refuse({ reason: 'already-running', attempt: state.attempt })
+      // A worker that never heard whether its start was recorded asks again, and goes on with the attempt.
+      return state.worker === worker ? nothing : refuse({ reason: 'already-running', attempt: state.attempt })
     case 'cancelling':
       return refuse({ reason: 'cancel-requested' })
     case 'pending':
@@ -230,6 +232,9 @@ function fail(attempt: number, error: OperationError, now: number, state: Unfini
   const { attempts, backoff } = state.request.policy
   const spent = state.spent + 1
   if (!error.retryable || spent >= attempts) return { events: [{ type: 'OperationFailed', data: { attempt, error } }] }
-  const delay = delayMs ?? Math.min(backoff.initialMs * backoff.factor ** (spent - 1), backoff.maxMs)
+  const delay = delayMs ?? retryDelayMs(backoff, spent)
   return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error, retryAt: instant(now + delay) } }] }
 }
+
+const retryDelayMs = ({ initialMs, factor, maxMs }: Backoff, spent: number): number =>
+  initialMs === 0 ? 0 : Math.min(initialMs * factor ** (spent - 1), maxMs)

@@ -35,7 +35,9 @@ export const probe = (clock: Clock): Work<ProbeInput> => ({
     }
     context.signal.throwIfAborted()
     if (context.attempt <= failAttempts)
-      throw new WorkFailed('probe-failed', `attempt ${context.attempt} of ${failAttempts} that were asked to fail`, { retryable: true })
+      throw new WorkFailed('probe-failed', `attempt ${context.attempt} of ${failAttempts} that were asked to fail`, {
+        retryable: true,
+      })
     return { echo: echo as JsonValue, attempt: context.attempt }
   },
 })
