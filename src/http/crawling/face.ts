@@ -1,0 +1,89 @@
+import { Hono } from 'hono'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { Unavailable } from '../../lib/errors.ts'
+import { createChanges } from '../changes.ts'
+import type { Face, HttpContext, HttpEnv } from '../face.ts'
+import type { HttpPorts } from '../ports.ts'
+import { Problem } from '../problem.ts'
+import { createFeed } from './feed.ts'
+import { type CrawlingNode, createIndex } from './index.ts'
+import { messages } from './messages.ts'
+import { createPoll } from './poll.ts'
+import { crossOrigin, failure } from './wrapper.ts'
+
+/**
+ * The REST service of Scrapy Cluster: `/`, `/feed`, `/poll`. It also answers for paths that belong to nobody.
+ * Source: crawling contract, sections 1 to 5.
+ */
+export const createCrawlingFace = ({
+  ports,
+  settings,
+  node,
+}: {
+  readonly ports: HttpPorts
+  readonly settings: CrawlingSettings
+  readonly node: CrawlingNode
+}): Face => {
+  const awaited = new Set<string>()
+  const changes = createChanges(ports)
+  const index = createIndex({ ports, node })
+  const feed = createFeed({ ports, settings, changes, awaited })
+  const poll = createPoll({
+    ports,
+    retentionDays: settings.answerRetentionDays,
+    isAwaited: (operationId) => awaited.has(operationId),
+  })
+  const app = new Hono<HttpEnv>()
+  app.on(['GET', 'POST'], '/', index)
+  app.post('/feed', feed)
+  app.post('/poll', poll)
+  for (const path of paths) app.options(path, options)
+
+  return {
+    name: 'crawling',
+    fallback: true,
+    owns: (path) => paths.includes(path) || path === '/feed/' || path === '/poll/',
+    app,
+    access: (method, path) => {
+      if (method === 'OPTIONS') return 'open'
+      return method === 'POST' && path !== '/' && paths.includes(path) ? 'write' : 'read'
+    },
+    notFound: elsewhere,
+    methodNotAllowed: elsewhere,
+    unauthorised: (_c, reason) =>
+      reason === 'forbidden'
+        ? failure(403, { message: messages.forbidden })
+        : failure(401, { message: messages.unauthenticated }, { 'WWW-Authenticate': 'Bearer realm="intendant"' }),
+    failed,
+  }
+}
+
+const paths = ['/', '/feed', '/poll']
+
+/** Paths of requests alone still know GET: the original answers it with 404, as it does everywhere else. */
+const allowOf = (path: string): string => (path === '/feed' || path === '/poll' ? 'POST, OPTIONS' : 'GET, HEAD, POST, OPTIONS')
+
+function options(c: HttpContext): Response {
+  const allow = allowOf(c.env.state.path)
+  const preflight = {
+    'Access-Control-Allow-Methods': allow,
+    'Access-Control-Allow-Headers': 'Content-Type, Authorization, Idempotency-Key',
+  }
+  return new Response(null, { status: 200, headers: { Allow: allow, ...crossOrigin, ...preflight } })
+}
+
+/** Whatever is no route of this face. Source: crawling contract, section 1, rows 4 to 7. */
+function elsewhere(c: HttpContext): Response {
+  const { method, path } = c.env.state
+  if (method === 'OPTIONS') return options(c)
+  if (method === 'GET' || method === 'HEAD' || method === 'POST') return failure(404, { message: messages.noEndpoint })
+  return failure(405, { message: messages.methodNotAllowed }, { Allow: allowOf(path) })
+}
+
+function failed(c: HttpContext, error: unknown): Response {
+  const { path } = c.env.state
+  if (error instanceof Problem) return failure(error.status, { message: error.message }, error.details.headers)
+  if (error instanceof Unavailable && path === '/feed') return failure(500, { message: messages.noKafka })
+  if (error instanceof Unavailable && path === '/poll') return failure(500, { message: messages.noRedis })
+  return failure(500, { message: messages.unknown })
+}

@@ -1,0 +1,43 @@
+import type { JsonValue } from '../../lib/json.ts'
+import { mediaType, parseJson, readBody } from '../body.ts'
+import type { HttpContext } from '../face.ts'
+
+export interface Payload {
+  readonly value: JsonValue
+  /** The text that was parsed, for what parsing forgets. */
+  readonly text: string
+}
+
+/**
+ * The JSON of a request; undefined where it is declared as something else (then the body is not looked at), is no JSON, or is
+ * `null`. Source: crawling contract, section 1, content type and body parsing.
+ */
+export const readPayload = async (c: HttpContext): Promise<Payload | undefined> => {
+  if (!isJson(mediaType(c.req.header('content-type')))) return undefined
+  const bytes = await readBody(c)
+  const parsed = parseJson(bytes)
+  if ('malformed' in parsed || parsed.value === null) return undefined
+  return { value: parsed.value, text: bytes.toString('utf8') }
+}
+
+const isJson = (type: string): boolean =>
+  type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'))
+
+const byteOrderMark = '\uFEFF'
+
+interface ExactNumbers {
+  readonly parse: (text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
+  readonly rawJSON: (text: string) => unknown
+}
+
+/**
+ * The same JSON with every number as it was written (`1.0`, integers beyond 2^53): it stringifies to the text that came. The
+ * numbers in it are opaque and good for nothing else.
+ */
+export const exactly = (text: string): JsonValue => {
+  const { parse, rawJSON } = JSON as unknown as ExactNumbers
+  const json = text.startsWith(byteOrderMark) ? text.slice(1) : text
+  return parse(json, (_key, value, { source }) =>
+    typeof value === 'number' && source !== undefined ? rawJSON(source) : value,
+  ) as JsonValue
+}
