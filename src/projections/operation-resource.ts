@@ -1,7 +1,8 @@
 import type { Actor } from '../events/define.ts'
 import type { OperationError, OperationState } from '../events/operation.ts'
+import { masked } from '../events/sealed.ts'
 import { instant } from '../lib/clock.ts'
-import { isObject, type JsonValue } from '../lib/json.ts'
+import type { JsonValue } from '../lib/json.ts'
 import type { WaitingFor } from './operation-waiting.ts'
 
 /** A row of the table `operations`; instants in milliseconds since the epoch, JSON as text. */
@@ -105,12 +106,4 @@ export const operationResource = (row: OperationRow, waitingFor: WaitingFor | nu
 const orNull = <Value, Shown>(value: Value | null, show: (value: Value) => Shown): Shown | null =>
   value === null ? null : show(value)
 
-const shown = (text: string): JsonValue => (text.includes('"$sealed"') ? withoutSecrets(JSON.parse(text)) : JSON.parse(text))
-
-/** A copy in which every sealed value (`{"$sealed": "…"}`) reads `"***"`. */
-export const withoutSecrets = (value: JsonValue): JsonValue => {
-  if (Array.isArray(value)) return value.map(withoutSecrets)
-  if (!isObject(value)) return value
-  if (typeof value.$sealed === 'string') return '***'
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, withoutSecrets(member as JsonValue)]))
-}
+const shown = (text: string): JsonValue => (text.includes('"$sealed"') ? masked(JSON.parse(text)) : JSON.parse(text))

@@ -1,0 +1,322 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { EventLog, Feed, Position, RecordedEvent } from '../stores/event-log.ts'
+import { matches, union } from './filters.ts'
+import type { Generation, Poison } from './generation.ts'
+import { type GenerationFiles, generationFiles } from './generation-files.ts'
+import { followInBatches } from './inbox.ts'
+import { eventsBetween, shareBehind } from './lag.ts'
+import { createPace } from './pace.ts'
+import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
+import { createWaiters } from './waiters.ts'
+
+export interface ProjectionsOptions {
+  readonly log: EventLog
+  /** Folder of the views' files, or `:memory:`. */
+  readonly directory: string
+  readonly projections: readonly Projection[]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A view and the copy of it that answers. */
+interface View {
+  readonly projection: Projection
+  readonly files: GenerationFiles
+  current: Generation
+  /** Takes part in the shared feed: it has every event of its own that the feed has brought so far. */
+  joined: boolean
+  fault: ProjectionStatus['fault']
+  rebuilding: Promise<void> | undefined
+  /** Joining and rebuilding one view happen one after the other. */
+  task: Promise<unknown>
+}
+
+const defaultWaitMs = 2000
+const eventsPerChunk = 500
+/** How long a view rests after a fault of the machine (a full disk and the like) before it goes on by itself. */
+const recoverMs = 5000
+
+/**
+ * Runs the views. Those that hold the whole log follow one shared subscription; one that does not (a new one, a new
+ * version, a rebuild) reads the log by itself up to where the others stand and joins them there.
+ */
+export const createProjections = ({ log, directory, projections, clock, logger }: ProjectionsOptions): Projections => {
+  const views = new Map<string, View>()
+  const waiters = createWaiters(clock)
+  const listeners = new Set<(events: readonly RecordedEvent[]) => void>()
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const pace = createPace(clock)
+  /** Where the feed is. Changes in turn only. */
+  let fed: Position = ''
+  let live = false
+  let goneLive = () => {}
+  let feeding: Promise<void> = Promise.resolve()
+
+  /** Batches of the feed and the joining of a view happen one after the other. */
+  let turn: Promise<unknown> = Promise.resolve()
+  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const result = turn.then(work)
+    turn = result.catch(() => {})
+    return result
+  }
+
+  const known = (name: string): View => {
+    const view = views.get(name)
+    if (view === undefined) throw new Error(`there is no view ${name}, or the views are not open`)
+    return view
+  }
+
+  /** Applies in slices that let others in between; throws `Poisoned` at an event that cannot be applied. */
+  const applyAll = async (generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
+    for (let rest = events; rest.length > 0; ) {
+      const { done, poison } = generation.apply(rest, pace.enough)
+      if (poison !== undefined) throw new Poisoned(poison)
+      rest = rest.slice(done)
+      await pace.rest()
+    }
+  }
+
+  const applyFed = async (view: View, events: readonly RecordedEvent[], through: Position): Promise<void> => {
+    const { current, projection } = view
+    const at = current.position()
+    const news = events.filter((event) => event.position > at && matches(projection.filter, event))
+    try {
+      await applyAll(current, news)
+      current.advance(through)
+    } catch (error) {
+      failed(view, error)
+    }
+    waiters.look()
+  }
+
+  const applyBatch = async (items: readonly Feed[]): Promise<void> => {
+    const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
+    const through = items.reduce((_, item) => (item.kind === 'event' ? item.event.position : item.position), fed)
+    for (const view of views.values()) if (view.joined) await applyFed(view, events, through)
+    fed = through
+    if (!live && items.some(({ kind }) => kind === 'live')) {
+      live = true
+      goneLive()
+    }
+    if (events.length > 0) for (const listener of listeners) tell(listener, events)
+  }
+
+  const tell = (listener: (events: readonly RecordedEvent[]) => void, events: readonly RecordedEvent[]): void => {
+    try {
+      listener(events)
+    } catch (error) {
+      logger.error({ reason: messageOf(error) }, 'a listener to applied events failed')
+    }
+  }
+
+  /** A poison event stops its view until it is rebuilt or the program is another; a fault of the machine for a while. */
+  const failed = (view: View, error: unknown): void => {
+    if (signal.aborted) return
+    view.joined = false
+    const poisoned = error instanceof Poisoned
+    view.fault = poisoned ? error.poison : { position: view.current.position(), message: messageOf(error) }
+    logger.error(
+      { view: view.projection.name, ...view.fault },
+      poisoned ? 'a view is stopped by an event' : 'a view is interrupted',
+    )
+    if (!poisoned) clock.after(recoverMs, () => void task(view, () => recover(view)))
+    waiters.look()
+  }
+
+  const recover = async (view: View): Promise<void> => {
+    if (view.fault === null || signal.aborted) return
+    await join(view, view.current).catch((error) => failed(view, error))
+  }
+
+  const task = <Result>(view: View, work: () => Promise<Result>): Promise<Result> => {
+    const result = view.task.then(work)
+    view.task = result.catch(() => {})
+    return result
+  }
+
+  /** Reads what concerns the view from where it stands, no further than `until`; answers how many events there were. */
+  const readInto = async (
+    { projection: { filter } }: View,
+    generation: Generation,
+    { until, progress }: { readonly until?: Position; readonly progress?: () => void },
+  ): Promise<number> => {
+    let count = 0
+    let chunk: RecordedEvent[] = []
+    for await (const event of log.readAll({ after: generation.position(), filter })) {
+      if (until !== undefined && event.position > until) break
+      count++
+      if (chunk.push(event) < eventsPerChunk) continue
+      await applyAll(generation, chunk)
+      chunk = []
+      progress?.()
+      signal.throwIfAborted()
+    }
+    await applyAll(generation, chunk)
+    signal.throwIfAborted()
+    return count
+  }
+
+  /** Brings a copy to where the feed is, lets it take part from there and answer from now on. */
+  const join = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
+    for (let count = eventsPerChunk; count >= eventsPerChunk; ) {
+      const head = await log.head()
+      const progress = () => onProgress?.(shareBehind(generation.position(), head))
+      count = await readInto(view, generation, { progress })
+      generation.advance(head, { store: true })
+      waiters.look()
+    }
+    await inTurn(async () => {
+      await readInto(view, generation, { until: fed })
+      generation.advance(fed)
+      generation.markComplete()
+      const former = view.current
+      view.current = generation
+      view.joined = true
+      view.fault = null
+      if (former !== generation) view.files.discard(former)
+    })
+    onProgress?.(1)
+    waiters.look()
+  }
+
+  const refill = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
+    const { name } = view.projection
+    logger.info({ view: name, position: generation.position() }, 'a view is rebuilt')
+    try {
+      await join(view, generation, onProgress)
+      logger.info({ view: name, position: generation.position() }, 'a view is rebuilt and has taken the place of the old one')
+    } catch (error) {
+      // A stop leaves the copy for the next start to go on with.
+      if (signal.aborted) generation.close()
+      else {
+        view.files.discard(generation)
+        logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one goes on')
+      }
+      throw error
+    }
+  }
+
+  const rebuild = (view: View, make: () => Generation, onProgress?: (fraction: number) => void): Promise<void> => {
+    view.rebuilding ??= task(view, () => refill(view, make(), onProgress)).finally(() => {
+      view.rebuilding = undefined
+      waiters.look()
+    })
+    return view.rebuilding
+  }
+
+  const feed = async (): Promise<void> => {
+    const filter = union(projections.map((projection) => projection.filter))
+    for await (const batch of followInBatches({ log, after: fed, filter, signal, clock, logger })) {
+      await inTurn(() => applyBatch(batch))
+    }
+  }
+
+  const start = async (): Promise<void> => {
+    const head = await log.head()
+    const unfinished: [View, Generation][] = []
+    for (const projection of projections) {
+      const files = generationFiles(projection, directory, logger)
+      const opened = files.open(head)
+      const { current } = opened
+      const joined = current.complete()
+      const view = { projection, files, current, joined, fault: null, rebuilding: undefined, task: Promise.resolve() }
+      views.set(projection.name, view)
+      if (opened.unfinished !== undefined) unfinished.push([view, opened.unfinished])
+    }
+    const all = [...views.values()]
+    fed = all.reduce((least, { joined, current }) => (joined && current.position() < least ? current.position() : least), head)
+    const caughtUp = new Promise<void>((resolve) => {
+      goneLive = resolve
+    })
+    feeding = feed()
+    signal.addEventListener('abort', () => goneLive(), { once: true })
+    const others = all.filter(({ joined }) => !joined)
+    await Promise.all([
+      caughtUp,
+      ...others.map((view) => task(view, () => join(view, view.current)).catch((error) => failed(view, error))),
+    ])
+    if (signal.aborted) return
+    for (const view of all) {
+      if (!view.joined) continue
+      view.files.keepOnly([view.current, ...unfinished.filter(([of]) => of === view).map(([, generation]) => generation)])
+    }
+    for (const [view, generation] of unfinished) rebuild(view, () => generation).catch(() => {})
+  }
+
+  const stop = async (): Promise<void> => {
+    if (signal.aborted) return
+    stopping.abort(new Error('the views are stopped'))
+    waiters.end()
+    await feeding
+    await turn
+    for (const view of views.values()) {
+      await view.task
+      view.current.advance(view.current.position(), { store: true })
+      view.current.close()
+    }
+  }
+
+  const stateOf = (view: View): ProjectionStatus['state'] => {
+    if (view.rebuilding !== undefined) return 'rebuilding'
+    if (view.fault !== null) return 'faulted'
+    return live && view.joined ? 'live' : 'catching-up'
+  }
+
+  const hasReached = (position: Position, names: readonly string[]): boolean | undefined => {
+    let answer: boolean | undefined = true
+    for (const name of names) {
+      const view = views.get(name)
+      if (view !== undefined && view.current.position() >= position) continue
+      if (view !== undefined && stateOf(view) === 'faulted') return false
+      answer = undefined
+    }
+    return answer
+  }
+
+  const read = (name: string) => known(name).current
+
+  return {
+    start,
+    stop,
+    views: (name) => ({
+      get: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).get<R>(sql, ...values),
+      all: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).all<R>(sql, ...values),
+    }),
+    reached: (position, { timeoutMs = defaultWaitMs, names = projections.map(({ name }) => name) } = {}) =>
+      waiters.until(() => hasReached(position, names), timeoutMs),
+    onApplied: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    status: async () => {
+      const head = await log.head()
+      return Promise.all(
+        [...views.values()].map(async (view) => ({
+          name: view.projection.name,
+          version: view.projection.version,
+          position: view.current.position(),
+          lag: await eventsBetween(log, view.current.position(), head),
+          state: stateOf(view),
+          fault: view.fault,
+        })),
+      )
+    },
+    rebuild: (name, progress) => {
+      const view = known(name)
+      return rebuild(view, view.files.create, progress)
+    },
+  }
+}
+
+/** Carries a poison event out of a fold. */
+class Poisoned extends Error {
+  override readonly name = 'Poisoned'
+  readonly poison: Poison
+  constructor(poison: Poison) {
+    super(`the event at ${poison.position} cannot be applied: ${poison.message}`)
+    this.poison = poison
+  }
+}

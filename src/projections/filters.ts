@@ -1,0 +1,15 @@
+import type { Filter, RecordedEvent } from '../stores/event-log.ts'
+
+/** Whether a filter lets an event through. */
+export const matches = (filter: Filter, event: RecordedEvent): boolean =>
+  'typePrefixes' in filter
+    ? filter.typePrefixes.some((prefix) => event.type.startsWith(prefix))
+    : filter.streamPrefixes.some((prefix) => event.stream.startsWith(prefix))
+
+/** One filter that lets through what any of these does; undefined (everything) where they are of both sorts. */
+export const union = (filters: readonly Filter[]): Filter | undefined => {
+  const types = filters.flatMap((filter) => ('typePrefixes' in filter ? filter.typePrefixes : []))
+  const streams = filters.flatMap((filter) => ('streamPrefixes' in filter ? filter.streamPrefixes : []))
+  if (types.length > 0 && streams.length > 0) return undefined
+  return types.length > 0 ? { typePrefixes: [...new Set(types)] } : { streamPrefixes: [...new Set(streams)] }
+}

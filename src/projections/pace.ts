@@ -1,0 +1,38 @@
+import type { Clock } from '../lib/clock.ts'
+
+/** Shares the event loop: long folds stop now and then and let requests in between. */
+export interface Pace {
+  /** Whether the running turn has lasted long enough. */
+  enough(): boolean
+  /** Lets everything that waits have its turn, if this one has lasted long enough. */
+  rest(): Promise<void>
+}
+
+const turnMs = 10
+/** Looking at the clock costs more than a small event. */
+const eventsPerLook = 16
+/** A bound for clocks that stand still. */
+const eventsPerTurn = 2000
+
+export const createPace = (clock: Clock): Pace => {
+  let began = clock.now()
+  let events = 0
+  let over = false
+  return {
+    enough: () => {
+      events++
+      if (events % eventsPerLook === 0) over = events >= eventsPerTurn || clock.now() - began >= turnMs
+      return over
+    },
+    rest: async () => {
+      if (!over && clock.now() - began < turnMs) return
+      await nextTurn()
+      began = clock.now()
+      events = 0
+      over = false
+    },
+  }
+}
+
+/** Resolves after everything that is due on the event loop. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
