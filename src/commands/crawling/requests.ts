@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { domainKey } from '../../lib/domain-key.ts'
-import { seedUrl } from '../../lib/seed-url.ts'
+import { domainKeyOf } from '../../lib/domain-key.ts'
 
 /** Text whose length counts in code points, as the original counts it, not in UTF-16 units. */
 const text = (least: number, most: number) =>
@@ -81,14 +80,8 @@ export type ZookeeperRequest = z.infer<typeof ZookeeperRequest>
 export const crawlInput = ({ now, maxDepth }: { readonly now: () => number; readonly maxDepth: number }) =>
   z
     .strictObject({ ...crawlShape(maxDepth), ts: z.number().optional(), domain: z.string().optional() })
-    .transform((request) => ({ ...request, ts: request.ts ?? now() / 1000, domain: domainOf(seedUrl(request.url)) }))
+    .transform((request) => ({ ...request, ts: request.ts ?? now() / 1000, domain: domainKeyOf(request.url) }))
 export type CrawlInput = z.infer<ReturnType<typeof crawlInput>>
-
-/** Domain key of an address, of whatever can be taken for its host where it is none. */
-export const domainOf = (url: string): string => {
-  const host = URL.canParse(url) ? new URL(url).hostname : ''
-  return domainKey(host === '' ? (/^(?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?([^/?#:]*)/i.exec(url)?.[1] ?? '') : host)
-}
 
 /** Whether a request of this class can have an answer at all; clients of the others poll in vain. Section 4.3. */
 export const isAnswerable = (request: ActionRequest | StatsRequest | ZookeeperRequest): boolean => {

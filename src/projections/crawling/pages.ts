@@ -5,8 +5,8 @@ import { type FailureReason, pageEvents } from '../../events/crawling/page.ts'
 import { operationEvents } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
+import { comparableDomain } from '../../lib/domain-key.ts'
 import { derivedId } from '../../lib/ids.ts'
-import { ruleDomain } from '../../lib/rule-domain.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { on, type Projection, type Tx } from '../projection.ts'
 import { forget, remember } from './memory.ts'
@@ -157,7 +157,7 @@ const fromDomains = on(domainEvents, {
   DomainThrottleSet: ({ data, recordedAt }, tx) =>
     tx.run(
       `INSERT OR REPLACE INTO throttles (domain, window, hits, scale, appid, uuid, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      ruleDomain(data.domain),
+      comparableDomain(data.domain),
       data.window,
       data.hits,
       data.scale,
@@ -165,16 +165,16 @@ const fromDomains = on(domainEvents, {
       data.uuid,
       recordedAt,
     ),
-  DomainThrottleRemoved: ({ data }, tx) => tx.run(`DELETE FROM throttles WHERE domain = ?`, ruleDomain(data.domain)),
+  DomainThrottleRemoved: ({ data }, tx) => tx.run(`DELETE FROM throttles WHERE domain = ?`, comparableDomain(data.domain)),
   DomainBlacklisted: ({ data, recordedAt }, tx) =>
     tx.run(
       `INSERT OR REPLACE INTO blacklist (domain, appid, uuid, at) VALUES (?, ?, ?, ?)`,
-      ruleDomain(data.domain),
+      comparableDomain(data.domain),
       data.appid,
       data.uuid,
       recordedAt,
     ),
-  DomainUnblacklisted: ({ data }, tx) => tx.run(`DELETE FROM blacklist WHERE domain = ?`, ruleDomain(data.domain)),
+  DomainUnblacklisted: ({ data }, tx) => tx.run(`DELETE FROM blacklist WHERE domain = ?`, comparableDomain(data.domain)),
 })
 
 /**
@@ -259,7 +259,7 @@ function test(
 }
 
 function recordStart(tx: Tx, spiderid: string, domain: string, at: number, page: string): void {
-  const rule = tx.get<{ window: number }>(`SELECT window FROM throttles WHERE domain = ?`, ruleDomain(domain))
+  const rule = tx.get<{ window: number }>(`SELECT window FROM throttles WHERE domain = ?`, comparableDomain(domain))
   const memoryMs = Math.max(shortestStartMemoryMs, (rule?.window ?? 0) * 1000)
   tx.run(`DELETE FROM starts WHERE spiderid = ? AND domain = ? AND at < ?`, spiderid, domain, at - memoryMs)
   tx.run(`INSERT OR IGNORE INTO starts (spiderid, domain, at, page) VALUES (?, ?, ?, ?)`, spiderid, domain, at, page)

@@ -2,8 +2,8 @@ import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { QueuedPage } from '../../events/crawling/page.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
+import { withScheme } from '../../lib/domain-key.ts'
 import { derivedId } from '../../lib/ids.ts'
-import { seedUrl } from '../../lib/seed-url.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Tx } from '../projection.ts'
 import { addToCrawlCount } from './purge.ts'
@@ -57,7 +57,7 @@ export function seed(event: RecordedEvent, input: CrawlInput, runAt: string | nu
     key,
     spiderid,
     input.domain,
-    seedUrl(input.url),
+    withScheme(input.url),
     input.priority,
     sequence(event, 0),
     notBefore,

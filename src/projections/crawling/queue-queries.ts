@@ -38,7 +38,7 @@ export interface QueueName {
   readonly domain: string
 }
 
-/** Rules by domain as `ruleDomain` writes it. */
+/** Rules by domain as `comparableDomain` writes it. */
 export interface ThrottleRule {
   readonly domain: string
   readonly window: number
