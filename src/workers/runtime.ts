@@ -1,0 +1,178 @@
+import type { Logger } from 'pino'
+import type { Job, JobBus } from '../bus/job-bus.ts'
+import type { Executor } from '../commands/execute.ts'
+import { operationStream } from '../commands/operation.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { EventLog } from '../stores/event-log.ts'
+import type { Secrets } from '../stores/secrets.ts'
+import { type RunningAttempt, runAttempt } from './attempt.ts'
+import { type Claims, createClaims } from './claims.ts'
+import type { Kinds } from './kinds.ts'
+import type { Leases } from './leases.ts'
+import { createSlots } from './slots.ts'
+import { createWorkerLease } from './worker-lease.ts'
+
+export interface RuntimeOptions {
+  /** Beginning of the worker's name; each life and each lease adds its own end. */
+  readonly name: string
+  readonly host: string
+  readonly log: EventLog
+  readonly bus: JobBus
+  readonly executor: Executor
+  readonly leases: Leases
+  readonly kinds: Kinds
+  readonly secrets: Secrets
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Attempts at a time, those of kinds with a scheduler of their own not counted. Default 32. */
+  readonly concurrency?: number
+  /** How long a silent worker is believed to live. Default 8000. */
+  readonly leaseMs?: number
+}
+
+export interface Runtime {
+  /** Resolves when the lease is held and jobs are taken. */
+  start(): Promise<void>
+  /**
+   * Takes no new jobs; running work may finish in the first quarter of `graceMs`, then what may be repeated is stopped and
+   * handed back, and near the end everything else. Resolves when all outcomes are recorded, or at the end of the grace.
+   */
+  stop(graceMs: number): Promise<void>
+  running(): readonly Pick<RunningAttempt, 'operationId' | 'kind' | 'attempt' | 'worker'>[]
+}
+
+const defaultConcurrency = 32
+const defaultLeaseMs = 8_000
+const restartMs = 1_000
+
+/** Takes jobs, claims them in the log and runs the work under one lease. Source: DESIGN, section 2. */
+export const createRuntime = (options: RuntimeOptions): Runtime => {
+  const { log, bus, kinds, clock, logger, concurrency = defaultConcurrency } = options
+  const running = new Map<string, RunningAttempt>()
+  /** Operations between doorbell and start; a cancellation may overtake the answer to the claim. */
+  const claiming = new Map<string, { isCancelled: boolean }>()
+  const slots = createSlots(concurrency)
+  const stopping = new AbortController()
+  let consuming: Promise<void> = Promise.resolve()
+  const names = kinds.all.map(({ kind }) => kind)
+
+  const lease = createWorkerLease({
+    ...options,
+    kinds: names,
+    leaseMs: options.leaseMs ?? defaultLeaseMs,
+    onLapse: (worker) => {
+      for (const attempt of running.values()) if (attempt.worker === worker) attempt.abort('lease-lost')
+    },
+  })
+  const claims: Claims = createClaims({ ...options, worker: lease.worker, isLive: lease.isLive })
+
+  /** Claims and runs; resolves when the attempt has begun, to undefined where it was not to be. */
+  const begin = async (operationId: string): Promise<RunningAttempt | undefined> => {
+    const mark = { isCancelled: false }
+    claiming.set(operationId, mark)
+    try {
+      const claim = await claims.claim(operationId)
+      const work = claim && kinds.get(claim.live.request.kind)
+      if (claim === undefined || work === undefined) return undefined
+      const attempt = runAttempt(work, claim, { ...options, isLive: lease.isLive })
+      running.set(operationId, attempt)
+      if (mark.isCancelled) attempt.abort('cancelled')
+      void attempt.ended.then(async (state) => {
+        if (running.get(operationId) === attempt) running.delete(operationId)
+        if (state !== undefined && !('request' in state)) await claims.releaseLane(claim)
+      })
+      return attempt
+    } finally {
+      claiming.delete(operationId)
+    }
+  }
+
+  const isTaken = (operationId: string): boolean => running.has(operationId) || claiming.has(operationId)
+
+  const handle = async ({ operationId, kind, priority }: Job): Promise<void> => {
+    const work = kinds.get(kind)
+    if (work?.scheduler !== undefined) return work.scheduler.wake(operationId)
+    if (work === undefined || isTaken(operationId)) return
+    const release = await slots.take(priority)
+    if (release === undefined) return
+    let attempt: RunningAttempt | undefined
+    try {
+      if (!isTaken(operationId)) attempt = await begin(operationId)
+    } catch (error) {
+      logger.error({ err: error, operationId }, 'the operation could not be claimed')
+    } finally {
+      if (attempt === undefined) release()
+      else void attempt.ended.then(release)
+    }
+  }
+
+  /** For kinds with a scheduler: they say themselves what starts when, and are bounded by themselves. */
+  const startScheduled = async (operationId: string): Promise<boolean> => {
+    if (stopping.signal.aborted || isTaken(operationId)) return false
+    return (await begin(operationId)) !== undefined
+  }
+
+  const followCancellations = async (after: string): Promise<void> => {
+    let seen = after
+    while (!stopping.signal.aborted) {
+      try {
+        const filter = { typePrefixes: ['OperationCancelRequested'] }
+        for await (const item of log.subscribe({ after: seen, filter, signal: following.signal })) {
+          if (item.kind !== 'event') continue
+          seen = item.event.position
+          const operationId = item.event.stream.slice(operationStream('').length)
+          const mark = claiming.get(operationId)
+          if (mark !== undefined) mark.isCancelled = true
+          running.get(operationId)?.abort('cancelled')
+        }
+      } catch (error) {
+        if (following.signal.aborted) return
+        logger.error({ err: error }, 'following cancellations broke off; taking it up again')
+        await clock.sleep(restartMs)
+      }
+    }
+  }
+  /** Goes on while running work ends: it may be cancelled until then. */
+  const following = new AbortController()
+
+  /** Whether everything that runs, or is about to, has ended within `ms`. */
+  const allEnded = async (ms: number): Promise<boolean> => {
+    const { promise: late, resolve } = Promise.withResolvers<false>()
+    const cancel = clock.after(ms, () => resolve(false))
+    const ended = (async (): Promise<true> => {
+      await consuming
+      while (running.size > 0) await Promise.all([...running.values()].map((attempt) => attempt.ended))
+      return true
+    })()
+    const all = await Promise.race([ended, late])
+    cancel()
+    return all
+  }
+
+  return {
+    start: async () => {
+      await lease.start()
+      void followCancellations(await log.head())
+      for (const work of kinds.all) work.scheduler?.attach(startScheduled)
+      consuming = bus.consume({ kinds: names, concurrency, signal: stopping.signal }, handle)
+    },
+    stop: async (graceMs) => {
+      stopping.abort()
+      slots.close()
+      const quarter = graceMs / 4
+      const isDone =
+        (await allEnded(quarter)) ||
+        (stopRunning((attempt) => attempt.mayRepeat, quarter), await allEnded(quarter)) ||
+        (stopRunning(() => true, quarter), await allEnded(2 * quarter))
+      if (!isDone) logger.warn({ running: running.size }, 'work was still running at the end of the grace')
+      following.abort()
+      await lease.stop()
+    },
+    running: () =>
+      [...running.values()].map(({ operationId, kind, attempt, worker }) => ({ operationId, kind, attempt, worker })),
+  }
+
+  function stopRunning(which: (attempt: RunningAttempt) => boolean, abandonMs: number): void {
+    for (const attempt of running.values()) if (which(attempt)) attempt.abort('shutdown', abandonMs)
+  }
+}

@@ -1,0 +1,219 @@
+import type { Logger } from 'pino'
+import type { JobBus } from '../bus/job-bus.ts'
+import { isTerminal, jobOf, type Startable } from '../bus/relay.ts'
+import type { CommandContext, Executor } from '../commands/execute.ts'
+import { lane as laneDecider } from '../commands/lane.ts'
+import { type OperationCommand, operation } from '../commands/operation.ts'
+import type { Actor } from '../events/define.ts'
+import { type Clock, parseInstant } from '../lib/clock.ts'
+import { newId } from '../lib/ids.ts'
+import type { Projections } from '../projections/projection.ts'
+import type { Position, RecordedEvent } from '../stores/event-log.ts'
+import type { Leases } from './leases.ts'
+
+interface Active {
+  readonly id: string
+  readonly attempt: number
+}
+
+/** The part of the operations view that the supervisor asks. Instants are milliseconds since the epoch. */
+export interface SupervisorQueries {
+  row(id: string): { readonly correlation_id: string } | undefined
+  allDue(now: number): Iterable<readonly Startable[]>
+  due(now: number, limit: number): readonly Startable[]
+  nextDueAt(now: number): number | undefined
+  orphans(live: readonly string[]): readonly Active[]
+  overdue(now: number): readonly Active[]
+  lanesHeldByFinished(): readonly { readonly lane: string; readonly operation: string }[]
+}
+
+export interface Supervisor {
+  /**
+   * Looks at everything once: attempts without a live worker are lost, overdue ones timed out, lanes of finished operations
+   * released, and whatever may start is rung. Doing it twice changes nothing. Done before the server is ready.
+   */
+  sweep(): Promise<void>
+  start(): void
+  stop(): Promise<void>
+}
+
+const sweepMs = 2_000
+/** A sweep over very many waiting operations takes at most about this share of the time. */
+const pausePerSweep = 10
+/** The worker itself ends an attempt at its deadline; this long after it the supervisor does. */
+const overdueGraceMs = 10_000
+/** Operations that become due together are rung together. */
+const shortestWaitMs = 5
+const mostRung = 1_000
+const system: Actor = { principal: 'supervisor', face: null, address: null }
+
+/** Sees to it that no operation is forgotten: whatever is not finished has a live worker, a time to wait for, or is rung again. */
+export const createSupervisor = ({
+  bus,
+  executor,
+  projections,
+  queries,
+  leases,
+  clock,
+  logger,
+}: {
+  readonly bus: JobBus
+  readonly executor: Executor
+  readonly projections: Projections
+  readonly queries: SupervisorQueries
+  readonly leases: Leases
+  readonly clock: Clock
+  readonly logger: Logger
+}): Supervisor => {
+  const stopping = new AbortController()
+  let endFeed: (() => void) | undefined
+  let cancelDue: (() => void) | undefined
+  let cancelSweep: (() => void) | undefined
+  let armedAt = Number.POSITIVE_INFINITY
+  let working: Promise<void> = Promise.resolve()
+
+  /** One thing at a time: sweeps and releases only ever wait for each other. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = working.then(work)
+    working = done.catch(() => undefined)
+    return done
+  }
+
+  const contextFor = (operationId: string): CommandContext => ({
+    commandId: newId(),
+    actor: system,
+    correlationId: queries.row(operationId)?.correlation_id ?? operationId,
+  })
+
+  /** Carries out one command per item of each page until there is no more, waiting for the view in between. */
+  const drain = async <Item>(find: () => readonly Item[], settle: (item: Item) => Promise<Position | null>): Promise<void> => {
+    for (let items = find(); items.length > 0 && !stopping.signal.aborted; items = find()) {
+      const settled = await Promise.all(
+        items.map((item) =>
+          settle(item).catch((error: unknown) => {
+            logger.warn({ err: error, item }, 'the supervisor could not settle this now')
+            return null
+          }),
+        ),
+      )
+      const last = settled
+        .filter((position) => position !== null)
+        .sort()
+        .at(-1)
+      // Nothing moved: the view is behind, or the log does not answer. The next sweep looks again.
+      if (last === undefined || !(await projections.reached(last, { names: ['operations'] }))) return
+    }
+  }
+
+  const end = async (command: OperationCommand): Promise<Position | null> => {
+    const outcome = await executor.execute(operation, command, contextFor(command.id))
+    if (outcome.refused) return null
+    logger.info({ operationId: command.id, command: command.type }, 'an attempt was ended by the supervisor')
+    return outcome.position
+  }
+
+  const loseOrphans = (): Promise<void> =>
+    drain(
+      () => queries.orphans(leases.live(clock.now()).map(({ worker }) => worker)),
+      ({ id, attempt }) => end({ type: 'LoseAttempt', id, attempt, now: clock.now() }),
+    )
+
+  const timeOutOverdue = (): Promise<void> =>
+    drain(
+      () => queries.overdue(clock.now() - overdueGraceMs),
+      ({ id, attempt }) => end({ type: 'TimeOutAttempt', id, attempt }),
+    )
+
+  const releaseLanes = (): Promise<void> =>
+    drain(
+      () => queries.lanesHeldByFinished(),
+      async ({ lane, operation: holder }) => {
+        const outcome = await executor.execute(laneDecider, { type: 'ReleaseLane', lane, operation: holder }, contextFor(holder))
+        return outcome.refused ? null : outcome.position
+      },
+    )
+
+  const ring = async (operations: readonly Startable[]): Promise<void> => {
+    if (operations.length > 0) await bus.publish(operations.map(jobOf))
+  }
+
+  const ringAll = async (): Promise<void> => {
+    for (const page of queries.allDue(clock.now())) {
+      if (stopping.signal.aborted) return
+      await ring(page)
+      await clock.sleep(0)
+    }
+  }
+
+  const sweepNow = async (): Promise<void> => {
+    await loseOrphans()
+    await timeOutOverdue()
+    await releaseLanes()
+    await ringAll()
+  }
+
+  const arm = (at: number): void => {
+    if (at >= armedAt || stopping.signal.aborted) return
+    cancelDue?.()
+    armedAt = at
+    cancelDue = clock.after(Math.max(shortestWaitMs, at - clock.now()), () => void ringDue())
+  }
+
+  const armNext = (): void => {
+    const next = queries.nextDueAt(clock.now())
+    if (next !== undefined) arm(next)
+  }
+
+  const ringDue = async (): Promise<void> => {
+    armedAt = Number.POSITIVE_INFINITY
+    try {
+      const due = queries.due(clock.now(), mostRung)
+      armNext()
+      await ring(due)
+    } catch (error) {
+      logger.warn({ err: error }, 'what is due was not rung; the next sweep does it')
+    }
+  }
+
+  const watch = (events: readonly RecordedEvent[]): void => {
+    let mayHoldLane = false
+    for (const { type, data } of events) {
+      const at = type === 'OperationAttemptFailed' ? data.retryAt : type === 'OperationRequested' ? data.runAt : null
+      if (typeof at === 'string' && parseInstant(at) > clock.now()) arm(parseInstant(at))
+      // Work that succeeded has a worker that releases its lane; what ended otherwise may have had none.
+      if (isTerminal(type) && type !== 'OperationSucceeded') mayHoldLane = true
+    }
+    if (mayHoldLane) inTurn(releaseLanes).catch((error: unknown) => logger.warn({ err: error }, 'lanes were not released'))
+  }
+
+  const planSweep = (afterMs: number): void => {
+    if (stopping.signal.aborted) return
+    cancelSweep = clock.after(afterMs, async () => {
+      const begun = clock.now()
+      try {
+        await inTurn(sweepNow)
+        armNext()
+      } catch (error) {
+        logger.error({ err: error }, 'the sweep broke off')
+      }
+      planSweep(Math.max(sweepMs, pausePerSweep * (clock.now() - begun)))
+    })
+  }
+
+  return {
+    sweep: () => inTurn(sweepNow),
+    start: () => {
+      if (endFeed !== undefined) return
+      endFeed = projections.onApplied(watch)
+      armNext()
+      planSweep(sweepMs)
+    },
+    stop: async () => {
+      stopping.abort()
+      endFeed?.()
+      cancelDue?.()
+      cancelSweep?.()
+      await working
+    },
+  }
+}
