@@ -5,7 +5,7 @@ import { operationStream } from '../commands/operation.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import { type RunningAttempt, runAttempt } from './attempt.ts'
+import { type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { Kinds } from './kinds.ts'
 import type { Leases } from './leases.ts'
@@ -45,10 +45,18 @@ const defaultConcurrency = 32
 const defaultLeaseMs = 8_000
 const restartMs = 1_000
 
+interface Running {
+  readonly attempt: RunningAttempt
+  /** Resolves when the outcome is recorded and the lane released. */
+  readonly done: Promise<void>
+  /** Rung while it was running: the doorbell of the next attempt may come before this one has heard of its own end. */
+  again: Job | undefined
+}
+
 /** Takes jobs, claims them in the log and runs the work under one lease. Source: DESIGN, section 2. */
 export const createRuntime = (options: RuntimeOptions): Runtime => {
   const { log, bus, kinds, clock, logger, concurrency = defaultConcurrency } = options
-  const running = new Map<string, RunningAttempt>()
+  const running = new Map<string, Running>()
   /** Operations between doorbell and start; a cancellation may overtake the answer to the claim. */
   const claiming = new Map<string, { isCancelled: boolean }>()
   const slots = createSlots(concurrency)
@@ -61,7 +69,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     kinds: names,
     leaseMs: options.leaseMs ?? defaultLeaseMs,
     onLapse: (worker) => {
-      for (const attempt of running.values()) if (attempt.worker === worker) attempt.abort('lease-lost')
+      for (const { attempt } of running.values()) if (attempt.worker === worker) attempt.abort('lease-lost')
     },
   })
   const claims: Claims = createClaims({ ...options, worker: lease.worker, isLive: lease.isLive })
@@ -75,23 +83,31 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       const work = claim && kinds.get(claim.live.request.kind)
       if (claim === undefined || work === undefined) return undefined
       const attempt = runAttempt(work, claim, { ...options, isLive: lease.isLive })
-      running.set(operationId, attempt)
+      running.set(operationId, { attempt, done: finish(claim, attempt), again: undefined })
       if (mark.isCancelled) attempt.abort('cancelled')
-      void attempt.ended.then(async (state) => {
-        if (running.get(operationId) === attempt) running.delete(operationId)
-        if (state !== undefined && !('request' in state)) await claims.releaseLane(claim)
-      })
       return attempt
     } finally {
       claiming.delete(operationId)
     }
   }
 
+  const finish = async (claim: Claim, attempt: RunningAttempt): Promise<void> => {
+    const state = await attempt.ended
+    const isFinished = state !== undefined && !('request' in state)
+    if (isFinished) await claims.releaseLane(claim)
+    const again = running.get(claim.operationId)?.again
+    running.delete(claim.operationId)
+    if (again !== undefined && !isFinished && !stopping.signal.aborted) await bus.publish([again]).catch(() => undefined)
+  }
+
   const isTaken = (operationId: string): boolean => running.has(operationId) || claiming.has(operationId)
 
-  const handle = async ({ operationId, kind, priority }: Job): Promise<void> => {
+  const handle = async (job: Job): Promise<void> => {
+    const { operationId, kind, priority } = job
     const work = kinds.get(kind)
     if (work?.scheduler !== undefined) return work.scheduler.wake(operationId)
+    const current = running.get(operationId)
+    if (current !== undefined) current.again = job
     if (work === undefined || isTaken(operationId)) return
     const release = await slots.take(priority)
     if (release === undefined) return
@@ -123,7 +139,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
           const operationId = item.event.stream.slice(operationStream('').length)
           const mark = claiming.get(operationId)
           if (mark !== undefined) mark.isCancelled = true
-          running.get(operationId)?.abort('cancelled')
+          running.get(operationId)?.attempt.abort('cancelled')
         }
       } catch (error) {
         if (following.signal.aborted) return
@@ -141,7 +157,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     const cancel = clock.after(ms, () => resolve(false))
     const ended = (async (): Promise<true> => {
       await consuming
-      while (running.size > 0) await Promise.all([...running.values()].map((attempt) => attempt.ended))
+      while (running.size > 0) await Promise.all([...running.values()].map(({ done }) => done))
       return true
     })()
     const all = await Promise.race([ended, late])
@@ -160,19 +176,29 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       stopping.abort()
       slots.close()
       const quarter = graceMs / 4
-      const isDone =
-        (await allEnded(quarter)) ||
-        (stopRunning((attempt) => attempt.mayRepeat, quarter), await allEnded(quarter)) ||
-        (stopRunning(() => true, quarter), await allEnded(2 * quarter))
+      let isDone = await allEnded(quarter)
+      if (!isDone) {
+        stopRunning((attempt) => attempt.mayRepeat, quarter)
+        isDone = await allEnded(quarter)
+      }
+      if (!isDone) {
+        stopRunning(() => true, quarter)
+        isDone = await allEnded(2 * quarter)
+      }
       if (!isDone) logger.warn({ running: running.size }, 'work was still running at the end of the grace')
       following.abort()
       await lease.stop()
     },
     running: () =>
-      [...running.values()].map(({ operationId, kind, attempt, worker }) => ({ operationId, kind, attempt, worker })),
+      [...running.values()].map(({ attempt: { operationId, kind, attempt, worker } }) => ({
+        operationId,
+        kind,
+        attempt,
+        worker,
+      })),
   }
 
   function stopRunning(which: (attempt: RunningAttempt) => boolean, abandonMs: number): void {
-    for (const attempt of running.values()) if (which(attempt)) attempt.abort('shutdown', abandonMs)
+    for (const { attempt } of running.values()) if (which(attempt)) attempt.abort('shutdown', abandonMs)
   }
 }

@@ -12,17 +12,37 @@ const unsafeInQuery = /[^A-Za-z0-9\-._~ ]/g
 /** Escapes of a path that are kept, for decoding them would make another URL of it. */
 const keptInPath = /^%(2f|3f|25)$/i
 
+/** Nothing to decode and nothing outside ASCII: the text is its own bytes. */
+const plain = /^[ -$&-~]*$/
+
 /** Text as bytes, one character each, with the escapes decoded: an escape that is no UTF-8 comes back as it was. */
 const unescaped = (text: string, kept?: RegExp): string =>
-  text.replace(/%[0-9A-Fa-f]{2}|[^%]+|%/g, (part) => {
-    if (part.length !== 3 || part[0] !== '%') return Buffer.from(part, 'utf8').toString('latin1')
-    return kept?.test(part) ? part.toUpperCase() : String.fromCharCode(Number.parseInt(part.slice(1), 16))
-  })
+  plain.test(text)
+    ? text
+    : text.replace(/%[0-9A-Fa-f]{2}|[^%]+|%/g, (part) => {
+        if (part.length !== 3 || part[0] !== '%') return Buffer.from(part, 'utf8').toString('latin1')
+        return kept?.test(part) ? part.toUpperCase() : String.fromCharCode(Number.parseInt(part.slice(1), 16))
+      })
 
 const escaped = (bytes: string, unsafe: RegExp): string =>
   bytes.replace(unsafe, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 
-const canonicalQuery = (query: string): string =>
+/** Pairs that need neither decoding nor escaping, which is most queries. */
+const plainQuery = /^[\w\-.~]*(=[\w\-.~]*)?(&[\w\-.~]*(=[\w\-.~]*)?)*$/
+
+const canonicalQuery = (query: string): string => (plainQuery.test(query) ? sortedQuery(query) : escapedQuery(query))
+
+/** NUL sorts before every character, so that pairs sort by name first. */
+const sortedQuery = (query: string): string =>
+  query
+    .split('&')
+    .filter((field) => field !== '')
+    .map((field) => (field.includes('=') ? field.replace('=', '\0') : `${field}\0`))
+    .sort()
+    .join('&')
+    .replaceAll('\0', '=')
+
+const escapedQuery = (query: string): string =>
   query
     .split(/[&;]/)
     .filter((field) => field !== '')

@@ -5,5 +5,5 @@ declare module 'html-encoding-sniffer' {
     bytes: Uint8Array,
     options?: { xml?: boolean; transportLayerEncodingLabel?: string; defaultEncoding?: string; maxPrescanBytes?: number },
   ) => string | null
-  export default sniff
+  export = sniff
 }
