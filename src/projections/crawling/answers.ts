@@ -4,6 +4,7 @@ import { operationEvents } from '../../events/operation.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** Kinds of operations that answer a `uuid`. */
 const answeringKinds = ['crawling.info', 'crawling.stop', 'crawling.stats', 'crawling.zookeeper']
@@ -29,7 +30,8 @@ export const answers: Projection = {
       state TEXT NOT NULL, reason TEXT, answer TEXT, requested_at TEXT NOT NULL, answered_at TEXT, taken_at TEXT, position TEXT NOT NULL
     ) STRICT`,
     `CREATE INDEX answers_by_uuid ON answers (uuid, state)`,
-    `CREATE INDEX answers_by_state ON answers (state)`,
+    `CREATE INDEX answers_by_appid ON answers (appid, seq) WHERE appid IS NOT NULL`,
+    `CREATE INDEX answers_by_state ON answers (state, seq)`,
   ],
   apply: (event, tx) => {
     if (event.stream.startsWith('answer-')) applyTaken(event, tx)
@@ -57,6 +59,25 @@ export interface AnswerRow {
   readonly taken_at: string | null
 }
 
+export interface AnswerFilter extends Keyset {
+  readonly uuid?: Any
+  readonly appid?: Any
+  readonly state?: readonly AnswerRowState[] | undefined
+}
+
+/** A request with a `uuid` and what became of it. */
+export interface AnswerItem {
+  readonly id: string
+  readonly uuid: string
+  readonly kind: string | null
+  readonly state: AnswerRowState
+  readonly reason: string | null
+  readonly request: JsonValue
+  readonly requestedAt: string
+  readonly answeredAt: string | null
+  readonly takenAt: string | null
+}
+
 /** More answers than this under one uuid that nobody took are out of every client's reach anyway. */
 const mostCandidates = 100
 
@@ -72,22 +93,36 @@ export const answerQueries = (views: Views) => ({
 
   byId: (id: string): AnswerRow | undefined => views.get<AnswerRow>(`SELECT * FROM answers WHERE id = ?`, id),
 
-  /** The newest first. `before` is the `seq` of the last row of the page before. */
-  list: (options: {
-    readonly uuid?: string | undefined
-    readonly states?: readonly AnswerRowState[] | undefined
-    readonly before?: number | undefined
-    readonly limit: number
-  }): readonly AnswerRow[] =>
-    views.all<AnswerRow>(
-      `SELECT * FROM answers
-       WHERE (?1 IS NULL OR uuid = ?1) AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR seq < ?3)
-       ORDER BY seq DESC LIMIT ?4`,
-      options.uuid === undefined ? null : JSON.stringify(options.uuid),
-      options.states === undefined ? null : JSON.stringify(options.states),
-      options.before ?? null,
-      options.limit,
-    ),
+  /** The newest first; the keyset is `[seq]`. */
+  list: ({ uuid, appid, state, ...rest }: AnswerFilter): ListOf<AnswerItem> =>
+    listOf<AnswerRow, AnswerItem>(views, {
+      select: `SELECT * FROM answers`,
+      conditions: [
+        anyOf(
+          'uuid',
+          uuid?.map((text) => JSON.stringify(text)),
+        ),
+        anyOf('appid', appid),
+        anyOf('state', state),
+      ],
+      keys: ['seq'],
+      order: 'DESC',
+      keyOf: ({ seq }) => [seq],
+      rowOf: itemOf,
+      ...rest,
+    }),
+})
+
+const itemOf = (row: AnswerRow): AnswerItem => ({
+  id: row.id,
+  uuid: JSON.parse(row.uuid) as string,
+  kind: row.kind,
+  state: row.state,
+  reason: row.reason,
+  request: JSON.parse(row.request) as JsonValue,
+  requestedAt: row.requested_at,
+  answeredAt: row.answered_at,
+  takenAt: row.taken_at,
 })
 
 const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.indexOf('-') + 1)

@@ -1,4 +1,3 @@
-import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import { crawlEvents } from '../../events/crawling/crawl.ts'
 import { domainEvents } from '../../events/crawling/domain.ts'
 import { type FailureReason, pageEvents } from '../../events/crawling/page.ts'
@@ -12,7 +11,7 @@ import { on, type Projection, type Tx } from '../projection.ts'
 import { forget, remember } from './memory.ts'
 import { pagesSchema } from './pages-schema.ts'
 import { purge } from './purge.ts'
-import { type Owner, queueLink, seed, sequence } from './queue-pages.ts'
+import { type Owner, queueLink, type RecordedInput, seed, sequence } from './queue-pages.ts'
 
 /** The kind of the operations whose pages stand here. */
 export const crawlKind = 'crawling.crawl'
@@ -22,7 +21,7 @@ const shortestStartMemoryMs = 3_600_000
 
 const fromOperations = on(operationEvents, {
   OperationRequested: (event, tx) => {
-    if (event.data.kind === crawlKind) seed(event, event.data.input as CrawlInput, event.data.runAt, tx)
+    if (event.data.kind === crawlKind) seed(event, event.data.input as RecordedInput, event.data.runAt, tx)
   },
   OperationStarted: (event, tx) => setJob(tx, event, 'running'),
   /** What was being fetched is lost or was handed back: it is fetched again, at its old place in the queue. */

@@ -2,7 +2,7 @@ import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { QueuedPage } from '../../events/crawling/page.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
-import { withScheme } from '../../lib/domain-key.ts'
+import { domainKeyOf, withScheme } from '../../lib/domain-key.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Tx } from '../projection.ts'
@@ -11,10 +11,13 @@ import { addToCrawlCount } from './purge.ts'
 /** First in, first out among equal priorities: the place in the log, then the place in the event. */
 export const sequence = (event: RecordedEvent, index: number): string => `${event.position}.${String(index).padStart(4, '0')}`
 
+/** An input as it was submitted: its defaults may be missing. */
+export type RecordedInput = Pick<CrawlInput, 'appid' | 'crawlid' | 'url'> & Partial<CrawlInput>
+
 /** A fed crawl queues its seed by its request alone. */
-export function seed(event: RecordedEvent, input: CrawlInput, runAt: string | null, tx: Tx): void {
-  const { spiderid, appid, crawlid, maxdepth, domain_max_pages = null, expires } = input
-  const key = crawlKey(input)
+export function seed(event: RecordedEvent, input: RecordedInput, runAt: string | null, tx: Tx): void {
+  const { appid, crawlid, spiderid = 'link', priority = 1, maxdepth = 0, domain_max_pages = null, expires = 0 } = input
+  const key = crawlKey({ spiderid, appid, crawlid })
   const operation = event.stream.slice('operation-'.length)
   const at = event.recordedAt
   tx.run(
@@ -56,9 +59,9 @@ export function seed(event: RecordedEvent, input: CrawlInput, runAt: string | nu
     operation,
     key,
     spiderid,
-    input.domain,
+    input.domain ?? domainKeyOf(input.url),
     withScheme(input.url),
-    input.priority,
+    priority,
     sequence(event, 0),
     notBefore,
     at,

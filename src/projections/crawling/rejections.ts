@@ -1,6 +1,7 @@
-import { type FeedClass, feedEvents } from '../../events/crawling/feed.ts'
-import { isObject } from '../../lib/json.ts'
+import { type FeedClass, type FeedError, feedEvents } from '../../events/crawling/feed.ts'
+import { isObject, type JsonValue } from '../../lib/json.ts'
 import { on, type Projection, type Views } from '../projection.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** What was fed and fits no schema, with the reasons. Source: crawling contract, section 14. */
 export const rejections: Projection = {
@@ -37,7 +38,7 @@ export const rejections: Projection = {
   }),
 }
 
-export interface RejectionRow {
+interface RejectionRow {
   readonly seq: number
   readonly id: string
   readonly nearest_class: FeedClass | null
@@ -50,24 +51,44 @@ export interface RejectionRow {
   readonly rejected_at: string
 }
 
+/** What was fed and why it is none of the four requests. */
+export interface Rejection {
+  readonly id: string
+  readonly nearestClass: FeedClass | null
+  readonly errors: readonly FeedError[]
+  readonly payload: JsonValue
+  readonly principal: string
+  readonly rejectedAt: string
+}
+
+export interface RejectionFilter extends Keyset {
+  readonly uuid?: Any
+  readonly appid?: Any
+  readonly nearestClass?: readonly FeedClass[] | undefined
+}
+
 /** What is asked of the view `crawling-rejections`. */
 export const rejectionQueries = (views: Views) => ({
-  /** The newest first. `before` is the `seq` of the last row of the page before. */
-  list: (options: {
-    readonly uuid?: string | undefined
-    readonly appid?: string | undefined
-    readonly nearestClass?: FeedClass | undefined
-    readonly before?: number | undefined
-    readonly limit: number
-  }): readonly RejectionRow[] =>
-    views.all<RejectionRow>(
-      `SELECT * FROM rejections
-       WHERE (?1 IS NULL OR uuid = ?1) AND (?2 IS NULL OR appid = ?2) AND (?3 IS NULL OR nearest_class = ?3) AND (?4 IS NULL OR seq < ?4)
-       ORDER BY seq DESC LIMIT ?5`,
-      options.uuid === undefined ? null : JSON.stringify(options.uuid),
-      options.appid === undefined ? null : JSON.stringify(options.appid),
-      options.nearestClass ?? null,
-      options.before ?? null,
-      options.limit,
-    ),
+  /** The newest first; the keyset is `[seq]`. */
+  list: ({ uuid, appid, nearestClass, ...rest }: RejectionFilter): ListOf<Rejection> =>
+    listOf<RejectionRow, Rejection>(views, {
+      select: `SELECT * FROM rejections`,
+      conditions: [anyOf('uuid', jsonTexts(uuid)), anyOf('appid', jsonTexts(appid)), anyOf('nearest_class', nearestClass)],
+      keys: ['seq'],
+      order: 'DESC',
+      keyOf: ({ seq }) => [seq],
+      rowOf: rejectionOf,
+      ...rest,
+    }),
+})
+
+const jsonTexts = (values: Any): Any => values?.map((value) => JSON.stringify(value))
+
+const rejectionOf = (row: RejectionRow): Rejection => ({
+  id: row.id,
+  nearestClass: row.nearest_class,
+  errors: JSON.parse(row.errors) as FeedError[],
+  payload: JSON.parse(row.payload) as JsonValue,
+  principal: row.principal,
+  rejectedAt: row.rejected_at,
 })

@@ -1,0 +1,87 @@
+import type { PageEvent, QueuedPage } from '../../events/crawling/page.ts'
+import { type Decider, refuse } from '../decider.ts'
+
+type DataOf<Type extends PageEvent['type']> = Extract<PageEvent, { readonly type: Type }>['data']
+
+/** How a fetch ended: with an item, back in the queue, or with nothing. */
+export type PageOutcome = Extract<
+  PageEvent,
+  { readonly type: 'PageRetryScheduled' | 'PageRedirected' | 'PageFetched' | 'PageFetchFailed' | 'PageDropped' }
+>
+
+export type PageCommand = { readonly page: string } & (
+  | { readonly type: 'StartFetch'; readonly fetch: DataOf<'PageFetchStarted'> }
+  /** `found` are the links to queue: they are recorded with the outcome or not at all. */
+  | { readonly type: 'EndFetch'; readonly outcome: PageOutcome; readonly found: readonly QueuedPage[] }
+)
+export interface PageState {
+  readonly status: 'waiting' | 'fetching' | 'ended'
+  /** Number of the last fetch, 0 before the first. */
+  readonly attempt: number
+}
+export type PageRefusal =
+  | { readonly reason: 'page-ended' }
+  | { readonly reason: 'attempt-superseded'; readonly attempt: number }
+  | { readonly reason: 'not-fetching' }
+
+/** Events stay well below what any store takes: so many pages and so many characters of addresses in one. */
+const pagesPerEvent = 500
+const charactersPerEvent = 250_000
+
+/** The life of one page. Fetches are numbered, and an outcome counts only for the fetch that is under way. */
+export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
+  category: 'page',
+  memory: 'last',
+  streamOf: (command) => `page-${command.page}`,
+  creates: (command) => command.type === 'StartFetch' && command.fetch.attempt === 1,
+  initial: { status: 'waiting', attempt: 0 },
+  evolve: (state, { type, data }) => {
+    switch (type) {
+      case 'PageFetchStarted':
+        return { status: 'fetching', attempt: data.attempt }
+      case 'PageRetryScheduled':
+      case 'PageRedirected':
+        return { status: 'waiting', attempt: data.attempt }
+      case 'PageFetched':
+      case 'PageFetchFailed':
+      case 'PageDropped':
+        return { status: 'ended', attempt: data.attempt }
+      case 'PagesQueued':
+        return state
+    }
+  },
+  decide: (command, { status, attempt }) => {
+    if (status === 'ended') return refuse({ reason: 'page-ended' })
+    if (command.type === 'StartFetch') {
+      // A fetch that was lost left no outcome: the next one simply has the next number.
+      if (command.fetch.attempt <= attempt) return refuse({ reason: 'attempt-superseded', attempt })
+      return { events: [{ type: 'PageFetchStarted', data: command.fetch }] }
+    }
+    const { outcome, found } = command
+    if (outcome.data.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
+    if (status !== 'fetching') return refuse({ reason: 'not-fetching' })
+    const { operation, spiderid, appid, crawlid } = outcome.data
+    const queued = chunks(found).map((pages) => ({
+      type: 'PagesQueued' as const,
+      data: { operation, spiderid, appid, crawlid, pages },
+    }))
+    return { events: [...queued, outcome] }
+  },
+}
+
+function chunks(pages: readonly QueuedPage[]): QueuedPage[][] {
+  const all: QueuedPage[][] = []
+  let characters = 0
+  for (const queued of pages) {
+    const length = queued.url.length + (queued.referer?.length ?? 0)
+    const current = all.at(-1)
+    if (current === undefined || current.length >= pagesPerEvent || characters + length > charactersPerEvent) {
+      all.push([queued])
+      characters = length
+    } else {
+      current.push(queued)
+      characters += length
+    }
+  }
+  return all
+}
