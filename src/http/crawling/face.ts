@@ -5,10 +5,15 @@ import { createChanges } from '../changes.ts'
 import type { Face, HttpContext, HttpEnv } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
+import { crawlRoutes } from './crawls.ts'
+import { crawlingDocuments } from './documents.ts'
 import { createFeed } from './feed.ts'
-import { type CrawlingNode, createIndex } from './index.ts'
+import { createIndex } from './index.ts'
+import { itemRoutes } from './items.ts'
 import { messages } from './messages.ts'
+import { type CrawlingNode, createNodeStatus } from './node.ts'
 import { createPoll } from './poll.ts'
+import { queueRoutes } from './queue.ts'
 import { crossOrigin, failure } from './wrapper.ts'
 
 /**
@@ -26,7 +31,9 @@ export const createCrawlingFace = ({
 }): Face => {
   const awaited = new Set<string>()
   const changes = createChanges(ports)
-  const index = createIndex({ ports, node })
+  const status = createNodeStatus({ ports, node })
+  const { id } = node
+  const index = createIndex({ status, id })
   const feed = createFeed({ ports, settings, changes, awaited })
   const poll = createPoll({
     ports,
@@ -55,6 +62,8 @@ export const createCrawlingFace = ({
         ? failure(403, { message: messages.forbidden })
         : failure(401, { message: messages.unauthenticated }, { 'WWW-Authenticate': 'Bearer realm="intendant"' }),
     failed,
+    native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes(ports)],
+    documents: crawlingDocuments,
   }
 }
 

@@ -38,7 +38,7 @@ export const createFeed = ({
 }): ((c: HttpContext) => Promise<Response>) => {
   const { executor, submit, projections, clock } = ports
   const classify = createClassifier(settings)
-  const answers = answerQueries(projections.views('crawling-answers'))
+  const answers = () => answerQueries(projections.views('crawling-answers'))
 
   const acknowledged = async <Result>(work: Promise<Result>): Promise<Result> => {
     let cancel = (): void => {}
@@ -53,7 +53,7 @@ export const createFeed = ({
     changes.until(
       `operation-${id}`,
       () => {
-        const row = answers.byId(id)
+        const row = answers().byId(id)
         if (row === undefined || row.state === 'waiting') return undefined
         return row.state === 'stored' && row.answer !== null ? (JSON.parse(row.answer) as JsonValue) : null
       },

@@ -30,14 +30,14 @@ export const createPoll = ({
   readonly isAwaited: (operationId: string) => boolean
 }): ((c: HttpContext) => Promise<Response>) => {
   const { executor, projections, log, clock } = ports
-  const answers = answerQueries(projections.views('crawling-answers'))
+  const answers = () => answerQueries(projections.views('crawling-answers'))
   const noMatch = (): Response => failure(404, { message: messages.noPollId })
 
   const take = async (c: HttpContext, uuid: string): Promise<Response> => {
     if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: ['crawling-answers'] })))
       throw new Unavailable('the view of answers is behind the log')
     const context = requestContext(c)
-    for (const row of answers.stored(uuid, { since: instant(clock.now() - retentionDays * dayMs) })) {
+    for (const row of answers().stored(uuid, { since: instant(clock.now() - retentionDays * dayMs) })) {
       if (isAwaited(row.id)) continue
       const command = { type: 'PollAnswer', operation: row.id, uuid } as const
       const outcome = await executor.execute(answer, command, { ...context, commandId: derivedId(context.commandId, row.id) })

@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
+import { type ItemDocument, itemWithBody } from '../../workers/crawling/item.ts'
+import type { HttpPorts } from '../ports.ts'
+import { Problem } from '../problem.ts'
+import { anyOf, cursor, limit, order, time } from '../query.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import { ItemEntrySchema, ItemSchema } from './crawl-schemas.ts'
+import { listAnswers, listResponse, paged, resourceAnswers } from './list.ts'
+
+const tag = 'Crawls'
+const scope = 'v1:read'
+
+/** An item in a list: without document and body. */
+export const itemEntry = ({ item: _item, body: _body, ...entry }: ItemRow): Omit<ItemRow, 'item' | 'body'> => entry
+
+/** What was crawled: items as consumers of the firehose read them, and bodies byte for byte. Source: crawling contract, section 7. */
+export const itemRoutes = (
+  { projections, blobs }: Pick<HttpPorts, 'projections' | 'blobs'>,
+  { base64Body }: { readonly base64Body: boolean },
+): readonly NativeRoute[] => {
+  const items = () => itemQueries(projections.views('crawling-items'))
+  const itemOf = (id: string | undefined): ItemRow => {
+    const row = items().item(id ?? '')
+    if (row === undefined) throw new Problem('not-found', `there is no item ${id}`)
+    return row
+  }
+  const lost = (what: string): Problem => new Problem('not-found', `the ${what} of this item is no longer in the store`)
+
+  return [
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/items',
+      summary: 'List items of all crawls',
+      description: 'Without their bodies; in the order of their fetching.',
+      tag,
+      scope,
+      query: z.object({
+        spiderid: anyOf('Of these spiders'),
+        appid: anyOf('Of these applications'),
+        crawlid: anyOf('Of these crawls'),
+        operation: anyOf('Of these operations'),
+        from: time('Fetched at or after'),
+        to: time('Fetched before'),
+        order: order('asc'),
+        limit: limit(),
+        cursor,
+      }),
+      answers: listAnswers(ItemEntrySchema),
+      handle: ({ query }) => listResponse(items().items(paged(query, ['string'])), itemEntry),
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/items/{id}',
+      summary: 'Get an item',
+      description: 'With its body: as text by its encoding, as base64 where the response is not text.',
+      tag,
+      scope,
+      answers: resourceAnswers(ItemSchema),
+      handle: async ({ params }) => {
+        const row = itemOf(params.id)
+        const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
+        if (document === undefined || body === undefined) throw lost('document')
+        return Response.json(itemWithBody(JSON.parse(document.toString('utf8')) as ItemDocument, body, { base64: base64Body }))
+      },
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/items/{id}/body',
+      summary: 'Get the body of an item',
+      description:
+        'The bytes that the server sent, without their content encoding. Never to be rendered: it is what strangers wrote.',
+      tag,
+      scope,
+      answers: {
+        ...resourceAnswers(ItemSchema),
+        200: { description: 'The bytes', schema: z.string(), type: 'application/octet-stream' },
+      },
+      handle: async ({ params }) => {
+        const body = await blobs.get(itemOf(params.id).body)
+        if (body === undefined) throw lost('body')
+        return new Response(new Uint8Array(body), { headers: bodyHeaders })
+      },
+    }),
+  ]
+}
+
+/** Crawled pages must not run as pages of this server. */
+const bodyHeaders = {
+  'Content-Type': 'application/octet-stream',
+  'Content-Disposition': 'attachment',
+  'Content-Security-Policy': "sandbox; default-src 'none'",
+  'X-Content-Type-Options': 'nosniff',
+}

@@ -1,0 +1,36 @@
+import type { z } from 'zod'
+import type { ListOf } from '../../projections/crawling/list-of.ts'
+import { ProblemDocument } from '../problem.ts'
+import { decodeCursor, encodeCursor } from '../query.ts'
+import type { DocumentedAnswer } from '../route.ts'
+import { listOfSchema } from './crawl-schemas.ts'
+
+type Query = { readonly cursor?: string | undefined; readonly limit: number }
+
+/** The query of a list without its paging, and the place where the list goes on. `keys` are the types of the keyset. */
+export const paged = <Filters extends Query>(
+  { cursor, ...filters }: Filters,
+  keys: readonly ('string' | 'number')[],
+): Omit<Filters, 'cursor'> & { readonly after: readonly (string | number)[] | undefined } => ({
+  ...filters,
+  after: decodeCursor(cursor, keys),
+})
+
+/** A list as the native API answers it. Source: native contract, section 1. */
+export const listResponse = <Row, Shown = Row>(
+  { items, next }: ListOf<Row>,
+  show: (row: Row) => Shown | Row = (row) => row,
+): Response => Response.json({ items: items.map(show), next: next === null ? null : encodeCursor(next) })
+
+const problem = { schema: ProblemDocument, type: 'application/problem+json' } as const
+
+/** What the routes of lists answer, for the OpenAPI document. */
+export const listAnswers = (item: z.ZodType): Readonly<Record<number, DocumentedAnswer>> => ({
+  200: { description: 'A page of the list', schema: listOfSchema(item) },
+  400: { description: 'A parameter is unknown or malformed', ...problem },
+})
+
+export const resourceAnswers = (schema: z.ZodType): Readonly<Record<number, DocumentedAnswer>> => ({
+  200: { description: 'The resource', schema },
+  404: { description: 'There is none of this name', ...problem },
+})

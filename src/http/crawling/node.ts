@@ -1,0 +1,51 @@
+import type { HttpPorts } from '../ports.ts'
+
+/** This server process as clients of the face see it. */
+export interface CrawlingNode {
+  /** 12 lower-case hexadecimal digits, new at each start. */
+  readonly id: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}
+
+export interface NodeStatus {
+  /** Whether the log takes commands. */
+  readonly kafkaConnected: boolean
+  /** Whether the views answer. */
+  readonly redisConnected: boolean
+  readonly nodeHealth: 'GREEN' | 'YELLOW' | 'RED'
+  readonly uptimeMs: number
+}
+
+/** Views without which polls and queues have nothing to answer from. */
+const isNeeded = (view: string): boolean => view === 'operations' || view.startsWith('crawling-')
+
+/** How this process is, in the words of the original's parts. Never rejects. Source: crawling contract, section 2. */
+export const createNodeStatus = ({
+  ports,
+  node,
+}: {
+  readonly ports: Pick<HttpPorts, 'log' | 'projections' | 'health' | 'clock'>
+  readonly node: CrawlingNode
+}): (() => Promise<NodeStatus>) => {
+  const { log, projections, health, clock } = ports
+
+  const takesCommands = async (): Promise<boolean> => {
+    if (health.state() === 'draining') return false
+    await log.head()
+    const { log: state = 'ok' } = await health.checks()
+    return state === 'ok'
+  }
+
+  const answers = async (): Promise<boolean> => {
+    if (health.state() === 'starting') return false
+    const views = (await projections.status()).filter(({ name }) => isNeeded(name))
+    return views.every(({ state }) => state !== 'faulted')
+  }
+
+  return async () => {
+    const [kafkaConnected, redisConnected] = await Promise.all([takesCommands().catch(() => false), answers().catch(() => false)])
+    const nodeHealth = kafkaConnected && redisConnected ? 'GREEN' : kafkaConnected || redisConnected ? 'YELLOW' : 'RED'
+    return { kafkaConnected, redisConnected, nodeHealth, uptimeMs: Math.max(0, clock.now() - node.startedAt) }
+  }
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { instant } from '../../lib/clock.ts'
+import { comparableDomain } from '../../lib/domain-key.ts'
+import { counterQueries } from '../../projections/crawling/counters.ts'
+import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
+import type { QueueRow } from '../../projections/crawling/crawl-rows.ts'
+import { queueQueries } from '../../projections/crawling/queue-queries.ts'
+import type { Views } from '../../projections/projection.ts'
+import { createThrottle } from '../../workers/crawling/throttle.ts'
+import type { HttpPorts } from '../ports.ts'
+import { anyOf, cursor, limit } from '../query.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import { ClusterStatusSchema, CountersSchema, QueueSchema } from './crawl-schemas.ts'
+import { listAnswers, listResponse, paged } from './list.ts'
+import type { NodeStatus } from './node.ts'
+
+const tag = 'Crawls'
+const scope = 'v1:read'
+
+type Throttling = Pick<CrawlingSettings, 'hits' | 'windowS' | 'moderated'>
+
+/** What waits, when it may go on, and how much there was. Source: crawling contract, section 14. */
+export const queueRoutes = ({
+  ports,
+  settings,
+  status,
+  id,
+}: {
+  readonly ports: Pick<HttpPorts, 'projections' | 'clock' | 'leases'>
+  readonly settings: Throttling
+  readonly status: () => Promise<NodeStatus>
+  readonly id: string
+}): readonly NativeRoute[] => {
+  const { projections, clock, leases } = ports
+  const pages = () => projections.views('crawling-pages')
+  return [
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/queue',
+      summary: 'List queues with a backlog',
+      description: 'One per spider and registered domain, with the earliest moment at which its next page may be fetched.',
+      tag,
+      scope,
+      query: z.object({ spiderid: anyOf('Of these spiders'), domain: anyOf('Of these domains'), limit: limit(), cursor }),
+      answers: listAnswers(QueueSchema),
+      handle: ({ query }) => {
+        const views = pages()
+        const held = createHold({ views, settings, clock })
+        return listResponse(crawlQueries(views).queues(paged(query, ['string', 'string'])), (row) => ({ ...row, ...held(row) }))
+      },
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/counters',
+      summary: 'Get the counters of requests and fetches',
+      description: 'Rolling windows in seconds and the whole life.',
+      tag,
+      scope,
+      answers: { 200: { description: 'The counters', schema: CountersSchema } },
+      handle: () => {
+        const now = clock.now()
+        const counters = counterQueries(projections.views('crawling-counters'))
+        const incoming = counters.requests('incoming', now)
+        const monitor = counters.requests('monitor', now)
+        return Response.json({ incoming, monitor, fetches: counters.fetches(now) })
+      },
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/v1/crawls/status',
+      summary: 'Get the state of crawling as a whole',
+      tag,
+      scope,
+      answers: { 200: { description: 'The state', schema: ClusterStatusSchema } },
+      handle: async () => {
+        const { kafkaConnected, redisConnected, nodeHealth, uptimeMs } = await status()
+        const workers = leases
+          .live(clock.now())
+          .map(({ worker, host, kinds }) => ({ id: worker, host, kinds: kinds.filter((kind) => kind.startsWith('crawling.')) }))
+          .filter(({ kinds }) => kinds.length > 0)
+        const totals = crawlQueries(pages()).totals()
+        return Response.json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals, workers })
+      },
+    }),
+  ]
+}
+
+/** Reckons for a queue what its spider does: the same throttle, filled with the starts that the view remembers. */
+const createHold = ({ views, settings, clock }: { views: Views; settings: Throttling; clock: HttpPorts['clock'] }) => {
+  const queries = queueQueries(views)
+  const rules = queries.throttleRules()
+  return ({ spiderid, domain }: QueueRow): { readonly blacklisted: boolean; readonly nextStartAt: string | null } => {
+    const throttle = createThrottle({
+      hits: settings.hits,
+      windowMs: settings.windowS * 1000,
+      moderated: settings.moderated,
+      clock,
+    })
+    for (const rule of rules)
+      throttle.setRule(rule.domain, { hits: Math.floor(rule.hits * rule.scale), windowMs: rule.window * 1000 })
+    const { windowMs } = throttle.ruleOf(domain)
+    throttle.restore(domain, queries.startsSince(spiderid, domain, clock.now() - windowMs))
+    const blacklisted = queries.isBlacklisted(comparableDomain(domain))
+    const next = blacklisted ? Number.POSITIVE_INFINITY : throttle.nextStart(domain)
+    return { blacklisted, nextStartAt: Number.isFinite(next) ? instant(next) : null }
+  }
+}
