@@ -105,7 +105,8 @@ export interface ClientConfig {
   readonly url: string
   readonly token: string | undefined
   readonly dataDir: string
-  readonly noColor: boolean
+  /** Where it is not in the data directory. */
+  readonly credentialsFile: string | undefined
 }
 
 export const loadClientConfig = (env: Environment = process.env): ClientConfig => {
@@ -114,7 +115,7 @@ export const loadClientConfig = (env: Environment = process.env): ClientConfig =
     url: given.INTENDANT_URL ?? 'http://127.0.0.1:8080',
     token: given.INTENDANT_TOKEN,
     dataDir: given.DATA_DIR ?? './data',
-    noColor: given.NO_COLOR !== undefined,
+    credentialsFile: given.CREDENTIALS_FILE,
   }
 }
 

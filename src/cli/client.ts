@@ -84,7 +84,10 @@ const wordsOf = (text: string): string | undefined => {
 const outOfReach = (base: string, error: unknown): CommandFailed => {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   const reason = messageOf(cause) || (isObject(cause) ? String(cause.code) : 'no answer')
-  return new CommandFailed('outOfReach', `no server at ${base}: ${reason}. Start one with "intendant serve", or name another with --url.`)
+  return new CommandFailed(
+    'outOfReach',
+    `no server at ${base}: ${reason}. Start one with "intendant serve", or name another with --url.`,
+  )
 }
 
 const baseOf = (url: string): string => {

@@ -29,8 +29,8 @@ export const operationsCommand = (program: Command): void => {
     .option('--cursor <cursor>', 'go on where a page ended')
     .action(ls)
 
-  withServer(group.command('get <id>').description('show one operation')).action(async (id: string, options: ServerCommandOptions) =>
-    show(await createClient(options).json(pathOf(id)), options),
+  withServer(group.command('get <id>').description('show one operation')).action(
+    async (id: string, options: ServerCommandOptions) => show(await createClient(options).json(pathOf(id)), options),
   )
 
   withServer(group.command('submit <kind>').description('ask for a new operation'))
@@ -161,7 +161,10 @@ function judge(operation: JsonObject): void {
 }
 
 function show(operation: JsonObject, { json }: ServerCommandOptions): void {
-  if (json) return printJson(operation)
+  if (json) {
+    printJson(operation)
+    return
+  }
   for (const [name, value] of Object.entries(operation)) {
     if (value === null || value === undefined) continue
     print(`${`${name}:`.padEnd(15)}${harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))}`)

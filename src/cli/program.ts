@@ -15,7 +15,10 @@ import { workerCommand } from './worker.ts'
 
 /** Runs one command line (without the program's own name) and answers with its exit code. */
 export const run = async (words: readonly string[]): Promise<number> => {
-  const program = new Command('intendant').description('an event-sourced operations control plane').version(version).exitOverride()
+  const program = new Command('intendant')
+    .description('an event-sourced operations control plane')
+    .version(version)
+    .exitOverride()
   for (const add of commands) add(program)
   try {
     await program.parseAsync(words, { from: 'user' })

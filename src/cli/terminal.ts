@@ -49,7 +49,8 @@ export const printTable = (columns: readonly string[], rows: readonly JsonObject
 }
 
 /** Control characters of foreign texts must not steer the terminal. */
-export const harmless = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, (mark) => (mark === '\n' || mark === '\t' ? mark : '\uFFFD'))
+export const harmless = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}]/gu, (mark) => (mark === '\n' || mark === '\t' ? mark : '\uFFFD'))
 
 const cell = (value: JsonValue | undefined): string => {
   if (value === null || value === undefined) return '-'

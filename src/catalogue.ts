@@ -1,0 +1,24 @@
+import { answer } from './commands/crawling/answer.ts'
+import { feed } from './commands/crawling/feed.ts'
+import type { Decider } from './commands/decider.ts'
+import { lane } from './commands/lane.ts'
+import { operation } from './commands/operation.ts'
+import { request } from './commands/request.ts'
+import { answers } from './projections/crawling/answers.ts'
+import { crawlingProjections } from './projections/crawling/projections.ts'
+import { rejections } from './projections/crawling/rejections.ts'
+import { operations } from './projections/operations.ts'
+import type { Projection } from './projections/projection.ts'
+
+/** Every view of the program. */
+export const allProjections: readonly Projection[] = [operations, ...crawlingProjections, answers, rejections]
+
+/** The part of a decider that folds a history. */
+type Fold = Pick<Decider<never, never, unknown, unknown>, 'category' | 'initial'> & {
+  evolve(state: unknown, event: unknown): unknown
+}
+
+const deciders = [operation, lane, request, feed, answer] as unknown as readonly Fold[]
+
+/** The decider in charge of a stream category, for reading the past. */
+export const deciderOf = (category: string): Fold | undefined => deciders.find((decider) => decider.category === category)

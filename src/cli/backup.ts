@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
+import type { Command } from 'commander'
+import { loadClientConfig } from '../config.ts'
+import { dataDirectory } from '../data-directory.ts'
+import { instant, systemClock } from '../lib/clock.ts'
+import { openEmbeddedLog } from '../stores/embedded/log.ts'
+import {
+  type BackupManifest,
+  backupNames,
+  census,
+  copyDurably,
+  filesBelow,
+  fingerprintOf,
+  flush,
+  isVacant,
+  manifestName,
+} from './backup-files.ts'
+import { CommandFailed } from './exit.ts'
+import { directoryOf, type OfflineOptions, withLockedData } from './offline.ts'
+import { type JsonOption, withDataDir } from './options.ts'
+import { print, printJson } from './terminal.ts'
+import { version } from './version.ts'
+
+/** `backup`: a consistent copy of everything that cannot be made again: log, blobs, key file, credentials. */
+export const backupCommand = (program: Command): void => {
+  withDataDir(
+    program.command('backup <directory>').description('copy log, blobs, key file and credentials of a stopped server'),
+  ).action(backup)
+}
+
+async function backup(target: string, options: OfflineOptions & JsonOption): Promise<void> {
+  const directory = directoryOf(options)
+  const data = dataDirectory(directory)
+  if (!existsSync(data.log)) throw new CommandFailed('notFound', `there is no log in ${directory}`)
+  if (!(await isVacant(target))) throw new CommandFailed('failed', `${target} is not empty`)
+  const manifest = await withLockedData({ directory, purpose: 'backup' }, () => copy(directory, target))
+  if (options.json) return printJson(manifest)
+  print(`${target}: ${manifest.events} events up to ${manifest.head}, ${manifest.files.length} files`)
+  if (!existsSync(data.key))
+    print('The master key is not in it: it comes from SECRETS_KEY. Keep it; sealed secrets open with nothing else.')
+}
+
+async function copy(directory: string, target: string): Promise<BackupManifest> {
+  const data = dataDirectory(directory)
+  await mkdir(target, { recursive: true, mode: 0o700 })
+  const database = new DatabaseSync(data.log)
+  try {
+    await copyDatabase(database, join(target, backupNames.log))
+  } finally {
+    database.close()
+  }
+  await flush(join(target, backupNames.log))
+  if (existsSync(data.blobs))
+    for (const blob of await filesBelow(data.blobs))
+      await copyDurably(join(data.blobs, blob), join(target, backupNames.blobs, blob))
+  const credentials = loadClientConfig().credentialsFile ?? data.credentials
+  if (existsSync(data.key)) await copyDurably(data.key, join(target, backupNames.key))
+  if (existsSync(credentials)) await copyDurably(credentials, join(target, backupNames.credentials))
+  const counted = await censusOf(join(target, backupNames.log))
+  const files = []
+  for (const path of await filesBelow(target)) files.push({ path, ...(await fingerprintOf(join(target, path))) })
+  const manifest: BackupManifest = { format: 1, program: version, createdAt: instant(systemClock.now()), ...counted, files }
+  // Last: a backup without its manifest is none.
+  await writeFile(join(target, manifestName), `${JSON.stringify(manifest, null, 2)}\n`)
+  await flush(join(target, manifestName))
+  return manifest
+}
+
+/** Counted in the copy, so that the copy is known to open. */
+async function censusOf(path: string): Promise<{ head: string; events: number }> {
+  const log = await openEmbeddedLog({ path, clock: systemClock })
+  try {
+    return await census(log)
+  } finally {
+    await log.close()
+  }
+}

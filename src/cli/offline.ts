@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs'
+import { loadClientConfig } from '../config.ts'
+import { dataDirectory } from '../data-directory.ts'
+import { instant, systemClock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import { lockDataDir } from '../stores/embedded/lock.ts'
+import { openEmbeddedLog } from '../stores/embedded/log.ts'
+import type { EventLog } from '../stores/event-log.ts'
+import { CommandFailed } from './exit.ts'
+
+export interface OfflineOptions {
+  readonly dataDir?: string
+}
+
+/** The data directory that a command means. */
+export const directoryOf = (options: OfflineOptions): string => options.dataDir ?? loadClientConfig().dataDir
+
+/** Runs `use` on a data directory that no server holds; refuses with a message that says who does. */
+export const withLockedData = async <Result>(
+  { directory, purpose }: { readonly directory: string; readonly purpose: string },
+  use: () => Promise<Result>,
+): Promise<Result> => {
+  let lock: ReturnType<typeof lockDataDir>
+  try {
+    lock = lockDataDir(directory, { command: purpose, pid: process.pid, since: instant(systemClock.now()) })
+  } catch (error) {
+    throw new CommandFailed('failed', messageOf(error))
+  }
+  try {
+    return await use()
+  } finally {
+    lock.release()
+  }
+}
+
+/** The same with the log open; a directory without a log is not found. */
+export const withOfflineLog = async <Result>(
+  { directory, purpose }: { readonly directory: string; readonly purpose: string },
+  use: (log: EventLog) => Promise<Result>,
+): Promise<Result> => {
+  const path = dataDirectory(directory).log
+  if (!existsSync(path)) throw new CommandFailed('notFound', `there is no log in ${directory}`)
+  return withLockedData({ directory, purpose }, async () => {
+    const log = await openEmbeddedLog({ path, clock: systemClock })
+    try {
+      return await use(log)
+    } finally {
+      await log.close()
+    }
+  })
+}

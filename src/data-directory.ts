@@ -1,0 +1,11 @@
+import { join } from 'node:path'
+
+/** Where everything stands in DATA_DIR. */
+export const dataDirectory = (directory: string) => ({
+  directory,
+  log: join(directory, 'log.db'),
+  views: join(directory, 'views'),
+  blobs: join(directory, 'blobs'),
+  key: join(directory, 'secrets.key'),
+  credentials: join(directory, 'credentials.json'),
+})
