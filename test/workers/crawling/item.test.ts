@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { itemDocument, itemWithBody } from '../../../src/workers/crawling/item.ts'
+
+const document = (encoding: string | null) =>
+  itemDocument({
+    appid: 'app',
+    crawlid: 'crawl',
+    attrs: null,
+    url: 'http://example.com/',
+    responseUrl: 'http://example.com/',
+    statusCode: 200,
+    requestHeaders: [['User-Agent', 'x']],
+    responseHeaders: [
+      ['Set-Cookie', 'a=1'],
+      ['Set-Cookie', 'b=2'],
+    ],
+    encoding,
+    links: [{ url: 'http://example.com/a', text: 'a' }],
+    fetchedAt: Date.UTC(2016, 0, 5, 20, 14, 54, 653),
+  })
+
+test('an item has the fields of the original, in its order', () => {
+  const item = itemWithBody(document('utf-8'), Buffer.from('Zoë'))
+  expect(JSON.parse(JSON.stringify(item))).toEqual({
+    appid: 'app',
+    crawlid: 'crawl',
+    attrs: null,
+    url: 'http://example.com/',
+    response_url: 'http://example.com/',
+    status_code: 200,
+    status_msg: 'OK',
+    request_headers: { 'User-Agent': ['x'] },
+    response_headers: { 'Set-Cookie': ['a=1', 'b=2'] },
+    body: 'Zoë',
+    encoding: 'utf-8',
+    links: [{ url: 'http://example.com/a', text: 'a' }],
+    timestamp: '2016-01-05T20:14:54.653000',
+  })
+  expect(Object.keys(item).indexOf('body')).toBe(9)
+})
+
+test('the body is text in its encoding', () => {
+  expect(itemWithBody(document('windows-1251'), Buffer.from([0xcf])).body).toBe('П')
+})
+
+test('a body that is no text is base64, and says so', () => {
+  const item = itemWithBody(document(null), Buffer.from([0, 255]))
+  expect(item).toMatchObject({ body: 'AP8=', encoding: null, body_base64: true })
+})
+
+test('every body is base64 when the setting says so', () => {
+  const item = itemWithBody(document('utf-8'), Buffer.from('Zoë'), { base64: true })
+  expect(item).toMatchObject({ body: 'Wm/Dqw==', encoding: 'utf-8' })
+  expect(item).not.toHaveProperty('body_base64')
+})
+
+test('a header by the name of __proto__ is a header', () => {
+  const item = itemDocument({
+    ...document('utf-8'),
+    responseUrl: '',
+    statusCode: 200,
+    requestHeaders: [],
+    responseHeaders: [['__proto__', 'x']],
+    fetchedAt: 0,
+  })
+  expect(Object.keys(item.response_headers)).toEqual(['__proto__'])
+})
