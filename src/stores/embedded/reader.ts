@@ -1,0 +1,167 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Metadata } from '../../events/define.ts'
+import { instant } from '../../lib/clock.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import type { Filter, RecordedEvent } from '../event-log.ts'
+import { toPosition } from './positions.ts'
+import type { EncodedEvent } from './requests.ts'
+import type { Placed } from './tail.ts'
+
+/** Events per page and characters of text in one: what a single step may take from the disk before others have a turn. */
+export const pageEvents = 256
+const pageSize = 4 * 1024 * 1024
+/** Positions that a filtered step looks through at most. */
+const pagePositions = 8192
+
+/** A stretch of the log: what matches in it, and from where to go on. `end`: nothing more lies within the bounds. */
+export interface Page {
+  readonly placed: readonly Placed[]
+  readonly reached: number
+  readonly end: boolean
+}
+
+/** The positions after `after` up to and with `upTo`. */
+export interface Bounds {
+  readonly after: number
+  readonly upTo: number
+  readonly limit: number
+}
+
+/** Reads pages of the log; every call is short, synchronous, and sees what is committed. Throws `Unavailable`. */
+export interface Reader {
+  stream(
+    name: string,
+    options: { from: number; backwards: boolean; limit: number },
+  ): {
+    readonly events: readonly RecordedEvent[]
+    /** Whether the page is full: the stream may go on. */
+    readonly more: boolean
+  }
+  /** `reached` is the new `after`. */
+  forwards(bounds: Bounds, filter?: Filter): Page
+  /** `reached` is the new `upTo`. */
+  backwards(bounds: Bounds, filter?: Filter): Page
+}
+
+type EventRow = [
+  position: number,
+  stream: string,
+  revision: number,
+  type: string,
+  id: string,
+  data: string,
+  metadata: string,
+  recordedAt: number,
+]
+
+const columns = 'e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at'
+
+export const createReader = (db: DatabaseSync): Reader => {
+  const prepared = new Map<string, StatementSync>()
+  const statement = (sql: string): StatementSync => {
+    let known = prepared.get(sql)
+    if (known === undefined) {
+      known = db.prepare(sql, { returnArrays: true })
+      prepared.set(sql, known)
+    }
+    return known
+  }
+
+  const streamRows = (backwards: boolean): StatementSync =>
+    statement(`SELECT ${columns} FROM streams s JOIN events e ON e.stream = s.id
+      WHERE s.name = ? AND e.revision ${backwards ? '<=' : '>='} ? ORDER BY e.revision ${backwards ? 'DESC' : 'ASC'} LIMIT ?`)
+
+  /** CROSS JOIN keeps SQLite on the order of positions, whatever it thinks of the filter. */
+  const allRows = (backwards: boolean, filter: Filter | undefined): StatementSync => {
+    const { column, prefixes } = conditions(filter)
+    const filtered = prefixes.map(() => `substr(${column}, 1, length(?)) = ?`).join(' OR ')
+    return statement(`SELECT ${columns} FROM events e CROSS JOIN streams s ON s.id = e.stream
+      WHERE e.position > ? AND e.position <= ? AND s.hidden = 0 ${filter === undefined ? '' : `AND (${filtered || '0'})`}
+      ORDER BY e.position ${backwards ? 'DESC' : 'ASC'} LIMIT ?`)
+  }
+
+  /** Rows until the page is full. Leaving the loop ends the statement, and with it the hold on the write-ahead log. */
+  const take = (rows: Iterable<unknown>, most: number): { placed: Placed[]; full: boolean } => {
+    const placed: Placed[] = []
+    let size = 0
+    for (const row of rows as Iterable<EventRow>) {
+      const read = toPlaced(row)
+      placed.push(read)
+      size += read.size
+      if (placed.length >= most || size >= pageSize) return { placed, full: true }
+    }
+    return { placed, full: false }
+  }
+
+  const page = (backwards: boolean, { after, upTo, limit }: Bounds, filter?: Filter): Page => {
+    const most = Math.min(limit, pageEvents)
+    const low = backwards ? Math.max(after, upTo - pagePositions) : after
+    const high = backwards ? upTo : Math.min(upTo, after + pagePositions)
+    const values = conditions(filter).prefixes.flatMap((prefix) => [prefix, prefix])
+    const { placed, full } = take(allRows(backwards, filter).iterate(low, high, ...values, most), most)
+    const last = placed.at(-1)?.sequence ?? 0
+    // A full page went as far as its last event; otherwise the whole stretch was seen.
+    if (backwards) {
+      const reached = full ? last - 1 : low
+      return { placed, reached, end: reached <= after }
+    }
+    const reached = full ? last : high
+    return { placed, reached, end: reached >= upTo }
+  }
+
+  const guarded = <Result>(read: () => Result): Result => {
+    try {
+      return read()
+    } catch (error) {
+      throw new Unavailable(`the log cannot be read: ${messageOf(error)}`)
+    }
+  }
+
+  return {
+    stream: (name, { from, backwards, limit }) =>
+      guarded(() => {
+        const most = Math.min(limit, pageEvents)
+        const { placed, full } = take(streamRows(backwards).iterate(name, from, most), most)
+        return { events: placed.map(({ event }) => event), more: full }
+      }),
+    forwards: (bounds, filter) => guarded(() => page(false, bounds, filter)),
+    backwards: (bounds, filter) => guarded(() => page(true, bounds, filter)),
+  }
+}
+
+/** Whether an event passes the filter; the same rule as in the reader's SQL. */
+export const matches = (filter: Filter | undefined, event: RecordedEvent): boolean => {
+  if (filter === undefined) return true
+  if ('typePrefixes' in filter) return filter.typePrefixes.some((prefix) => event.type.startsWith(prefix))
+  return filter.streamPrefixes.some((prefix) => event.stream.startsWith(prefix))
+}
+
+const conditions = (filter: Filter | undefined): { column: string; prefixes: readonly string[] } => {
+  if (filter === undefined) return { column: '', prefixes: [] }
+  return 'typePrefixes' in filter
+    ? { column: 'e.type', prefixes: filter.typePrefixes }
+    : { column: 's.name', prefixes: filter.streamPrefixes }
+}
+
+const toPlaced = ([position, stream, revision, type, id, data, metadata, recordedAt]: EventRow): Placed =>
+  place({ id, type, data, metadata }, { stream, revision, sequence: position, recordedAt: instant(recordedAt) })
+
+/** A recorded event made of its stored texts; the same on the way from the writer and from the disk. */
+export const place = (
+  { id, type, data, metadata }: EncodedEvent,
+  at: { readonly stream: string; readonly revision: number; readonly sequence: number; readonly recordedAt: string },
+): Placed => ({
+  sequence: at.sequence,
+  size: data.length + metadata.length,
+  event: {
+    id,
+    type,
+    data: JSON.parse(data) as JsonObject,
+    metadata: JSON.parse(metadata) as Metadata,
+    stream: at.stream,
+    revision: at.revision,
+    position: toPosition(at.sequence),
+    recordedAt: at.recordedAt,
+  },
+})
