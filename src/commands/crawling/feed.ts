@@ -81,6 +81,10 @@ export interface FeedCommand {
   readonly errors: readonly FeedError[]
 }
 
+/** In UTF-16 units of its JSON text; an event has a largest size, and a payload that means nothing is no reason to fail. */
+const longestPayload = 100_000
+const mostErrors = 100
+
 /** Keeps what was fed and fits no schema, with the reasons, so that its sender can find out why nothing happens. */
 export const feed: Decider<FeedCommand, FeedEvent, { readonly rejected: boolean }, never> = {
   category: 'feed',
@@ -90,6 +94,9 @@ export const feed: Decider<FeedCommand, FeedEvent, { readonly rejected: boolean 
   evolve: () => ({ rejected: true }),
   decide: ({ payload, nearestClass, errors }, { rejected }) => {
     if (rejected) return { events: [] }
-    return { events: [{ type: 'FeedRejected', data: { payload: payload as never, nearestClass, errors: [...errors] } }] }
+    const text = JSON.stringify(payload)
+    const kept =
+      text.length > longestPayload ? { payload: text.slice(0, longestPayload), truncated: true } : { payload: payload as never }
+    return { events: [{ type: 'FeedRejected', data: { ...kept, nearestClass, errors: errors.slice(0, mostErrors) } }] }
   },
 }

@@ -16,6 +16,8 @@ export type FeedError = z.infer<typeof FeedError>
 export const feedEvents = defineEvents('feed', {
   FeedRejected: z.object({
     payload: z.json(),
+    /** The payload was too large to be kept: `payload` is the beginning of its JSON text. */
+    truncated: z.boolean().optional(),
     /** The class that the payload resembles most; null for payloads that are no objects. */
     nearestClass: z.enum(feedClasses).nullable(),
     errors: z.array(FeedError),

@@ -100,6 +100,7 @@ export const RejectionSchema = z
     nearestClass: z.enum(feedClasses).nullable(),
     errors: z.array(FeedError),
     payload: z.json(),
+    truncated: z.boolean().meta({ description: 'The payload is too large to be shown: this is the beginning of its text' }),
     principal: z.string(),
     rejectedAt: time,
   })

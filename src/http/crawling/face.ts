@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
-import { Unavailable } from '../../lib/errors.ts'
+import { Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { createChanges } from '../changes.ts'
 import type { Face, HttpContext, HttpEnv } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -61,7 +61,11 @@ export const createCrawlingFace = ({
       reason === 'forbidden'
         ? failure(403, { message: messages.forbidden })
         : failure(401, { message: messages.unauthenticated }, { 'WWW-Authenticate': 'Bearer realm="intendant"' }),
-    failed,
+    failed: (c, error) => {
+      // The index tells how the node is, above all while it is not well.
+      const isIndex = c.req.path === '/' && !(error instanceof Problem && error.status < 500)
+      return isIndex ? index() : unwell(c, error)
+    },
     native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes(ports)],
     documents: crawlingDocuments,
   }
@@ -73,26 +77,32 @@ const paths = ['/', '/feed', '/poll']
 const allowOf = (path: string): string => (path === '/feed' || path === '/poll' ? 'POST, OPTIONS' : 'GET, HEAD, POST, OPTIONS')
 
 function options(c: HttpContext): Response {
-  const allow = allowOf(c.env.state.path)
+  const allow = allowOf(c.req.path)
   const preflight = {
     'Access-Control-Allow-Methods': allow,
-    'Access-Control-Allow-Headers': 'Content-Type, Authorization, Idempotency-Key',
+    'Access-Control-Allow-Headers': 'Content-Type, Authorization, Idempotency-Key, Event-Position, traceparent',
   }
   return new Response(null, { status: 200, headers: { Allow: allow, ...crossOrigin, ...preflight } })
 }
 
 /** Whatever is no route of this face. Source: crawling contract, section 1, rows 4 to 7. */
 function elsewhere(c: HttpContext): Response {
-  const { method, path } = c.env.state
+  const { method } = c.env.state
+  const { path } = c.req
   if (method === 'OPTIONS') return options(c)
   if (method === 'GET' || method === 'HEAD' || method === 'POST') return failure(404, { message: messages.noEndpoint })
   return failure(405, { message: messages.methodNotAllowed }, { Allow: allowOf(path) })
 }
 
-function failed(c: HttpContext, error: unknown): Response {
-  const { path } = c.env.state
-  if (error instanceof Problem) return failure(error.status, { message: error.message }, error.details.headers)
-  if (error instanceof Unavailable && path === '/feed') return failure(500, { message: messages.noKafka })
-  if (error instanceof Unavailable && path === '/poll') return failure(500, { message: messages.noRedis })
-  return failure(500, { message: messages.unknown })
+/** Whatever keeps the server from its work is, in the words of this face, the broker or the store that is out of reach. */
+const outOfReach: Readonly<Record<string, string>> = { '/feed': messages.noKafka, '/poll': messages.noRedis }
+
+function unwell(c: HttpContext, error: unknown): Response {
+  const known = outOfReach[c.req.path]
+  const retry = { 'Retry-After': '1' }
+  if (error instanceof Unavailable && known !== undefined) return failure(500, { message: known }, retry)
+  if (error instanceof Unacceptable) return failure(413, { message: messages.tooLarge })
+  if (!(error instanceof Problem)) return failure(500, { message: messages.unknown })
+  if (error.status === 503 && known !== undefined) return failure(500, { message: known }, retry)
+  return failure(error.status, { message: error.message }, { ...(error.status === 503 ? retry : {}), ...error.details.headers })
 }

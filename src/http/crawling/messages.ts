@@ -10,6 +10,7 @@ export const messages = {
   unknown: 'An error occurred while processing your request.',
   // The original has no words for these: it knows no credentials, no limits, and answers 405 with a page of its framework.
   methodNotAllowed: 'The method is not allowed for the requested URL.',
+  tooLarge: 'The request is too large to be recorded.',
   unauthenticated: 'Credentials are missing or wrong.',
   forbidden: 'The credentials do not allow this.',
 } as const

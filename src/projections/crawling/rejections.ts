@@ -11,7 +11,7 @@ export const rejections: Projection = {
   schema: [
     `CREATE TABLE rejections (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, nearest_class TEXT, uuid TEXT, appid TEXT, payload TEXT NOT NULL,
-      errors TEXT NOT NULL, principal TEXT NOT NULL, rejected_at TEXT NOT NULL
+      errors TEXT NOT NULL, truncated INTEGER NOT NULL, principal TEXT NOT NULL, rejected_at TEXT NOT NULL
     ) STRICT`,
     `CREATE INDEX rejections_by_uuid ON rejections (uuid) WHERE uuid IS NOT NULL`,
     `CREATE INDEX rejections_by_appid ON rejections (appid) WHERE appid IS NOT NULL`,
@@ -23,14 +23,15 @@ export const rejections: Projection = {
         return typeof value === 'string' ? JSON.stringify(value) : null
       }
       tx.run(
-        `INSERT INTO rejections (id, nearest_class, uuid, appid, payload, errors, principal, rejected_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+        `INSERT INTO rejections (id, nearest_class, uuid, appid, payload, errors, truncated, principal, rejected_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
         stream.slice(stream.indexOf('-') + 1),
         data.nearestClass,
         member('uuid'),
         member('appid'),
         JSON.stringify(data.payload),
         JSON.stringify(data.errors),
+        data.truncated === true ? 1 : 0,
         metadata.actor.principal,
         recordedAt,
       )
@@ -47,6 +48,7 @@ interface RejectionRow {
   readonly appid: string | null
   readonly payload: string
   readonly errors: string
+  readonly truncated: number
   readonly principal: string
   readonly rejected_at: string
 }
@@ -56,7 +58,9 @@ export interface Rejection {
   readonly id: string
   readonly nearestClass: FeedClass | null
   readonly errors: readonly FeedError[]
+  /** The beginning of its JSON text where it is `truncated`. */
   readonly payload: JsonValue
+  readonly truncated: boolean
   readonly principal: string
   readonly rejectedAt: string
 }
@@ -89,6 +93,7 @@ const rejectionOf = (row: RejectionRow): Rejection => ({
   nearestClass: row.nearest_class,
   errors: JSON.parse(row.errors) as FeedError[],
   payload: JSON.parse(row.payload) as JsonValue,
+  truncated: row.truncated === 1,
   principal: row.principal,
   rejectedAt: row.rejected_at,
 })
