@@ -27,10 +27,11 @@ export const pagesSchema: readonly string[] = [
   `CREATE UNIQUE INDEX crawls_position ON crawls (position)`,
   `CREATE INDEX crawls_appid ON crawls (appid, position)`,
   `CREATE TABLE jobs (
-    operation TEXT PRIMARY KEY, crawl TEXT NOT NULL, state TEXT NOT NULL, cancel_reason TEXT, pending INTEGER NOT NULL,
+    operation TEXT PRIMARY KEY, crawl TEXT NOT NULL, state TEXT NOT NULL, doomed TEXT, cancel_reason TEXT, pending INTEGER NOT NULL,
     fetched INTEGER NOT NULL, failed INTEGER NOT NULL, dropped INTEGER NOT NULL, purged INTEGER NOT NULL, failure TEXT, failure_message TEXT
   ) STRICT`,
   `CREATE INDEX jobs_live ON jobs (crawl) WHERE state <> 'ended'`,
+  `CREATE INDEX jobs_doomed ON jobs (operation) WHERE doomed IS NOT NULL AND state NOT IN ('ended', 'cancelling')`,
   `CREATE TABLE pages (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL, crawl TEXT NOT NULL, spiderid TEXT NOT NULL,
     domain TEXT NOT NULL, url TEXT NOT NULL, fingerprint TEXT, depth INTEGER NOT NULL, priority INTEGER NOT NULL,

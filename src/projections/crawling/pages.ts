@@ -60,7 +60,7 @@ const fromPages = on(pageEvents, {
   },
   PagesQueued: (event, tx) => {
     const { data } = event
-    const known = tx.get<{ state: string }>(`SELECT state FROM jobs WHERE operation = ?`, data.operation)
+    const known = tx.get<{ state: string }>(`SELECT state FROM jobs WHERE operation = ? AND doomed IS NULL`, data.operation)
     const open = known?.state === 'running' || known?.state === 'retrying'
     for (const [index, page] of data.pages.entries()) queueLink(tx, event, data, page, index, open)
     remember(
@@ -241,6 +241,8 @@ function stop(
   )
   tx.run(`DELETE FROM timers WHERE crawl = ?`, key)
   const total = purge(tx, { crawl: key }, 'queued', event.recordedAt)
+  // Only what stands now: a seed that is fed later is fetched.
+  tx.run(`UPDATE jobs SET doomed = ? WHERE crawl = ? AND state <> 'ended'`, cause, key)
   tx.run(`INSERT OR REPLACE INTO purges (id, crawl, total) VALUES (?, ?, ?)`, operation ?? event.id, key, total)
   complete(tx, key, event.recordedAt)
 }

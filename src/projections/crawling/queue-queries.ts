@@ -18,12 +18,13 @@ export interface NextPage {
   readonly redirects: number
 }
 
-/** An operation as its pages show it. `pending` counts queued and fetching pages. */
+/** An operation as its pages show it. `pending` counts queued and fetching pages; `doomed` says that its crawl was ended. */
 export interface Job {
   readonly operation: string
   readonly crawl: string
   readonly state: 'pending' | 'running' | 'retrying' | 'cancelling' | 'ended'
   readonly cancel_reason: string | null
+  readonly doomed: 'stopped' | 'expired' | null
   readonly pending: number
   readonly fetched: number
   readonly failed: number
@@ -84,6 +85,15 @@ export const queueQueries = (views: Views) => ({
       spiderid,
     ),
 
+  /** The queues of a domain as rules write it, which has no trailing dot. */
+  queuesNear: (spiderid: string, domain: string): QueueName[] =>
+    views.all<QueueName & Record<string, never>>(
+      `SELECT spiderid, domain FROM queues WHERE spiderid = ? AND domain IN (?, ?) AND backlog > 0`,
+      spiderid,
+      domain,
+      `${domain}.`,
+    ),
+
   queuesOf: (operation: string): QueueName[] =>
     views.all<QueueName & Record<string, never>>(
       `SELECT DISTINCT spiderid, domain FROM pages WHERE operation = ? AND state = 'queued'`,
@@ -91,7 +101,12 @@ export const queueQueries = (views: Views) => ({
     ),
 
   job: (operation: string): Job | undefined => views.get<Job>(`SELECT * FROM jobs WHERE operation = ?`, operation),
-  jobsOf: (crawl: string): Job[] => views.all<Job>(`SELECT * FROM jobs WHERE crawl = ? AND state <> 'ended'`, crawl),
+  /** Operations that must be cancelled because their crawl was stopped or has expired. */
+  doomed: (limit: number): { operation: string; doomed: 'stopped' | 'expired' }[] =>
+    views.all(
+      `SELECT operation, doomed FROM jobs WHERE doomed IS NOT NULL AND state NOT IN ('ended', 'cancelling') LIMIT ?`,
+      limit,
+    ),
 
   /** Fetched pages by status. */
   codesOf: (operation: string): { code: number; n: number }[] =>

@@ -1,0 +1,57 @@
+import type { Logger } from 'pino'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import type { Executor } from '../../commands/execute.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Projections } from '../../projections/projection.ts'
+import type { Blobs } from '../../stores/blobs.ts'
+import type { EventLog } from '../../stores/event-log.ts'
+import type { Leases } from '../leases.ts'
+import type { Work } from '../work.ts'
+import { crawlWork } from './crawl.ts'
+import { createExpiry } from './expiry.ts'
+import { infoWork } from './info.ts'
+import { createSpider } from './spider.ts'
+import { statsWork } from './stats.ts'
+import { stopWork } from './stop.ts'
+import { createTargets } from './targets.ts'
+import { zookeeperWork } from './zookeeper.ts'
+
+export interface CrawlingWorksOptions {
+  readonly log: EventLog
+  readonly executor: Executor
+  readonly projections: Projections
+  readonly blobs: Blobs
+  readonly leases: Leases
+  readonly settings: CrawlingSettings
+  readonly clock: Clock
+  readonly logger: Logger
+  /** This process: `id` is what the index of the face shows as `my_id`, `host` the machine's name. */
+  readonly node: { readonly id: string; readonly host: string }
+  /** Ends spider and timers; to be aborted before the runtime stops. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Every kind of work of the crawling face. Spider and timers begin when a runtime attaches the scheduler of
+ * `crawling.crawl`, which must be after the views were started.
+ */
+export const crawlingWorks = (options: CrawlingWorksOptions): readonly Work[] => {
+  const { settings, clock, node } = options
+  const spider = createSpider({ ...options, targets: createTargets(settings) })
+  const expiry = createExpiry(options)
+  const crawl = crawlWork({ spider, settings, clock })
+  const scheduler: Work['scheduler'] = {
+    attach: (start) => {
+      spider.attach(start)
+      expiry.start()
+    },
+    wake: spider.wake,
+  }
+  return [
+    { ...crawl, scheduler },
+    infoWork(options),
+    stopWork(options),
+    statsWork({ ...options, restNodes: () => [node] }),
+    zookeeperWork(options),
+  ] as unknown as readonly Work[]
+}

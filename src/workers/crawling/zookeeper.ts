@@ -1,0 +1,42 @@
+import { type DomainCommand, domainRules } from '../../commands/crawling/domain-rules.ts'
+import { ZookeeperRequest } from '../../commands/crawling/requests.ts'
+import type { Executor } from '../../commands/execute.ts'
+import { derivedId } from '../../lib/ids.ts'
+import type { Work } from '../work.ts'
+import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime, unanswerable } from './answering.ts'
+
+/** Changes the throttle of a domain or the blacklist; every fetcher follows at once. Source: crawling contract, section 5.5. */
+export const zookeeperWork = (ports: AnsweringPorts & { readonly executor: Executor }): Work<ZookeeperRequest> => ({
+  kind: 'crawling.zookeeper',
+  face: 'crawling',
+  description: 'Sets or removes the throttle of a domain, or puts it on the blacklist or takes it off',
+  submittable: false,
+  input: ZookeeperRequest,
+  policy: answeringPolicy,
+  run: async (request, { operationId, actor, correlationId }) => {
+    const { action, domain, uuid, appid } = request
+    const command = commandOf(request, operationId)
+    const done = await ports.executor.execute(domainRules, command, {
+      commandId: derivedId('zookeeper', operationId),
+      actor,
+      correlationId,
+    })
+    await caughtUp(ports, ['crawling-pages'], done.refused ? null : done.position)
+    return { action, domain, uuid, appid, server_time: serverTime(ports.clock) }
+  },
+})
+
+const commandOf = ({ action, domain, uuid, appid, hits, window, scale }: ZookeeperRequest, operation: string): DomainCommand => {
+  const asked = { domain, operation, appid, uuid }
+  switch (action) {
+    case 'domain-update':
+      if (hits === 0 || window === 0) throw unanswerable('a domain-update names hits and window, both other than 0')
+      return { type: 'SetThrottle', asked, hits, window, scale }
+    case 'domain-remove':
+      return { type: 'RemoveThrottle', asked }
+    case 'blacklist-update':
+      return { type: 'Blacklist', asked }
+    case 'blacklist-remove':
+      return { type: 'Unblacklist', asked }
+  }
+}
