@@ -1,5 +1,8 @@
 import { answer } from './commands/crawling/answer.ts'
+import { crawl } from './commands/crawling/crawl.ts'
+import { domainRules } from './commands/crawling/domain-rules.ts'
 import { feed } from './commands/crawling/feed.ts'
+import { page } from './commands/crawling/page.ts'
 import type { Decider } from './commands/decider.ts'
 import { lane } from './commands/lane.ts'
 import { operation } from './commands/operation.ts'
@@ -18,7 +21,7 @@ type Fold = Pick<Decider<never, never, unknown, unknown>, 'category' | 'initial'
   evolve(state: unknown, event: unknown): unknown
 }
 
-const deciders = [operation, lane, request, feed, answer] as unknown as readonly Fold[]
+const deciders = [operation, lane, request, feed, answer, crawl, domainRules, page] as unknown as readonly Fold[]
 
 /** The decider in charge of a stream category, for reading the past. */
 export const deciderOf = (category: string): Fold | undefined => deciders.find((decider) => decider.category === category)

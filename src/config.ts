@@ -66,13 +66,17 @@ export interface Config {
   readonly crawling: ReturnType<typeof crawlingSettings>
 }
 
-/** Reads every setting; throws `InvalidSettings` with one line per setting that cannot be honoured. */
-export const loadConfig = (env: Environment = process.env): Config => {
-  const result = Settings.safeParse(present(env))
+/**
+ * Reads every setting; `above` (options of the command line) wins over the environment. Throws `InvalidSettings` with one line per
+ * setting that cannot be honoured.
+ */
+export const loadConfig = (environment: Environment = process.env, above: Environment = {}): Config => {
+  const env = { ...present(environment), ...present(above) }
+  const result = Settings.safeParse(env)
   const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
   let crawling: Config['crawling'] | undefined
   try {
-    crawling = crawlingSettings(present(env))
+    crawling = crawlingSettings(env)
   } catch (error) {
     problems.push(messageOf(error))
   }
