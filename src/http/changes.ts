@@ -3,9 +3,9 @@ import type { Projections } from '../projections/projection.ts'
 
 /** Waiting for what the views learn: one listener for everybody who waits. */
 export interface Changes {
-  /** Asks `look` at once and after each batch that touched `stream`, until it answers something or `timeoutMs` are over. */
+  /** Asks `look` at once and after each batch that touched one of `streams`, until it answers something or `timeoutMs` are over. */
   until<Found>(
-    stream: string,
+    streams: string | readonly string[],
     look: () => Found | undefined | Promise<Found | undefined>,
     options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
   ): Promise<Found | undefined>
@@ -28,7 +28,7 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
   }
   return {
     close: detach,
-    until: async (stream, look, { timeoutMs, signal }) => {
+    until: async (streams, look, { timeoutMs, signal }) => {
       let over = timeoutMs <= 0
       let wake = (): void => {}
       // A change between a look and the wait after it is not missed: it sets the flag that the wait asks first.
@@ -41,7 +41,7 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
         over = true
         wake()
       }
-      const leave = join(stream, ring)
+      const leaves = [streams].flat().map((stream) => join(stream, ring))
       const cancelTimer = clock.after(timeoutMs, end)
       signal?.addEventListener('abort', end, { once: true })
       try {
@@ -55,7 +55,7 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
             })
         }
       } finally {
-        leave()
+        for (const leave of leaves) leave()
         cancelTimer()
         signal?.removeEventListener('abort', end)
       }

@@ -19,12 +19,14 @@ export interface RequestState {
   readonly path: string
   readonly method: string
   /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
-  principal: Principal
-  authenticated: boolean
+  readonly principal: Principal
+  readonly authenticated: boolean
   command: CommandContext
   /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
   repeated: boolean
-  maxBodyBytes: number
+  readonly maxBodyBytes: number
+  /** The server had too much to do when the request came. */
+  readonly overloaded: boolean
   readonly caused: Caused
   /** The pattern of the route that answered, for metrics. */
   route: string | null

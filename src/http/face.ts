@@ -28,6 +28,8 @@ export interface Face {
   readonly fallback?: boolean
   readonly app: Hono<HttpEnv>
   access(method: string, path: string): Access
+  /** Routes that answer while the server starts or goes down, in words of their own (an index that shows its health). */
+  alwaysAnswers?(method: string, path: string): boolean
   /** Largest body in bytes for a path; default `HttpSettings.maxBodyBytes`. */
   maxBodyBytes?(method: string, path: string): number
   notFound(c: HttpContext): Response | Promise<Response>
@@ -37,7 +39,7 @@ export interface Face {
   unauthorised(c: HttpContext, reason: 'unauthenticated' | 'forbidden', scope: string): Response | Promise<Response>
   /**
    * Something was thrown: a `Problem` (see problem.ts: by routes, by `readBody`, by the server for a reused key, a draining
-   * server or a position that was not reached) or a fault, which is already logged. Never show a fault's message.
+   * server or a position that was not reached), `Unavailable` of a store, or a fault; all but problems are already logged. Never show a fault's message.
    */
   failed(c: HttpContext, error: unknown): Response | Promise<Response>
   /** Routes that this face adds to the native API under `/v1`. */

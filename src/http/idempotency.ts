@@ -2,6 +2,7 @@ import type { Executor } from '../commands/execute.ts'
 import { type RequestCommand, request } from '../commands/request.ts'
 import { derivedId, newId, sha256 } from '../lib/ids.ts'
 import { readBody } from './body.ts'
+import type { RequestState } from './context.ts'
 import type { HttpContext } from './face.ts'
 import { Problem } from './problem.ts'
 
@@ -16,20 +17,32 @@ export const idempotencyKey = (header: string | undefined): string | undefined =
 /** Headers that belong to one answer only. */
 const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
 
+type Answer = () => Promise<{ readonly response: Response; readonly error: Error | undefined }>
+
 export interface Idempotency {
-  /** Runs `answer` at most once per key, and gives its answer again to every repetition. */
-  once(c: HttpContext, key: string, answer: () => Promise<Response>): Promise<Response>
+  /**
+   * Runs `answer` at most once per key, and gives its answer again to every repetition. `error` is what the route threw, already
+   * worded in `response`.
+   */
+  once(c: HttpContext, key: string, answer: Answer): Promise<Response>
 }
 
 /**
  * Answers kept in the log, in a stream per principal and key, so that they hold across restarts. The claimed command id makes a
  * repetition after a crash the same command. Source: native contract, section 2.
  */
-export const createIdempotency = ({ executor }: { readonly executor: Executor }): Idempotency => {
+export const createIdempotency = ({
+  executor,
+  extraHeaders,
+}: {
+  readonly executor: Executor
+  /** Adds the headers that every answer gets, so that they are kept with it. */
+  readonly extraHeaders: (headers: Headers, state: RequestState) => void
+}): Idempotency => {
   /** Keys in work in this process; a claim without an answer that is not among them was left by a crash. */
   const inWork = new Set<string>()
 
-  const run = async (c: HttpContext, stream: string, answer: () => Promise<Response>): Promise<Response> => {
+  const run = async (c: HttpContext, stream: string, answer: Answer): Promise<Response> => {
     const { state } = c.env
     const body = await readBody(c)
     const fingerprint = sha256(`${state.method} ${state.path} ${state.principal.name} ${sha256(body)}`)
@@ -49,19 +62,19 @@ export const createIdempotency = ({ executor }: { readonly executor: Executor })
     // A claim that was left behind by a crash: the same command again, recorded once.
     state.repeated = commandId !== state.command.commandId
     state.command = { ...state.command, commandId, correlationId: commandId }
-    let kept = false
-    try {
-      const response = await answer()
-      if (response.status >= 400) return response
-      const content = Buffer.from(await response.arrayBuffer())
-      const headers = Object.fromEntries([...response.headers].filter(([name]) => !passing.has(name)))
-      const { status } = response
-      await command({ type: 'AnswerKey', stream, answer: { status, headers, body: content.toString('base64') } }, 'answer')
-      kept = true
-      return new Response(content.length === 0 ? null : content, { status, headers: response.headers })
-    } finally {
-      if (!kept) await command({ type: 'FreeKey', stream }, 'free')
+    const { response, error } = await answer()
+    const { status } = response
+    // A fault may have struck after the command was recorded: the claim stays, and a repetition is the same command.
+    if (status >= 500 && !(error instanceof Problem)) return response
+    if (status >= 400) {
+      await command({ type: 'FreeKey', stream }, 'free')
+      return response
     }
+    const content = Buffer.from(await response.arrayBuffer())
+    extraHeaders(response.headers, state)
+    const headers = Object.fromEntries([...response.headers].filter(([name]) => !passing.has(name)))
+    await command({ type: 'AnswerKey', stream, answer: { status, headers, body: content.toString('base64') } }, 'answer')
+    return new Response(content.length === 0 ? null : content, { status, headers: response.headers })
   }
 
   return {

@@ -1,4 +1,4 @@
-import type { Position } from '../stores/event-log.ts'
+import { type EventLog, origin, type Position } from '../stores/event-log.ts'
 import type { HttpPorts } from './ports.ts'
 import { Problem } from './problem.ts'
 
@@ -8,9 +8,14 @@ const caughtUpWithinMs = 2_000
 /** Digits, with one separator where an adapter needs a pair. */
 const form = /^\d{1,40}([-:/]\d{1,40})?$/
 
-/** A position as a client sent it; throws the problem `invalid` that names `where`. */
-export const parsePosition = (text: string, where: string): Position => {
-  if (form.test(text)) return text
+/**
+ * A position as a client sent it; throws the problem `invalid` that names `where`. Positions compare as text, so all of one log but the
+ * origin are of one length.
+ */
+export const parsePosition = async ({ log }: { readonly log: EventLog }, text: string, where: string): Promise<Position> => {
+  if (text === origin) return origin
+  const head = await log.head()
+  if (form.test(text) && (head === origin || head.length === text.length)) return text
   throw new Problem('invalid', `${where} is not a position of this server`, {
     errors: [{ pointer: where, message: 'malformed' }],
   })
@@ -22,6 +27,6 @@ export const waitForPosition = async ({ projections }: Pick<HttpPorts, 'projecti
   throw new Problem('not-caught-up', `the views have not reached position ${position} yet`)
 }
 
-/** The same for a write that is already recorded: its answer may be older, but it is never refused. */
+/** The same for a write to operations that is already recorded: its answer may be older, but it is never refused. */
 export const settle = async ({ projections }: Pick<HttpPorts, 'projections'>, position: Position | null): Promise<boolean> =>
-  position === null || projections.reached(position, { timeoutMs: caughtUpWithinMs })
+  position === null || projections.reached(position, { timeoutMs: caughtUpWithinMs, names: ['operations'] })

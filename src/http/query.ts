@@ -6,7 +6,7 @@ import { Problem } from './problem.ts'
 const wholeNumber = (min: number, max: number) =>
   z
     .string()
-    .regex(/^\d{1,10}$/, `a whole number from ${min} to ${max}`)
+    .regex(/^\d{1,15}$/, `a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((value) => value >= min && value <= max, `a whole number from ${min} to ${max}`)
 
@@ -93,4 +93,22 @@ export const decodeCursor = (
       return values
   } catch {}
   throw new Problem('invalid', 'the cursor is not one of this server', { errors: [{ pointer: '?cursor', message: 'malformed' }] })
+}
+
+/** For routes that take no parameters. */
+export const noQuery = z.object({})
+
+/** One page of a list that is short and always whole in memory, ordered by `keyOf`. */
+export const pageOf = <Item>(
+  all: readonly Item[],
+  keyOf: (item: Item) => string,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): { readonly items: readonly Item[]; readonly next: string | null } => {
+  const after = decodeCursor(cursor, ['string'])?.[0]
+  const rest = all
+    .toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+    .filter((item) => after === undefined || keyOf(item) > String(after))
+  const items = rest.slice(0, limit)
+  const last = items.at(-1)
+  return { items, next: rest.length > limit && last !== undefined ? encodeCursor([keyOf(last)]) : null }
 }

@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { openApiDocument } from './openapi.ts'
+import { Problem } from './problem.ts'
+import { type DocumentedRoute, type NativeRoute, nativeRoute } from './route.ts'
+import type { RouteTools } from './tools.ts'
+
+/** Files of swagger-ui-dist that the page needs; served from the package, so that it works offline. */
+const assets: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+}
+
+const page = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Intendant: API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+`
+const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, docExpansion: 'list' })\n`
+
+/** The OpenAPI document, the page that shows it, and the metrics. `routes` is asked when the document is first read. */
+export const documentRoutes = ({
+  routes,
+  version,
+  metrics,
+}: { readonly routes: () => readonly DocumentedRoute[]; readonly version: string } & Pick<
+  RouteTools,
+  'metrics'
+>): readonly NativeRoute[] => {
+  let document: string | undefined
+  return [
+    nativeRoute({
+      method: 'get',
+      path: '/openapi.json',
+      summary: 'This document',
+      tag: 'documents',
+      scope: 'v1:read',
+      answers: { 200: { description: 'OpenAPI 3.1', schema: z.record(z.string(), z.unknown()) } },
+      handle: () => {
+        document ??= JSON.stringify(openApiDocument({ routes: routes(), version }))
+        return new Response(document, { headers: { 'Content-Type': 'application/json' } })
+      },
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/metrics',
+      summary: 'Metrics in the text format of Prometheus',
+      tag: 'health',
+      scope: 'v1:read',
+      answers: { 200: { description: 'Metrics', type: 'text/plain' } },
+      handle: async () => {
+        const { type, body } = await metrics.text()
+        return new Response(body, { headers: { 'Content-Type': type } })
+      },
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/docs',
+      summary: 'This document as a page',
+      tag: 'documents',
+      scope: null,
+      answers: { 200: { description: 'A page that works offline', type: 'text/html' } },
+      handle: () => new Response(page, { headers: { 'Content-Type': 'text/html; charset=utf-8', ...safe } }),
+    }),
+    nativeRoute({
+      method: 'get',
+      path: '/docs/{file}',
+      summary: 'Files of the page',
+      tag: 'documents',
+      scope: null,
+      answers: { 200: { description: 'A file', type: 'application/octet-stream' } },
+      handle: async ({ params: { file = '' } }) => {
+        if (file === 'start.js')
+          return new Response(start, { headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe } })
+        const type = Object.hasOwn(assets, file) ? assets[file] : undefined
+        if (type === undefined) throw new Problem('not-found', `there is no file ${file}`)
+        const content = await readFile(join(packageFolder(), file))
+        return new Response(new Uint8Array(content), {
+          headers: { 'Content-Type': type, 'Cache-Control': 'max-age=3600', ...safe },
+        })
+      },
+    }),
+  ]
+}
+
+const safe = {
+  'X-Content-Type-Options': 'nosniff',
+  'Content-Security-Policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+}
+
+const packageFolder = (): string => dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))

@@ -1,0 +1,42 @@
+import { masked } from '../events/sealed.ts'
+import type { JsonValue } from '../lib/json.ts'
+import type { RecordedEvent } from '../stores/event-log.ts'
+
+/** An event as the native API shows it. Source: native contract, section 3. */
+export const shownEvent = ({ position, stream, revision, id, type, data, metadata, recordedAt }: RecordedEvent) => ({
+  position,
+  stream,
+  revision,
+  id,
+  type,
+  data: masked(data),
+  metadata,
+  recordedAt,
+})
+
+/** Streams that no API shows: wrapped keys, and what a store keeps for itself. */
+export const isShown = (stream: string): boolean => !stream.startsWith('key-') && !stream.startsWith('$')
+
+/** One line of JSON, without its end. */
+export const eventLine = (event: RecordedEvent): string => {
+  const { position, stream, revision, id, type, data, metadata, recordedAt } = event
+  const line = JSON.stringify({ position, stream, revision, id, type, data, metadata, recordedAt })
+  return line.includes('"$sealed"') ? JSON.stringify(shownEvent(event)) : line
+}
+
+const frames = new WeakMap<RecordedEvent, Buffer>()
+
+/** The event as a message of an event stream; made once for an event object, however many follow it. */
+export const eventFrame = (event: RecordedEvent): Buffer => {
+  const cached = frames.get(event)
+  if (cached !== undefined) return cached
+  const frame = Buffer.from(
+    `id: ${event.position}\nevent: ${event.type.replaceAll(/[\r\n]/g, ' ')}\ndata: ${eventLine(event)}\n\n`,
+  )
+  frames.set(event, frame)
+  return frame
+}
+
+/** A message without an id: it does not move the client's `Last-Event-ID`. */
+export const messageFrame = (event: string, data: JsonValue): Buffer =>
+  Buffer.from(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)

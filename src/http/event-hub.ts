@@ -1,0 +1,83 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+import { type EventLog, origin, type Position, type RecordedEvent } from '../stores/event-log.ts'
+
+/** Someone who follows the log live. Both calls must return at once. */
+export interface Follower {
+  take(event: RecordedEvent): void
+  /** Called often enough that a comment at each call keeps the connection open. */
+  beat(): void
+}
+
+/** One subscription for all followers: an event is read once and handed to each of them in the same turn. */
+export interface EventHub {
+  /** Position up to which followers were given everything. */
+  position(): Position
+  /** Resolves when the hub stands at, or behind, the present head and gives `follower` whatever comes. */
+  join(follower: Follower): Promise<() => void>
+  /** How many follow now. */
+  size(): number
+  close(): void
+}
+
+const beatMs = 10_000
+const retryMs = 500
+
+export const createEventHub = ({
+  log,
+  clock,
+  logger,
+}: {
+  readonly log: EventLog
+  readonly clock: Clock
+  readonly logger: Logger
+}): EventHub => {
+  const followers = new Set<Follower>()
+  const end = new AbortController()
+  let at: Position = origin
+  let started: Promise<void> | undefined
+
+  const run = async (): Promise<void> => {
+    while (!end.signal.aborted) {
+      try {
+        for await (const item of log.subscribe({ after: at, signal: end.signal })) {
+          if (item.kind === 'event') {
+            at = item.event.position
+            for (const follower of followers) follower.take(item.event)
+          } else if (item.position > at) at = item.position
+        }
+      } catch (error) {
+        if (end.signal.aborted) return
+        logger.warn({ err: error }, 'the followers of the log lost it; trying again')
+      }
+      await clock.sleep(retryMs, end.signal).catch(() => undefined)
+    }
+  }
+
+  const beat = (): void => {
+    if (end.signal.aborted) return
+    for (const follower of followers) follower.beat()
+    clock.after(beatMs, beat)
+  }
+
+  const start = async (): Promise<void> => {
+    at = await log.head()
+    void run()
+    clock.after(beatMs, beat)
+  }
+
+  return {
+    position: () => at,
+    join: async (follower) => {
+      started ??= start().catch((error) => {
+        started = undefined
+        throw error
+      })
+      await started
+      followers.add(follower)
+      return () => followers.delete(follower)
+    },
+    size: () => followers.size,
+    close: () => end.abort(),
+  }
+}

@@ -1,0 +1,35 @@
+import { z } from 'zod'
+import { json } from './json.ts'
+import type { Health } from './ports.ts'
+import { type NativeRoute, nativeRoute } from './route.ts'
+
+const Ready = z.object({ status: z.enum(['ready', 'starting', 'draining', 'failing']), checks: z.record(z.string(), z.string()) })
+
+/** Whether the process runs, and whether it should be sent requests. Source: native contract, section 6. */
+export const healthRoutes = (health: Health): readonly NativeRoute[] => [
+  nativeRoute({
+    method: 'get',
+    path: '/livez',
+    summary: 'Whether the process runs',
+    tag: 'health',
+    scope: null,
+    answers: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
+    handle: () => json({ status: 'ok' }),
+  }),
+  nativeRoute({
+    method: 'get',
+    path: '/readyz',
+    summary: 'Whether requests are welcome',
+    description: 'Members of `checks` that are not `ok` say what is wrong.',
+    tag: 'health',
+    scope: null,
+    answers: { 200: { description: 'They are', schema: Ready }, 503: { description: 'Not now', schema: Ready } },
+    handle: async () => {
+      const checks = await health.checks()
+      const state = health.state()
+      const isFailing = state === 'ready' && Object.values(checks).some((check) => check !== 'ok')
+      const status = isFailing ? 'failing' : state
+      return status === 'ready' ? json({ status, checks }) : json({ status, checks }, 503, { 'Retry-After': '1' })
+    },
+  }),
+]

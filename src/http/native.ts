@@ -1,0 +1,96 @@
+import { Hono } from 'hono'
+import { Unacceptable, Unavailable } from '../lib/errors.ts'
+import { readBody, readJsonObject } from './body.ts'
+import type { Face, HttpContext, HttpEnv } from './face.ts'
+import type { HttpPorts } from './ports.ts'
+import { Problem, problemResponse } from './problem.ts'
+import { noQuery, parseQuery } from './query.ts'
+import type { NativeRoute } from './route.ts'
+import { routeTable } from './routes-of.ts'
+import { bodyProblems } from './validation.ts'
+
+const challenge = 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"'
+/** First segments that belong to the native API, whatever follows. */
+const segments = new Set(['v1', 'openapi.json', 'docs', 'metrics', 'livez', 'readyz'])
+
+/** Answered whatever state the server is in. */
+const alwaysOpen = new Set(['/livez', '/readyz', '/docs', '/metrics'])
+
+/** A face's `Access` is read or write; a native route names its whole scope. */
+export interface NativeFace extends Omit<Face, 'access'> {
+  /** Null: open. Undefined: there is no such route. */
+  scopeOf(method: string, path: string): string | null | undefined
+}
+
+/** Hono's form of `/v1/operations/{id}`. */
+const pattern = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+/** The native API as a face like the others: problems for everything that goes wrong. Source: native contract, sections 1 to 6. */
+export const nativeFace = ({
+  ports,
+  routes,
+}: {
+  readonly ports: HttpPorts
+  readonly routes: readonly NativeRoute[]
+}): NativeFace => {
+  const table = routeTable(routes.map((route) => ({ method: route.method.toUpperCase(), path: pattern(route.path), route })))
+  const app = new Hono<HttpEnv>()
+  for (const route of routes) app.on(route.method.toUpperCase(), pattern(route.path), (c) => handle(c, route, ports))
+  return {
+    name: 'v1',
+    owns: (path) => segments.has(path.slice(1).split('/', 1)[0] ?? ''),
+    app,
+    alwaysAnswers: (_method, path) => alwaysOpen.has(path) || path.startsWith('/docs/'),
+    scopeOf: (method, path) => {
+      if (method === 'OPTIONS') return null
+      const route = table.find(method, path)
+      return route === undefined ? undefined : route.scope
+    },
+    notFound: (c) => {
+      throw new Problem('not-found', `there is no route ${c.env.state.path}`)
+    },
+    methodNotAllowed: (c, allow) => {
+      const headers = { Allow: allow.join(', ') }
+      if (c.env.state.method === 'OPTIONS') return new Response(null, { status: 204, headers })
+      throw new Problem('method-not-allowed', `${c.env.state.method} is not one of ${headers.Allow}`, { headers })
+    },
+    unauthorised: (c, reason, scope) => problemResponse(unauthorised(reason, scope), c.env.state.path),
+    failed: (c, error) => {
+      const { path } = c.env.state
+      if (error instanceof Problem) return problemResponse(error, path)
+      if (error instanceof Unavailable) return problemResponse(new Problem('overloaded', 'the log does not answer'), path)
+      if (error instanceof Unacceptable) return problemResponse(new Problem('invalid', error.message), path)
+      return problemResponse(new Problem('internal', 'the server failed; its log says more'), path)
+    },
+  }
+}
+
+const unauthorised = (reason: 'unauthenticated' | 'forbidden', scope: string): Problem =>
+  reason === 'forbidden'
+    ? new Problem('forbidden', `the credentials lack the scope ${scope}`)
+    : new Problem('unauthenticated', 'credentials are missing or wrong', { headers: { 'WWW-Authenticate': challenge } })
+
+const handle = async (c: HttpContext, route: NativeRoute, ports: HttpPorts): Promise<Response> => {
+  const { state } = c.env
+  state.route = route.path
+  const question = c.req.raw.url.indexOf('?')
+  const query =
+    route.query === undefined && question < 0 ? {} : parseQuery(route.query ?? noQuery, new URL(c.req.raw.url).searchParams)
+  const body = route.body === undefined ? await ignoreBody(c, route) : await readBodyOf(c, route)
+  const params = c.req.param() as Record<string, string>
+  const response = await route.handle({ c, ports, params, query, body })
+  if (route.method !== 'get' && response.status < 400) state.caused.position ??= await ports.log.head()
+  return response
+}
+
+/** A body that nobody asked for is still read, so that the connection can be used again and oversize is refused. */
+const ignoreBody = async (c: HttpContext, route: NativeRoute): Promise<undefined> => {
+  if (route.method !== 'get') await readBody(c)
+}
+
+const readBodyOf = async (c: HttpContext, route: NativeRoute): Promise<unknown> => {
+  const given = await readJsonObject(c, route.optionalBody)
+  const parsed = route.body?.safeParse(given)
+  if (parsed === undefined || parsed.success) return parsed?.data
+  throw new Problem('invalid', 'the body is not valid', { errors: bodyProblems(parsed.error) })
+}

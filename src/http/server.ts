@@ -1,0 +1,154 @@
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener, RequestError } from '@hono/node-server'
+import { createChanges } from './changes.ts'
+import { createDispatch, type Fetch } from './dispatch.ts'
+import { documentRoutes } from './documents.ts'
+import { createEventHub } from './event-hub.ts'
+import type { Face } from './face.ts'
+import { healthRoutes } from './health.ts'
+import { createMetrics } from './metrics.ts'
+import { nativeFace } from './native.ts'
+import type { HttpPorts } from './ports.ts'
+import { Problem, type ProblemSlug, problemKinds, problemResponse } from './problem.ts'
+import type { NativeRoute } from './route.ts'
+import type { RouteTools } from './tools.ts'
+import { eventRoutes } from './v1/events.ts'
+import { listKinds } from './v1/kinds.ts'
+import { operationCommandRoutes } from './v1/operation-commands.ts'
+import { operationRoutes } from './v1/operations.ts'
+import { operationOutput } from './v1/output.ts'
+import { projectionRoutes } from './v1/projections.ts'
+import { readStream } from './v1/streams.ts'
+import { submitOperation } from './v1/submit.ts'
+
+export interface HttpServer {
+  /** One request without a socket. */
+  readonly fetch: Fetch
+  /** Resolves with the address that it really listens on (`port` 0 asks for any). */
+  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly host: string; readonly port: number }>
+  /** Takes no new connections, ends waits and event streams, lets other answers finish for `graceMs`, then cuts them. */
+  close(options?: { readonly graceMs?: number }): Promise<void>
+}
+
+/** A client that needs longer for its headers, or for a whole request, gets 408. */
+const headersTimeoutMs = 15_000
+const requestTimeoutMs = 300_000
+const checkEveryMs = 2_000
+const keepAliveMs = 30_000
+const maxHeaderBytes = 16_384
+
+/** The native API and the given faces as one server. Nothing listens before `listen`. */
+export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): HttpServer => {
+  const closing = new AbortController()
+  const changes = createChanges(ports)
+  const hub = createEventHub(ports)
+  const metrics = createMetrics({ ports, hub })
+  const tools: RouteTools = { changes, hub, metrics, closing: closing.signal }
+  const ownRoutes: readonly NativeRoute[] = [
+    listKinds,
+    submitOperation(tools),
+    ...operationRoutes(tools),
+    ...operationCommandRoutes(tools),
+    operationOutput(tools),
+    ...eventRoutes(tools),
+    readStream,
+    ...projectionRoutes,
+    ...faces.flatMap(({ native = [] }) => native),
+    ...healthRoutes(ports.health),
+    ...documentRoutes({
+      metrics,
+      version: ports.settings.version,
+      routes: () => [...ownRoutes, ...faces.flatMap(({ documents = [] }) => documents)],
+    }),
+  ]
+  const fetch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics })
+  let server: Server | undefined
+
+  const listen: HttpServer['listen'] = async ({ host, port }) => {
+    const made = httpServer(fetch, ports)
+    server = made
+    await new Promise<void>((resolve, reject) => {
+      made.once('error', reject)
+      made.listen({ host, port, backlog: 2048 }, () => {
+        made.off('error', reject)
+        resolve()
+      })
+    })
+    const address = made.address() as AddressInfo
+    return { host: address.address, port: address.port }
+  }
+
+  const close: HttpServer['close'] = async ({ graceMs = 5_000 } = {}) => {
+    closing.abort()
+    hub.close()
+    const listening = server
+    server = undefined
+    if (listening !== undefined)
+      await new Promise<void>((resolve) => {
+        const cut = ports.clock.after(graceMs, () => listening.closeAllConnections())
+        listening.close(() => {
+          cut()
+          resolve()
+        })
+        listening.closeIdleConnections()
+      })
+    changes.close()
+  }
+
+  return { fetch, listen, close }
+}
+
+const httpServer = (fetch: Fetch, { logger }: HttpPorts): Server => {
+  const listener = getRequestListener((request, env) => fetch(request, env as never), {
+    hostname: 'localhost',
+    errorHandler: (error) => {
+      if (error instanceof RequestError)
+        return problemResponse(new Problem('invalid', 'the request line or Host is malformed'), '')
+      logger.error({ err: error }, 'a request failed outside its face')
+      return problemResponse(new Problem('internal', 'the server failed; its log says more'), '')
+    },
+  })
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: maxHeaderBytes,
+      noDelay: true,
+    },
+    (incoming, outgoing) => void listener(incoming, outgoing),
+  )
+  server.on('clientError', refuseConnection)
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
+    refuse(socket, 'method-not-allowed', 'CONNECT is not known here'),
+  )
+  return server
+}
+
+/** What a connection is told whose request never became one: headers that are too large, too slow or malformed. */
+const clientErrors: Readonly<Record<string, readonly [ProblemSlug, string]>> = {
+  HPE_HEADER_OVERFLOW: ['header-too-large', `the headers are over ${maxHeaderBytes} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'the request did not arrive in time'],
+}
+
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  refuse(socket, ...(clientErrors[error.code ?? ''] ?? (['invalid', 'the request is not valid HTTP'] as const)))
+}
+
+function refuse(socket: Socket, slug: ProblemSlug, detail: string): void {
+  const [status, title] = problemKinds[slug]
+  const body = JSON.stringify({ type: `urn:intendant:problem:${slug}`, title, status, detail, instance: '' })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}

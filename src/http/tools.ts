@@ -1,0 +1,12 @@
+import type { Changes } from './changes.ts'
+import type { EventHub } from './event-hub.ts'
+import type { Metrics } from './metrics.ts'
+
+/** What the server itself lends to its native routes. */
+export interface RouteTools {
+  readonly changes: Changes
+  readonly hub: EventHub
+  readonly metrics: Metrics
+  /** Aborts when the server goes down: whatever waits answers then. */
+  readonly closing: AbortSignal
+}

@@ -1,0 +1,176 @@
+import { z } from 'zod'
+import { allows, type Principal } from '../../stores/credentials.ts'
+import { type EventLog, origin, type Position, type RecordedEvent } from '../../stores/event-log.ts'
+import { principalOf } from '../context.ts'
+import { eventLine, shownEvent } from '../event-frames.ts'
+import { type EventSelection, scan } from '../event-scan.ts'
+import type { HttpContext } from '../face.ts'
+import { json } from '../json.ts'
+import type { HttpPorts } from '../ports.ts'
+import { parsePosition } from '../position.ts'
+import { negotiate } from '../prefer.ts'
+import { Problem } from '../problem.ts'
+import { anyOf, limit, order, time } from '../query.ts'
+import { type DocumentedAnswer, type NativeRoute, nativeRoute } from '../route.ts'
+import { eventStream } from '../sse.ts'
+import type { RouteTools } from '../tools.ts'
+import { EventDocument, problems } from './schemas.ts'
+
+const representations = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
+const ndjsonChunkBytes = 64 * 1024
+
+const after = z
+  .string()
+  .max(100)
+  .optional()
+  .meta({ description: 'Position behind which to begin; with `order=desc` the exclusive upper bound' })
+
+/** Parameters of the routes that answer with events; `limit` and `order` are of JSON alone. */
+interface Paging {
+  readonly after?: string | undefined
+  readonly limit?: number | undefined
+  readonly order?: 'asc' | 'desc' | undefined
+}
+
+export const eventAnswers: Readonly<Record<number, DocumentedAnswer>> = {
+  200: {
+    description:
+      '`next` is the position to pass as `after`; null where nothing more that matches lies before `head`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
+    schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }),
+  },
+  ...problems({ 400: 'A parameter is wrong', 406: 'The accepted type is not offered' }),
+}
+
+export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
+  nativeRoute({
+    method: 'get',
+    path: '/v1/events',
+    summary: 'Read, filter and follow the log',
+    description: 'A principal without `v1:read` sees the events of the faces that it may read.',
+    tag: 'events',
+    scope: null,
+    query: z.object({
+      after,
+      limit: limit()
+        .removeDefault()
+        .optional()
+        .meta({ description: 'How many items at most (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
+      order: order('asc').removeDefault().optional().meta({ description: 'Order of the items (JSON only)' }),
+      type: anyOf('Types of events'),
+      category: anyOf('Beginnings of stream names, up to the first hyphen'),
+      stream: anyOf('Names of streams'),
+      correlation: anyOf('Correlation ids'),
+      principal: anyOf('Who asked'),
+      from: time('Not recorded before this time'),
+      to: time('Recorded before this time'),
+    }),
+    answers: eventAnswers,
+    handle: ({ c, ports, query }) => {
+      const { after, limit, order, ...filters } = query
+      return answerEvents({
+        c,
+        ports,
+        tools,
+        paging: { after, limit, order },
+        selection: { ...filters, visible: visibleTo(c, ports) },
+      })
+    },
+  }),
+]
+
+/** What this principal may see of the log: everything with `v1:read`, else what the faces caused that it may read. */
+const visibleTo = (c: HttpContext, { credentials }: HttpPorts): ((event: RecordedEvent) => boolean) => {
+  const principal = principalOf(c)
+  if (allows(principal, 'v1:read')) return () => true
+  if (!c.env.state.authenticated) throw unauthenticated()
+  if (!credentials.configured() || !mayReadSomething(principal))
+    throw new Problem('forbidden', 'the credentials lack the scope v1:read')
+  return ({ metadata: { actor } }) => actor.face !== null && allows(principal, `${actor.face}:read`)
+}
+
+const unauthenticated = (): Problem =>
+  new Problem('unauthenticated', 'credentials are missing or wrong', {
+    headers: { 'WWW-Authenticate': 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"' },
+  })
+
+const mayReadSomething = ({ scopes }: Principal): boolean => scopes.some((scope) => /:(read|write)$/.test(scope))
+
+/** One resource in three representations. Source: native contract, section 3. */
+export const answerEvents = async ({
+  c,
+  ports,
+  tools,
+  paging,
+  selection,
+}: {
+  readonly c: HttpContext
+  readonly ports: HttpPorts
+  readonly tools: RouteTools
+  readonly paging: Paging
+  readonly selection: EventSelection
+}): Promise<Response> => {
+  const { log } = ports
+  const type = negotiate(c.req.header('accept'), representations)
+  if (type === undefined) throw new Problem('not-acceptable', `events are offered as ${representations.join(', ')}`)
+  const given = paging.after === undefined ? undefined : await parsePosition(ports, paging.after, '?after')
+  if (type === 'application/json') return page(log, selection, { ...paging, after: given })
+  refuseJsonOnly(paging)
+  if (type === 'application/x-ndjson') return lines(log, selection, given ?? origin)
+  const lastEventId = c.req.header('last-event-id')
+  const resumed = lastEventId === undefined ? given : await parsePosition(ports, lastEventId, 'Last-Event-ID')
+  return eventStream(c, { log, hub: tools.hub, selection, after: resumed ?? (await log.head()), closing: tools.closing })
+}
+
+const refuseJsonOnly = ({ limit, order }: Paging): void => {
+  const errors = Object.entries({ limit, order }).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ pointer: `?${name}`, message: 'only for application/json' }],
+  )
+  if (errors.length > 0) throw new Problem('invalid', 'a query parameter is not for this representation', { errors })
+}
+
+const page = async (
+  log: EventLog,
+  selection: EventSelection,
+  { after, limit = 50, order = 'asc' }: Paging,
+): Promise<Response> => {
+  const head = await log.head()
+  const items: RecordedEvent[] = []
+  let more = false
+  const range = { after: after ?? (order === 'asc' ? origin : undefined), backwards: order === 'desc' }
+  for await (const event of scan(log, selection, range)) {
+    if (event.position > head) {
+      if (order === 'asc') break
+      continue
+    }
+    more = items.length === limit
+    if (more) break
+    items.push(event)
+  }
+  return json({ items: items.map(shownEvent), next: more ? (items.at(-1)?.position ?? null) : null, head })
+}
+
+/** One event a line up to the head at the time of the request, in constant memory. */
+const lines = async (log: EventLog, selection: EventSelection, after: Position): Promise<Response> => {
+  const head = await log.head()
+  const events = scan(log, selection, { after })[Symbol.asyncIterator]()
+  const content = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        let chunk = ''
+        while (chunk.length < ndjsonChunkBytes) {
+          const { done, value } = await events.next()
+          if (done === true || value.position > head) {
+            if (chunk !== '') controller.enqueue(Buffer.from(chunk))
+            controller.close()
+            return void events.return(undefined)
+          }
+          chunk += `${eventLine(value)}\n`
+        }
+        controller.enqueue(Buffer.from(chunk))
+      },
+      cancel: async () => void (await events.return(undefined)),
+    },
+    { highWaterMark: 0 },
+  )
+  return new Response(content, { headers: { 'Content-Type': 'application/x-ndjson' } })
+}

@@ -1,0 +1,55 @@
+import { instant } from '../../lib/clock.ts'
+import type { OperationResource } from '../../projections/operation-resource.ts'
+import { etag } from '../conditional.ts'
+import { caused, requestContext } from '../context.ts'
+import type { HttpContext } from '../face.ts'
+import { json } from '../json.ts'
+import type { HttpPorts } from '../ports.ts'
+import { Problem } from '../problem.ts'
+
+const ended: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed-out']
+
+export const hasEnded = ({ state }: OperationResource): boolean => ended.includes(state)
+
+/** The operation of a path; a problem `not-found` for an unknown id, one of another form too. */
+export const findOperation = ({ operations }: HttpPorts, id: string): OperationResource => {
+  const found = operations.byId(id)
+  if (found === undefined) throw new Problem('not-found', `there is no operation ${id}`)
+  return found
+}
+
+export const operationAnswer = (
+  operation: OperationResource,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response => json(operation, status, { ETag: etag(operation.revision), ...headers })
+
+/** What is shown of an operation that was just requested where this node's view does not hold it in time. */
+const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: string, input: unknown): OperationResource => {
+  const now = instant(ports.clock.now())
+  const { actor, correlationId } = requestContext(c)
+  return {
+    ...{ id, kind, face: actor.face, lane: null, state: 'pending', attempt: 0 },
+    maxAttempts: ports.kinds.get(kind)?.policy.attempts ?? 1,
+    ...{ requestedAt: now, startedAt: null, finishedAt: null, requestedBy: actor, worker: null, progress: null },
+    waitingFor: { reason: 'start', detail: 'accepted; this node has not shown it yet', since: now, until: null, operation: null },
+    ...{ input: input as never, result: null, error: null, correlationId, parent: null, retryOf: null, revision: 0 },
+    position: c.env.state.caused.position ?? '0',
+  }
+}
+
+/** Answers an accepted request with the new operation. */
+export const acceptedAnswer = (
+  c: HttpContext,
+  ports: HttpPorts,
+  { id, kind, waited }: { readonly id: string; readonly kind: string; readonly waited: number | undefined },
+): Response => {
+  // The input of an operation that the view does not know is not repeated: it may hold secrets.
+  const operation = ports.operations.byId(id) ?? justRequested(c, ports, id, kind, {})
+  caused(c, { operationId: id })
+  const applied = waited === undefined ? {} : { 'Preference-Applied': `wait=${waited}` }
+  return operationAnswer(operation, waited !== undefined && hasEnded(operation) ? 200 : 202, {
+    Location: `/v1/operations/${id}`,
+    ...applied,
+  })
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { operation } from '../../commands/operation.ts'
+import type { RetryRefusal } from '../../commands/retry.ts'
+import { etag, pinnedRevision, versionMismatch } from '../conditional.ts'
+import { caused, requestContext } from '../context.ts'
+import type { HttpPorts } from '../ports.ts'
+import { settle } from '../position.ts'
+import { Problem } from '../problem.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { RouteTools } from '../tools.ts'
+import { findOperation, operationAnswer } from './operation-answer.ts'
+import { unknownOperation } from './operations.ts'
+import { OperationDocument, problems } from './schemas.ts'
+import { accepted, submitProblem } from './submit.ts'
+
+const CancelBody = z.strictObject({ reason: z.string().max(1000).nullish() }).meta({ id: 'CancelRequest' })
+
+const impossible = (operationId: string, wish: string, state: string): Problem =>
+  new Problem('impossible-transition', `the operation is ${state}: it cannot be ${wish}`, { operationId })
+
+/** The revision that the client pinned; an operation that this node's view does not hold yet is pinned as the client said. */
+const pinOf = ({ operations }: HttpPorts, id: string, header: string | undefined): { pinnedRevision?: number } => {
+  const pinned = pinnedRevision(header, operations.byId(id)?.revision ?? -1)
+  return pinned === undefined ? {} : { pinnedRevision: pinned }
+}
+
+const cancelOperation = nativeRoute({
+  method: 'post',
+  path: '/v1/operations/{id}/cancel',
+  summary: 'Cancel an operation',
+  description: 'A waiting one is cancelled at once; a running one is `cancelling` until its work has really stopped.',
+  tag: 'operations',
+  scope: 'v1:write',
+  body: CancelBody,
+  optionalBody: true,
+  answers: {
+    200: { description: 'It was cancelled, or asked to, before', schema: OperationDocument },
+    202: { description: 'Recorded', schema: OperationDocument },
+    ...problems({
+      404: 'There is no such operation',
+      409: 'It ended otherwise',
+      412: 'It has another revision',
+      415: 'The body is no JSON',
+    }),
+  },
+  handle: async ({ c, ports, params: { id = '' }, body }) => {
+    const pin = pinOf(ports, id, c.req.header('if-match'))
+    const command = { type: 'CancelOperation', id, reason: body.reason ?? null } as const
+    const { refused, position, revision } = withPosition(await ports.executor.execute(operation, command, requestContext(c), pin))
+    if (refused !== undefined) {
+      if (refused.reason === 'version-mismatch') throw versionMismatch(etag(refused.expected), refused.actual)
+      if (refused.reason === 'already-finished') throw impossible(id, 'cancelled', refused.state)
+      throw unknownOperation(id)
+    }
+    await settle(ports, position)
+    const cancelled = findOperation(ports, id)
+    caused(c, { operationId: id, position: position ?? cancelled.position, revision })
+    // Repeated after a crash, the recorded wish is answered as it would have been then.
+    return operationAnswer(cancelled, position !== null || c.env.state.repeated ? 202 : 200)
+  },
+})
+
+const withPosition = <Outcome extends object>(outcome: Outcome): Outcome & { position: string | null } => ({
+  position: null,
+  ...outcome,
+})
+
+const retryOperation = (tools: RouteTools): NativeRoute =>
+  nativeRoute({
+    method: 'post',
+    path: '/v1/operations/{id}/retry',
+    summary: 'Do an ended operation again',
+    description: 'A new operation with `retryOf`; history is never rewritten. `Prefer: wait=N` as for submitting.',
+    tag: 'operations',
+    scope: 'v1:write',
+    body: z.strictObject({}),
+    optionalBody: true,
+    answers: {
+      200: { description: 'The new one ended within the preferred wait', schema: OperationDocument },
+      202: { description: 'Accepted; `Location` names the new one', schema: OperationDocument },
+      ...problems({ 404: 'There is no such operation', 409: 'It has not failed', 412: 'It has another revision' }),
+    },
+    handle: async ({ c, ports, params: { id = '' } }) => {
+      const result = await ports.retry(id, requestContext(c), pinOf(ports, id, c.req.header('if-match')))
+      if (result.refused !== undefined) throw retryProblem(id, result.refused)
+      return accepted(c, ports, tools, { ...result, kind: findOperation(ports, id).kind })
+    },
+  })
+
+const retryProblem = (id: string, refused: RetryRefusal): Problem => {
+  switch (refused.reason) {
+    case 'unknown-operation':
+      return unknownOperation(id)
+    case 'not-retryable':
+      return impossible(id, 'retried', refused.state)
+    case 'version-mismatch':
+      return versionMismatch(etag(refused.expected), refused.actual)
+    default:
+      return submitProblem(refused)
+  }
+}
+
+/** Writes to operations that exist. */
+export const operationCommandRoutes = (tools: RouteTools): readonly NativeRoute[] => [cancelOperation, retryOperation(tools)]

@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { operationStream } from '../../commands/operation.ts'
+import { operationStates } from '../../events/operation.ts'
+import { isKnown } from '../conditional.ts'
+import { json } from '../json.ts'
+import { Problem } from '../problem.ts'
+import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../query.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { RouteTools } from '../tools.ts'
+import { answerEvents, eventAnswers } from './events.ts'
+import { findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
+import { listOf, OperationDocument, problems } from './schemas.ts'
+
+const listOperations = nativeRoute({
+  method: 'get',
+  path: '/v1/operations',
+  summary: 'List operations',
+  tag: 'operations',
+  scope: 'v1:read',
+  query: z.object({
+    limit: limit(),
+    cursor,
+    order: order('desc'),
+    state: anyOf('States', z.enum(operationStates)),
+    kind: anyOf('Kinds'),
+    face: anyOf('Faces that they came through'),
+    lane: anyOf('Lanes'),
+    principal: anyOf('Who asked'),
+    from: time('Not requested before this time'),
+    to: time('Requested before this time'),
+  }),
+  answers: {
+    200: { description: 'A page of operations', schema: listOf(OperationDocument) },
+    ...problems({ 400: 'A parameter is wrong' }),
+  },
+  handle: ({ ports, query: { cursor, ...options } }) => {
+    const after = decodeCursor(cursor, ['number', 'number']) as readonly [number, number] | undefined
+    const { items, next } = ports.operations.list({ ...options, after })
+    return json({ items, next: next === null ? null : encodeCursor(next) })
+  },
+})
+
+const getOperation = ({ changes, closing }: RouteTools): NativeRoute =>
+  nativeRoute({
+    method: 'get',
+    path: '/v1/operations/{id}',
+    summary: 'One operation',
+    description:
+      '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
+    tag: 'operations',
+    scope: 'v1:read',
+    query: z.object({ wait }),
+    answers: {
+      200: { description: 'The operation', schema: OperationDocument },
+      304: { description: 'It is still at the revision that the client knows' },
+      ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
+    },
+    handle: async ({ c, ports, params: { id = '' }, query }) => {
+      const known = c.req.header('if-none-match')
+      let operation = findOperation(ports, id)
+      const isDone = (): boolean => hasEnded(operation) || (known !== undefined && !isKnown(known, operation.revision))
+      if (query.wait !== undefined && query.wait > 0 && !isDone()) {
+        const look = (): true | undefined => {
+          operation = findOperation(ports, id)
+          return isDone() ? true : undefined
+        }
+        const signal = AbortSignal.any([closing, c.req.raw.signal])
+        await changes.until(operationStream(id), look, { timeoutMs: query.wait * 1000, signal })
+      }
+      if (!isKnown(known, operation.revision)) return operationAnswer(operation)
+      return new Response(null, { status: 304, headers: { ETag: `"${operation.revision}"` } })
+    },
+  })
+
+const operationEvents = (tools: RouteTools): NativeRoute =>
+  nativeRoute({
+    method: 'get',
+    path: '/v1/operations/{id}/events',
+    summary: 'The events of one operation',
+    tag: 'operations',
+    scope: 'v1:read',
+    query: z.object({
+      after: z.string().max(100).optional().meta({ description: 'Position behind which to begin' }),
+      limit: limit()
+        .removeDefault()
+        .optional()
+        .meta({ description: 'How many items at most (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
+    }),
+    answers: { ...eventAnswers, ...problems({ 404: 'There is no such operation' }) },
+    handle: async ({ c, ports, params: { id = '' }, query }) => {
+      findOperation(ports, id)
+      const selection = { stream: [operationStream(id)], visible: () => true }
+      return answerEvents({ c, ports, tools, paging: query, selection })
+    },
+  })
+
+/** Reading operations; what changes them stands in submit.ts and operation-commands.ts. */
+export const operationRoutes = (tools: RouteTools): readonly NativeRoute[] => [
+  listOperations,
+  getOperation(tools),
+  operationEvents(tools),
+]
+
+export const unknownOperation = (id: string): Problem => new Problem('not-found', `there is no operation ${id}`)

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { operationStream } from '../../commands/operation.ts'
+import { outputStream } from '../../events/output.ts'
+import { readOutput } from '../../projections/output.ts'
+import { number, wait } from '../query.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { RouteTools } from '../tools.ts'
+import { findOperation, hasEnded } from './operation-answer.ts'
+import { problems } from './schemas.ts'
+
+const defaultBytes = 65_536
+const mostBytes = 1_048_576
+
+export const operationOutput = ({ changes, closing }: RouteTools): NativeRoute =>
+  nativeRoute({
+    method: 'get',
+    path: '/v1/operations/{id}/output',
+    summary: 'What an operation printed',
+    description: '`Output-Next-Offset` is where to go on; `Output-Complete: true` says that nothing will follow it.',
+    tag: 'operations',
+    scope: 'v1:read',
+    query: z.object({
+      offset: number(0, Number.MAX_SAFE_INTEGER, 'First byte'),
+      limit: number(1, mostBytes, `Bytes at most; ${defaultBytes} where it is missing`),
+      wait,
+    }),
+    answers: {
+      200: { description: 'Bytes of the output', type: 'text/plain; charset=utf-8' },
+      ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
+    },
+    handle: async ({ c, ports, params: { id = '' }, query }) => {
+      const { offset = 0, limit = defaultBytes } = query
+      findOperation(ports, id)
+      const look = async () => {
+        // The state is read first: output that was there when the operation had ended is all there is.
+        const ended = hasEnded(findOperation(ports, id))
+        return { ended, ...(await readOutput(ports.log, id, { offset, limit })) }
+      }
+      let slice = await look()
+      if (slice.content.length === 0 && !slice.ended && query.wait !== undefined && query.wait > 0) {
+        const news = async (): Promise<true | undefined> => {
+          slice = await look()
+          return slice.content.length > 0 || slice.ended ? true : undefined
+        }
+        const signal = AbortSignal.any([closing, c.req.raw.signal])
+        await changes.until([operationStream(id), outputStream(id)], news, { timeoutMs: query.wait * 1000, signal })
+      }
+      return new Response(new Uint8Array(slice.content), {
+        headers: {
+          'Content-Type': 'text/plain; charset=utf-8',
+          'Output-Next-Offset': String(slice.nextOffset),
+          'Output-Complete': String(slice.ended && slice.nextOffset >= slice.size),
+        },
+      })
+    },
+  })

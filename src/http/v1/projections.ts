@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import { json } from '../json.ts'
+import { Problem } from '../problem.ts'
+import { cursor, limit, pageOf } from '../query.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import { listOf, ProjectionDocument, problems } from './schemas.ts'
+
+const listProjections = nativeRoute({
+  method: 'get',
+  path: '/v1/projections',
+  summary: 'The views and how far they are',
+  tag: 'views',
+  scope: 'v1:read',
+  query: z.object({ limit: limit(), cursor }),
+  answers: {
+    200: { description: 'Every view, by name', schema: listOf(ProjectionDocument) },
+    ...problems({ 400: 'A parameter is wrong' }),
+  },
+  handle: async ({ ports, query }) => json(pageOf(await ports.projections.status(), ({ name }) => name, query)),
+})
+
+const rebuildProjection = nativeRoute({
+  method: 'post',
+  path: '/v1/projections/{name}/rebuild',
+  summary: 'Make a view again from the log',
+  description: 'The view answers from its old rows until the new ones are complete. A rebuild under way is not begun again.',
+  tag: 'views',
+  scope: 'v1:write',
+  answers: {
+    202: { description: 'The rebuild has begun', schema: ProjectionDocument },
+    ...problems({ 404: 'There is no such view' }),
+  },
+  handle: async ({ ports: { projections, logger }, params }) => {
+    const find = async () => (await projections.status()).find(({ name }) => name === params.name)
+    const before = await find()
+    if (before === undefined) throw new Problem('not-found', `there is no view ${params.name}`)
+    if (before.state !== 'rebuilding')
+      projections.rebuild(before.name).catch((error) => logger.error({ err: error, projection: before.name }, 'a rebuild failed'))
+    return json((await find()) ?? before, 202)
+  },
+})
+
+export const projectionRoutes: readonly NativeRoute[] = [listProjections, rebuildProjection]

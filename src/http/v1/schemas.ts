@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { OperationError, operationStates, Policy } from '../../events/operation.ts'
+import { ProblemDocument } from '../problem.ts'
+import type { DocumentedAnswer } from '../route.ts'
+
+const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
+/** Any JSON value; a schema without members in the document. */
+const json = z.unknown()
+
+export const ActorDocument = z
+  .object({ principal: z.string(), face: z.string().nullable(), address: z.string().nullable() })
+  .meta({ id: 'Actor', description: 'Who asked, through which face, from where' })
+
+export const OperationDocument = z
+  .object({
+    id: z.string().meta({ format: 'uuid' }),
+    kind: z.string(),
+    face: z.string().nullable(),
+    lane: z.string().nullable(),
+    state: z.enum(operationStates),
+    attempt: z.number().int(),
+    maxAttempts: z.number().int(),
+    requestedAt: instant,
+    startedAt: instant.nullable(),
+    finishedAt: instant.nullable(),
+    requestedBy: ActorDocument,
+    worker: z.string().nullable(),
+    progress: z
+      .object({ fraction: z.number().nullable(), phase: z.string().nullable(), detail: z.string().nullable(), at: instant })
+      .nullable(),
+    waitingFor: z
+      .object({
+        reason: z.enum(['start', 'lane', 'retry', 'worker', 'time']),
+        detail: z.string(),
+        since: instant,
+        until: instant.nullable(),
+        operation: z.string().nullable(),
+      })
+      .nullable(),
+    input: json,
+    result: json,
+    error: OperationError.nullable(),
+    correlationId: z.string(),
+    parent: z.string().nullable(),
+    retryOf: z.string().nullable(),
+    revision: z.number().int(),
+    position: z.string(),
+  })
+  .meta({ id: 'Operation' })
+
+export const EventDocument = z
+  .object({
+    position: z.string(),
+    stream: z.string(),
+    revision: z.number().int(),
+    id: z.string().meta({ format: 'uuid' }),
+    type: z.string(),
+    data: z.record(z.string(), json),
+    metadata: z.object({
+      correlationId: z.string(),
+      causationId: z.string().optional(),
+      actor: ActorDocument,
+      schema: z.number().int(),
+      traceparent: z.string().optional(),
+    }),
+    recordedAt: instant,
+  })
+  .meta({ id: 'Event' })
+
+export const KindDocument = z
+  .object({
+    kind: z.string(),
+    face: z.string().nullable(),
+    description: z.string(),
+    submittable: z.boolean(),
+    policy: Policy,
+    inputSchema: z.record(z.string(), json).meta({ description: 'JSON Schema 2020-12' }),
+    workers: z.number().int().meta({ description: 'How many live workers take it' }),
+  })
+  .meta({ id: 'Kind' })
+
+export const ProjectionDocument = z
+  .object({
+    name: z.string(),
+    version: z.number().int(),
+    position: z.string(),
+    lag: z.number().int().meta({ description: 'Events between the view and the head of the log' }),
+    state: z.enum(['live', 'catching-up', 'rebuilding', 'faulted']),
+    fault: z.object({ position: z.string(), message: z.string() }).nullable(),
+  })
+  .meta({ id: 'Projection' })
+
+/** A page of a list. */
+export const listOf = (item: z.ZodType) => z.object({ items: z.array(item), next: z.string().nullable() })
+
+/** The problems that a route may answer with, by status. */
+export const problems = (statuses: Readonly<Record<number, string>>): Readonly<Record<number, DocumentedAnswer>> =>
+  Object.fromEntries(
+    Object.entries(statuses).map(([status, description]) => [
+      status,
+      { description, schema: ProblemDocument, type: 'application/problem+json' },
+    ]),
+  )

@@ -1,0 +1,95 @@
+import { z } from 'zod'
+import { operationStream } from '../../commands/operation.ts'
+import type { SubmitRefusal, SubmitRequest } from '../../commands/submit.ts'
+import { caused, requestContext } from '../context.ts'
+import type { HttpContext } from '../face.ts'
+import type { HttpPorts } from '../ports.ts'
+import { settle } from '../position.ts'
+import { preferredWait } from '../prefer.ts'
+import { Problem } from '../problem.ts'
+import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { RouteTools } from '../tools.ts'
+import { acceptedAnswer, hasEnded } from './operation-answer.ts'
+import { OperationDocument, problems } from './schemas.ts'
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const plain = /^[^\u0000-\u001f\u007f]*$/
+
+const SubmitBody = z
+  .strictObject({
+    kind: z.string().min(1).max(200),
+    input: z.unknown().refine((value) => value !== undefined, 'required'),
+    lane: z
+      .string()
+      .min(1)
+      .max(200)
+      .regex(plain, 'no control characters')
+      .refine((lane) => lane.isWellFormed(), 'well-formed text')
+      .nullish()
+      .meta({ description: 'Operations of one lane run one after the other' }),
+    priority: z.number().int().min(0).max(1000).default(100).meta({ description: 'Lower first' }),
+    runAt: z.iso.datetime({ offset: true }).nullish().meta({ description: 'Not started before' }),
+    policy: z
+      .strictObject({ attempts: z.number().int().min(1).max(1000).optional(), timeoutMs: z.number().int().min(1).optional() })
+      .optional(),
+  })
+  .meta({ id: 'OperationRequest' })
+
+export const submitOperation = (tools: RouteTools): NativeRoute =>
+  nativeRoute({
+    method: 'post',
+    path: '/v1/operations',
+    summary: 'Submit an operation',
+    description: '`Prefer: wait=N` (seconds, at most 60) answers 200 when it ended in time. `Idempotency-Key` is honoured.',
+    tag: 'operations',
+    scope: 'v1:write',
+    body: SubmitBody,
+    answers: {
+      200: { description: 'It ended within the preferred wait', schema: OperationDocument },
+      202: { description: 'Accepted; `Location` names it', schema: OperationDocument },
+      ...problems({
+        400: 'The body is wrong, or the kind is unknown',
+        403: 'The kind cannot be submitted here',
+        415: 'The body is no JSON',
+      }),
+    },
+    handle: async ({ c, ports, body }) => {
+      const result = await ports.submit(body as SubmitRequest, requestContext(c))
+      if (result.refused !== undefined) throw submitProblem(result.refused)
+      return accepted(c, ports, tools, { ...result, kind: body.kind })
+    },
+  })
+
+/** After an operation was requested: waits for the view, then as long as the client prefers, and shows it. */
+export const accepted = async (
+  c: HttpContext,
+  ports: HttpPorts,
+  { changes, closing }: RouteTools,
+  { operationId, position, kind }: { readonly operationId: string; readonly position: string | null; readonly kind: string },
+): Promise<Response> => {
+  if (position !== null) caused(c, { position })
+  await settle(ports, position)
+  const waited = preferredWait(c.req.header('prefer'))
+  if (waited !== undefined && waited > 0) {
+    const ended = (): true | undefined => {
+      const operation = ports.operations.byId(operationId)
+      return operation !== undefined && hasEnded(operation) ? true : undefined
+    }
+    const signal = AbortSignal.any([closing, c.req.raw.signal])
+    await changes.until(operationStream(operationId), ended, { timeoutMs: waited * 1000, signal })
+  }
+  return acceptedAnswer(c, ports, { id: operationId, kind, waited })
+}
+
+export const submitProblem = (refused: SubmitRefusal): Problem => {
+  switch (refused.reason) {
+    case 'unknown-kind':
+      return new Problem('invalid', `there is no kind ${refused.kind}`, {
+        errors: [{ pointer: '/kind', message: 'unknown kind' }],
+      })
+    case 'kind-not-submittable':
+      return new Problem('kind-not-submittable', `operations of the kind ${refused.kind} come from their own face alone`)
+    case 'invalid':
+      return new Problem('invalid', 'the operation cannot be requested like this', { errors: refused.errors })
+  }
+}
