@@ -67,6 +67,8 @@ export interface AttemptPorts {
   readonly logger: Logger
   /** Whether the worker's lease still covers the attempt. */
   readonly isLive: (worker: string) => boolean
+  /** How long work may take to stop after its signal. Default 5000. */
+  readonly abandonMs?: number
 }
 
 const defaultAbandonMs = 5_000
@@ -94,7 +96,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   let redact: Redaction = createRedaction([])
   let isOver = false
 
-  const abort = (cause: AbortCause, abandonMs = defaultAbandonMs): void => {
+  const abort = (cause: AbortCause, abandonMs = ports.abandonMs ?? defaultAbandonMs): void => {
     // The first cause names the outcome, except that a lost attempt has none.
     if (why === undefined || cause === 'lease-lost') why = cause
     if (!controller.signal.aborted) controller.abort(new AttemptAborted(cause))

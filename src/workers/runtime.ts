@@ -28,6 +28,8 @@ export interface RuntimeOptions {
   readonly concurrency?: number
   /** How long a silent worker is believed to live. Default 8000. */
   readonly leaseMs?: number
+  /** How long work may take to stop after its signal, before it is left to itself. Default 5000. */
+  readonly abandonMs?: number
 }
 
 export interface Runtime {

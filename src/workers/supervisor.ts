@@ -159,16 +159,18 @@ export const createSupervisor = ({
     cancelDue = clock.after(Math.max(shortestWaitMs, at - clock.now()), () => void ringDue())
   }
 
-  const armNext = (): void => {
-    const next = queries.nextDueAt(clock.now())
+  /** `since` is the moment up to which everything due has been rung: nothing may fall between two looks at the clock. */
+  const armNext = (since = clock.now()): void => {
+    const next = queries.nextDueAt(since)
     if (next !== undefined) arm(next)
   }
 
   const ringDue = async (): Promise<void> => {
     armedAt = Number.POSITIVE_INFINITY
     try {
-      const due = queries.due(clock.now(), mostRung)
-      armNext()
+      const now = clock.now()
+      const due = queries.due(now, mostRung)
+      armNext(now)
       await ring(due)
     } catch (error) {
       logger.warn({ err: error }, 'what is due was not rung; the next sweep does it')
@@ -196,8 +198,15 @@ export const createSupervisor = ({
       } catch (error) {
         logger.error({ err: error }, 'the sweep broke off')
       }
-      planSweep(Math.max(sweepMs, pausePerSweep * (clock.now() - begun)))
+      planSweep(Math.max(untilLeaseEnds(), pausePerSweep * (clock.now() - begun)))
     })
+  }
+
+  /** A worker that does not renew its lease is found out as soon as it has run out. */
+  const untilLeaseEnds = (): number => {
+    const now = clock.now()
+    const first = leases.live(now).reduce((least, { until }) => Math.min(least, until), now + sweepMs)
+    return Math.max(shortestWaitMs, first - now + shortestWaitMs)
   }
 
   return {

@@ -1,0 +1,128 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { createExecutor, type Executor } from '../../src/commands/execute.ts'
+import { lane } from '../../src/commands/lane.ts'
+import { operation, operationStream } from '../../src/commands/operation.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { Unavailable } from '../../src/lib/errors.ts'
+import { eventId, newId } from '../../src/lib/ids.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import type { EventLog } from '../../src/stores/event-log.ts'
+import { context } from '../workers/engine.ts'
+
+const now = systemClock.now()
+const request = {
+  kind: 'probe',
+  face: null,
+  lane: null,
+  priority: 100,
+  runAt: null,
+  input: {},
+  policy: { attempts: 3, timeoutMs: 1000, backoff: { initialMs: 0, factor: 1, maxMs: 0 }, whenLost: 'retry' },
+  externalRef: null,
+  parent: null,
+  retryOf: null,
+} as const
+
+const openLog = async (): Promise<EventLog> => {
+  const log = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+  onTestFinished(() => log.close())
+  return log
+}
+const ask = (executor: Executor, id: string) =>
+  executor.execute(operation, { type: 'RequestOperation', id, request }, context({ commandId: id }))
+const start = (executor: Executor, id: string, worker: string) =>
+  executor.execute(operation, { type: 'StartAttempt', id, worker, now }, context())
+
+test('events carry ids of their command and its surroundings', async () => {
+  const log = await openLog()
+  const executor = createExecutor({ log, clock: systemClock })
+  const asked = context({ causationId: newId(), traceparent: 'tp' })
+  const accepted = await executor.execute(operation, { type: 'RequestOperation', id: asked.commandId, request }, asked)
+  expect(accepted).toMatchObject({ revision: 0, state: { status: 'pending' }, position: await log.head() })
+  for await (const event of log.readStream(operationStream(asked.commandId)))
+    expect(event).toMatchObject({
+      id: eventId(asked.commandId, 0),
+      metadata: {
+        correlationId: asked.correlationId,
+        causationId: asked.causationId,
+        actor: asked.actor,
+        schema: 1,
+        traceparent: 'tp',
+      },
+    })
+})
+
+test('of many that want the same exactly one gets it', async () => {
+  const log = await openLog()
+  const executors = [createExecutor({ log, clock: systemClock }), createExecutor({ log, clock: systemClock })] as const
+  const id = newId()
+  await ask(executors[0], id)
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => start(executors[index % 2 ? 1 : 0], id, `worker-${index}`)),
+  )
+  expect(outcomes.filter(({ refused }) => refused === undefined)).toHaveLength(1)
+  for (const { refused } of outcomes)
+    if (refused !== undefined) expect(refused).toEqual({ reason: 'already-running', attempt: 1 })
+})
+
+test('a refusal is never given on an old state: another process may have moved the stream', async () => {
+  const log = await openLog()
+  const one = createExecutor({ log, clock: systemClock })
+  const other = createExecutor({ log, clock: systemClock })
+  const id = newId()
+  await ask(one, id)
+  await start(one, id, 'first')
+  await other.execute(operation, { type: 'LoseAttempt', id, attempt: 1, now }, context())
+  expect(await start(one, id, 'second')).toMatchObject({ state: { status: 'running', attempt: 2 }, revision: 3 })
+  await one.execute(lane, { type: 'AcquireLane', lane: 'l', operation: id }, context())
+  await other.execute(lane, { type: 'ReleaseLane', lane: 'l', operation: id }, context())
+  const taken = await one.execute(lane, { type: 'AcquireLane', lane: 'l', operation: 'next' }, context())
+  expect(taken.refused).toBeUndefined()
+  await other.execute(lane, { type: 'ReleaseLane', lane: 'l', operation: 'next' }, context())
+  const again = await one.execute(lane, { type: 'AcquireLane', lane: 'l', operation: 'next' }, context())
+  expect(again).toMatchObject({ revision: 4, state: { holder: 'next' } })
+})
+
+test('a pinned revision that is not the present one is refused', async () => {
+  const log = await openLog()
+  const executor = createExecutor({ log, clock: systemClock })
+  const id = newId()
+  await ask(executor, id)
+  const cancel = (pinnedRevision: number) =>
+    executor.execute(operation, { type: 'CancelOperation', id, reason: null }, context(), { pinnedRevision })
+  expect((await cancel(3)).refused).toEqual({ reason: 'version-mismatch', expected: 3, actual: 0 })
+  expect(await cancel(0)).toMatchObject({ revision: 1, state: { status: 'cancelled' } })
+  const again = await executor.execute(operation, { type: 'CancelOperation', id, reason: null }, context())
+  expect(again).toMatchObject({ revision: 1, position: null })
+})
+
+test('an append whose outcome is unknown is repeated verbatim and counts once', async () => {
+  const log = await openLog()
+  let failures = 0
+  const shaky: EventLog = {
+    ...log,
+    readStream: log.readStream,
+    append: async (stream, expected, events) => {
+      const appended = await log.append(stream, expected, events)
+      if (failures++ < 2) throw new Unavailable('the answer was lost')
+      return appended
+    },
+  }
+  const executor = createExecutor({ log: shaky, clock: systemClock })
+  const id = newId()
+  expect(await ask(executor, id)).toMatchObject({ revision: 0 })
+  expect(failures).toBe(3)
+  expect((await executor.load(operation as never, operationStream(id))).revision).toBe(0)
+})
+
+test('the same command after a restart is recorded once', async () => {
+  const log = await openLog()
+  const id = newId()
+  await ask(createExecutor({ log, clock: systemClock }), id)
+  const after = createExecutor({ log, clock: systemClock })
+  await start(after, id, 'w')
+  expect(await ask(createExecutor({ log, clock: systemClock }), id)).toMatchObject({ state: { status: 'pending' }, revision: 0 })
+  let events = 0
+  for await (const _ of log.readStream(operationStream(id))) events++
+  expect(events).toBe(2)
+})

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { lane } from '../../src/commands/lane.ts'
+import { operation } from '../../src/commands/operation.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import { context, openEngine, work } from './engine.ts'
+
+const start = (engine: Awaited<ReturnType<typeof openEngine>>, id: string, now = systemClock.now()) =>
+  engine.executor.execute(operation, { type: 'StartAttempt', id, worker: 'gone', now }, context())
+const shownRunning = (engine: Awaited<ReturnType<typeof openEngine>>, id: string) => engine.inState(id, 'running', 'cancelling')
+
+test('after a restart what was running is lost and runs again; what was cancelling is cancelled', async () => {
+  const log = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+  const before = await openEngine({ log, isStarted: false })
+  const running = await before.request('probe', { echo: 1 })
+  const cancelling = await before.request('probe')
+  const pending = await before.request('probe', { echo: 2 })
+  for (const id of [running, cancelling]) await start(before, id)
+  await before.cancel(cancelling)
+  await before.close()
+
+  const after = await openEngine({ log })
+  expect(await after.ended(running)).toMatchObject({ state: 'succeeded', attempt: 2 })
+  expect(await after.ended(cancelling)).toMatchObject({ state: 'cancelled', attempt: 1 })
+  expect(await after.ended(pending)).toMatchObject({ state: 'succeeded', attempt: 1 })
+  await after.close()
+  await log.close()
+})
+
+test('the sweep alone resolves every orphan before anything is started', async () => {
+  const engine = await openEngine({ isStarted: false })
+  const ids = await Promise.all(Array.from({ length: 30 }, () => engine.request('probe')))
+  for (const id of ids) await start(engine, id)
+  await Promise.all(ids.map((id) => shownRunning(engine, id)))
+  await engine.supervisor.sweep()
+  for (const id of ids)
+    expect(engine.queries.byId(id)).toMatchObject({ state: 'retrying', attempt: 1, error: { type: 'worker-lost' } })
+})
+
+test('a sweep done twice changes nothing', async () => {
+  const engine = await openEngine({ isStarted: false })
+  const id = await engine.request('probe')
+  await start(engine, id)
+  await shownRunning(engine, id)
+  await engine.supervisor.sweep()
+  const head = await engine.log.head()
+  await engine.supervisor.sweep()
+  expect(await engine.log.head()).toBe(head)
+})
+
+test('attempts with a live lease are left alone', async () => {
+  const engine = await openEngine({ isStarted: false })
+  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  const id = await engine.request('probe')
+  await start(engine, id)
+  await shownRunning(engine, id)
+  await engine.supervisor.sweep()
+  expect(engine.queries.byId(id)?.state).toBe('running')
+})
+
+test('an attempt far over its deadline is timed out for its worker', async () => {
+  const engine = await openEngine({ isStarted: false })
+  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  const id = await engine.request('probe', {}, { policy: { timeoutMs: 1 }, lane: 'l' })
+  await engine.executor.execute(lane, { type: 'AcquireLane', lane: 'l', operation: id }, context())
+  await start(engine, id, systemClock.now() - 3_600_000)
+  await shownRunning(engine, id)
+  await engine.supervisor.sweep()
+  expect(engine.queries.byId(id)).toMatchObject({ state: 'timed-out', attempt: 1 })
+  expect(engine.queries.laneHolder('l')).toBeUndefined()
+})
+
+test('a lane that a finished operation still holds is released', async () => {
+  const engine = await openEngine()
+  const id = await engine.request('probe')
+  await engine.ended(id)
+  await engine.executor.execute(lane, { type: 'AcquireLane', lane: 'l', operation: id }, context())
+  const next = await engine.request('probe', {}, { lane: 'l' })
+  expect((await engine.ended(next)).state).toBe('succeeded')
+})
+
+test('what nobody heard is rung again', async () => {
+  const engine = await openEngine({ isStarted: false })
+  const ids = await Promise.all(Array.from({ length: 5 }, () => engine.request('probe')))
+  await Promise.all(ids.map((id) => engine.inState(id, 'pending')))
+  await engine.newRuntime().start()
+  engine.supervisor.start()
+  for (const id of ids) expect((await engine.ended(id)).state).toBe('succeeded')
+})
+
+test('a lost worker that must not be repeated ends its operation', async () => {
+  const once = work('once', async () => null, {
+    input: z.any(),
+    policy: { attempts: 3, timeoutMs: 60_000, backoff: { initialMs: 0, factor: 1, maxMs: 0 }, whenLost: 'fail' },
+  })
+  const engine = await openEngine({ works: [once], isStarted: false })
+  const id = await engine.request('once')
+  await start(engine, id)
+  await shownRunning(engine, id)
+  await engine.supervisor.sweep()
+  expect(engine.queries.byId(id)).toMatchObject({ state: 'failed', error: { type: 'worker-lost', retryable: false } })
+})
