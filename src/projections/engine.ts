@@ -122,13 +122,16 @@ export const createProjections = ({ log, directory, projections, clock, logger }
       { view: view.projection.name, ...view.fault },
       poisoned ? 'a view is stopped by an event' : 'a view is interrupted',
     )
-    if (!poisoned) clock.after(recoverMs, () => void task(view, () => recover(view)))
+    if (!poisoned) clock.after(recoverMs, () => recover(view))
     waiters.look()
   }
 
-  const recover = async (view: View): Promise<void> => {
-    if (view.fault === null || signal.aborted) return
-    await join(view, view.current).catch((error) => failed(view, error))
+  const recover = (view: View): void => {
+    if (view.joined || signal.aborted) return
+    if (view.rebuilding === undefined) view.fault = null
+    void task(view, async () => {
+      if (!view.joined && !signal.aborted) await join(view, view.current).catch((error) => failed(view, error))
+    })
   }
 
   const task = <Result>(view: View, work: () => Promise<Result>): Promise<Result> => {
@@ -161,9 +164,14 @@ export const createProjections = ({ log, directory, projections, clock, logger }
 
   /** Brings a copy to where the feed is, lets it take part from there and answer from now on. */
   const join = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
+    let told = 0
     for (let count = eventsPerChunk; count >= eventsPerChunk; ) {
       const head = await log.head()
-      const progress = () => onProgress?.(shareBehind(generation.position(), head))
+      // The head moves on meanwhile; what was told is not taken back.
+      const progress = () => {
+        told = Math.max(told, Math.min(shareBehind(generation.position(), head), 0.99))
+        onProgress?.(told)
+      }
       count = await readInto(view, generation, { progress })
       generation.advance(head, { store: true })
       waiters.look()

@@ -32,6 +32,9 @@ interface Condition {
   readonly values: readonly SqlValue[]
 }
 
+/** Above so many rows all filters count as equally common. */
+const fewRows = 5000
+
 const none: Condition = { sql: '', values: [] }
 /** Filters by which an index finds rows, the most telling first; all but lanes are indexed together with the state. */
 const indexed = ['lane', 'kind', 'principal', 'face'] as const
@@ -44,9 +47,10 @@ export const listPlaces = (views: Views, options: OperationListOptions): readonl
   const wanted = options.limit + 1
   const descending = options.order !== 'asc'
   const direction = descending ? 'DESC' : 'ASC'
-  const rest = [...restrictions(options), ...ranges(options, descending)]
+  const lead = leading(views, options)
+  const rest = [...restrictions(options, lead), ...ranges(options, descending)]
   const sign = descending ? -1 : 1
-  return pieces(options)
+  return pieces(options, lead)
     .flatMap((piece) => {
       const conditions = [piece, ...rest].filter(({ sql }) => sql !== '')
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}`
@@ -61,11 +65,25 @@ export const listPlaces = (views: Views, options: OperationListOptions): readonl
     .map(({ requested_at, seq }) => [requested_at, seq] as const)
 }
 
-const leading = (filter: OperationFilter) => indexed.find((column) => filter[column] !== undefined)
+type Indexed = (typeof indexed)[number]
+
+/** The filter with the fewest rows leads; counted no further than matters. */
+const leading = (views: Views, filter: OperationFilter): Indexed | undefined => {
+  const given = indexed.filter((column) => filter[column] !== undefined)
+  if (given.length < 2) return given[0]
+  const counted = given.map((column) => {
+    const row = views.get<{ rows: number }>(
+      `SELECT count(*) AS rows FROM (SELECT 1 FROM operations WHERE ${column} IN (SELECT value FROM json_each(?)) LIMIT ?)`,
+      JSON.stringify(filter[column]),
+      fewRows,
+    )
+    return { column, rows: row?.rows ?? 0 }
+  })
+  return counted.reduce((least, next) => (next.rows < least.rows ? next : least)).column
+}
 
 /** One condition for each value that the leading index is entered with. */
-const pieces = (filter: OperationFilter): readonly Condition[] => {
-  const column = leading(filter)
+const pieces = (filter: OperationFilter, column: Indexed | undefined): readonly Condition[] => {
   if (column === undefined) return distinct(filter.state)?.map((state) => ({ sql: `state = ?`, values: [state] })) ?? [none]
   const values = distinct(filter[column]) ?? []
   if (column === 'lane') return values.map((lane) => ({ sql: `lane = ?`, values: [lane] }))
@@ -74,8 +92,7 @@ const pieces = (filter: OperationFilter): readonly Condition[] => {
 }
 
 /** The filters that the leading index does not answer. */
-const restrictions = (filter: OperationFilter): readonly Condition[] => {
-  const lead = leading(filter)
+const restrictions = (filter: OperationFilter, lead: Indexed | undefined): readonly Condition[] => {
   const columns = [...indexed, 'state' as const].filter((column) => (column === 'state' ? lead === 'lane' : column !== lead))
   return columns.flatMap((column) => {
     const values = filter[column]
