@@ -9,10 +9,22 @@ export type PageOutcome = Extract<
   { readonly type: 'PageRetryScheduled' | 'PageRedirected' | 'PageFetched' | 'PageFetchFailed' | 'PageDropped' }
 >
 
+/** Whether the memory of seen addresses, and that of page counters, starts anew with the links that were found. */
+export interface FreshMemory {
+  readonly forgot: boolean
+  readonly forgotCounts: boolean
+}
+export const sameMemory: FreshMemory = { forgot: false, forgotCounts: false }
+
 export type PageCommand = { readonly page: string } & (
   | { readonly type: 'StartFetch'; readonly fetch: DataOf<'PageFetchStarted'> }
   /** `found` are the links to queue: they are recorded with the outcome or not at all. */
-  | { readonly type: 'EndFetch'; readonly outcome: PageOutcome; readonly found: readonly QueuedPage[] }
+  | {
+      readonly type: 'EndFetch'
+      readonly outcome: PageOutcome
+      readonly found: readonly QueuedPage[]
+      readonly memory: FreshMemory
+    }
 )
 export interface PageState {
   readonly status: 'waiting' | 'fetching' | 'ended'
@@ -57,13 +69,23 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
       if (command.fetch.attempt <= attempt) return refuse({ reason: 'attempt-superseded', attempt })
       return { events: [{ type: 'PageFetchStarted', data: command.fetch }] }
     }
-    const { outcome, found } = command
+    const { outcome, found, memory } = command
     if (outcome.data.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
     if (status !== 'fetching') return refuse({ reason: 'not-fetching' })
     const { operation, spiderid, appid, crawlid } = outcome.data
-    const queued = chunks(found).map((pages) => ({
+    // Before the first page is entered into a memory, it must be clear whether that one starts anew.
+    const { forgot, forgotCounts } = memory
+    const queued = chunks(found).map((pages, index) => ({
       type: 'PagesQueued' as const,
-      data: { operation, spiderid, appid, crawlid, pages },
+      data: {
+        operation,
+        spiderid,
+        appid,
+        crawlid,
+        pages,
+        forgot: forgot && index === 0,
+        forgotCounts: forgotCounts && index === 0,
+      },
     }))
     return { events: [...queued, outcome] }
   },

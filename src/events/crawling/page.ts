@@ -38,6 +38,9 @@ export const dropReasons = [
 export const DropReason = z.enum(dropReasons)
 export type DropReason = z.infer<typeof DropReason>
 
+/** `forgot`: the memory of seen addresses had been idle for too long and starts anew here; `forgotCounts`: the same of the page counters. */
+const memory = { forgot: z.boolean(), forgotCounts: z.boolean() }
+
 export const QueuedPage = z.object({
   id: z.string(),
   url: z.string(),
@@ -64,7 +67,7 @@ export const pageEvents = defineEvents('page', {
     worker: z.string(),
   }),
   /** At most 500 pages an event; it stands in one append with the outcome that found them. */
-  PagesQueued: z.object({ ...owner, pages: z.array(QueuedPage) }),
+  PagesQueued: z.object({ ...owner, ...memory, pages: z.array(QueuedPage) }),
   /** Back in the queue with a lower priority, after a status that is worth another try or no response at all. */
   PageRetryScheduled: z.object({
     ...fetched,
@@ -83,8 +86,7 @@ export const pageEvents = defineEvents('page', {
     via: z.enum(['location', 'refresh']),
     domain: z.string(),
     fingerprint: z.string(),
-    forgot: z.boolean(),
-    forgotCounts: z.boolean(),
+    ...memory,
   }),
   PageFetched: z.object({
     ...fetched,
@@ -103,10 +105,8 @@ export const pageEvents = defineEvents('page', {
     /** How many kept links were not queued, by reason; duplicates are counted here and listed nowhere. */
     dropped: z.record(z.string(), z.number().int()),
     droppedLinks: z.array(z.object({ url: z.string(), reason: DropReason })),
-    /** The memory of seen addresses had been idle for too long and starts anew with this page's links. */
-    forgot: z.boolean(),
-    /** The same of the page counters per domain. */
-    forgotCounts: z.boolean(),
+    /** Said by the first `PagesQueued` where links were queued. */
+    ...memory,
     /** Why no links were followed although the depth allowed it. */
     linkError: z.string().optional(),
   }),

@@ -62,6 +62,7 @@ const fromPages = on(pageEvents, {
     const { data } = event
     const known = tx.get<{ state: string }>(`SELECT state FROM jobs WHERE operation = ? AND doomed IS NULL`, data.operation)
     const open = known?.state === 'running' || known?.state === 'retrying'
+    test(tx, event, data)
     for (const [index, page] of data.pages.entries()) queueLink(tx, event, data, page, index, open)
     remember(
       tx,
@@ -251,7 +252,7 @@ function stop(
 function test(
   tx: Tx,
   event: RecordedEvent,
-  data: CrawlName & { readonly fingerprint?: string; readonly forgot: boolean; readonly forgotCounts: boolean },
+  data: CrawlName & { readonly forgot: boolean; readonly forgotCounts: boolean },
 ): void {
   const { spiderid, crawlid, forgot, forgotCounts } = data
   if (forgot) forget(tx, data)

@@ -1,4 +1,4 @@
-import type { PageOutcome } from '../../commands/crawling/page.ts'
+import { type FreshMemory, type PageOutcome, sameMemory } from '../../commands/crawling/page.ts'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { DropReason, FailureReason, QueuedPage } from '../../events/crawling/page.ts'
@@ -20,6 +20,7 @@ import type { Targets } from './targets.ts'
 export interface PageResult {
   readonly outcome: PageOutcome
   readonly found: readonly QueuedPage[]
+  readonly memory: FreshMemory
   release(): void
 }
 
@@ -70,7 +71,7 @@ export const createPageFetcher =
     const about = { operation: page.operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host }
     const limits: CrawlLimits = { domainMaxPages: input.domain_max_pages ?? null, expires: input.expires }
     const own = fingerprint('GET', page.url)
-    const alone = (outcome: PageOutcome): PageResult => ({ outcome, found: [], release: () => {} })
+    const alone = (outcome: PageOutcome): PageResult => ({ outcome, found: [], memory: sameMemory, release: () => {} })
 
     const failed = (reason: FailureReason, message: string): PageResult =>
       alone({ type: 'PageFetchFailed', data: { ...about, url: page.url, reason, message } })
@@ -92,6 +93,7 @@ export const createPageFetcher =
         return {
           outcome: { type: 'PageDropped', data: { ...about, url: to, domain, depth: page.depth, reason } },
           found: [],
+          memory: sameMemory,
           release: tested.release,
         }
       const { forgot, forgotCounts, release } = tested
@@ -106,7 +108,7 @@ export const createPageFetcher =
         forgot,
         forgotCounts,
       }
-      return { outcome: { type: 'PageRedirected', data: redirected }, found: [], release }
+      return { outcome: { type: 'PageRedirected', data: redirected }, found: [], memory: sameMemory, release }
     }
 
     const item = async (fetched: FetchedPage, extracted: ExtractedLinks): Promise<PageResult> => {
@@ -114,6 +116,8 @@ export const createPageFetcher =
       const links = follows && !('error' in filter) ? extracted.links : []
       const kept =
         links.length === 0 ? undefined : queueable(page, links, (candidates) => tests.test(input, own, candidates, limits))
+      const { found = [] } = kept ?? {}
+      const memory = { forgot: kept?.tested.forgot ?? false, forgotCounts: kept?.tested.forgotCounts ?? false }
       try {
         const document = itemDocument({
           appid,
@@ -146,12 +150,12 @@ export const createPageFetcher =
               linksKept: links.length,
               dropped: kept?.dropped ?? {},
               droppedLinks: kept?.droppedLinks ?? [],
-              forgot: kept?.tested.forgot ?? false,
-              forgotCounts: kept?.tested.forgotCounts ?? false,
+              ...(found.length === 0 ? memory : sameMemory),
               ...(follows && 'error' in filter ? { linkError: filter.error } : {}),
             },
           },
-          found: kept?.found ?? [],
+          found,
+          memory,
           release: () => kept?.tested.release(),
         }
       } catch (error) {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type PageOutcome, page as pageDecider } from '../../commands/crawling/page.ts'
+import { type PageOutcome, page as pageDecider, sameMemory } from '../../commands/crawling/page.ts'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
@@ -166,7 +166,7 @@ export const createSpider = (ports: SpiderPorts) => {
       // No other way to end it: what cannot be recorded now will not be recordable later.
       if (!(error instanceof Unacceptable)) throw error
       const data = { ...about, url, reason: 'parse' as const, message: error.message }
-      await record(job, page, { outcome: { type: 'PageFetchFailed', data }, found: [] })
+      await record(job, page, { outcome: { type: 'PageFetchFailed', data }, found: [], memory: sameMemory })
     } finally {
       result.release()
     }
@@ -181,19 +181,15 @@ export const createSpider = (ports: SpiderPorts) => {
       page.retries < settings.retries
         ? { type: 'PageRetryScheduled', data: { ...about, ...why, domain, priority } }
         : { type: 'PageFetchFailed', data: { ...about, ...why, url } }
-    return { outcome, found: [], release: () => {} }
+    return { outcome, found: [], memory: sameMemory, release: () => {} }
   }
 
   /** Repeats while the log is out of reach: a page without an outcome would keep its crawl from ending. */
-  const record = async (
-    job: Running,
-    page: NextPage,
-    { outcome, found }: Pick<PageResult, 'outcome' | 'found'>,
-  ): Promise<void> => {
+  const record = async (job: Running, page: NextPage, { outcome, found, memory }: Omit<PageResult, 'release'>): Promise<void> => {
     const context = contextOf(job)
     for (;;) {
       try {
-        const ended = await executor.execute(pageDecider, { type: 'EndFetch', page: page.id, outcome, found }, context)
+        const ended = await executor.execute(pageDecider, { type: 'EndFetch', page: page.id, outcome, found, memory }, context)
         await seen((ended.refused ? null : ended.position) ?? (await log.head()))
         return
       } catch (error) {

@@ -1,0 +1,222 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import { createInProcessBus } from '../../../src/bus/in-process.ts'
+import { createRelay } from '../../../src/bus/relay.ts'
+import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
+import { type CommandContext, createExecutor } from '../../../src/commands/execute.ts'
+import { operation } from '../../../src/commands/operation.ts'
+import { createSubmit } from '../../../src/commands/submit.ts'
+import { type Clock, systemClock } from '../../../src/lib/clock.ts'
+import { newId } from '../../../src/lib/ids.ts'
+import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
+import { counterQueries } from '../../../src/projections/crawling/counters.ts'
+import { crawlQueries } from '../../../src/projections/crawling/crawl-queries.ts'
+import { type ItemRow, itemQueries } from '../../../src/projections/crawling/items.ts'
+import { crawlingProjections } from '../../../src/projections/crawling/projections.ts'
+import { queueQueries } from '../../../src/projections/crawling/queue-queries.ts'
+import { createProjections } from '../../../src/projections/engine.ts'
+import type { OperationResource } from '../../../src/projections/operation-resource.ts'
+import { operationQueries, operations } from '../../../src/projections/operations.ts'
+import { openBlobs } from '../../../src/stores/embedded/blobs.ts'
+import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
+import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
+import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
+import { crawlingWorks } from '../../../src/workers/crawling/works.ts'
+import { createKinds } from '../../../src/workers/kinds.ts'
+import { createLocalLeases } from '../../../src/workers/leases.ts'
+import { createRuntime } from '../../../src/workers/runtime.ts'
+import { createSupervisor } from '../../../src/workers/supervisor.ts'
+
+const logger: Logger = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' })
+
+/** A folder that is gone after the test. */
+export const folder = (): string => {
+  const path = mkdtempSync(join(tmpdir(), 'intendant-crawl-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** What a page of a test site answers: a body of HTML, or the whole answer. */
+export type PageAnswer = string | ((request: IncomingMessage, response: ServerResponse) => void)
+
+/** A site on loopback; unknown paths are 404. `requests` are the paths in the order in which they came. */
+export const openSite = async (pages: Readonly<Record<string, PageAnswer>> | RequestListener) => {
+  const requests: string[] = []
+  const headers: IncomingMessage['headers'][] = []
+  const server = createServer((request, response) => {
+    requests.push(request.url ?? '')
+    headers.push(request.headers)
+    if (typeof pages === 'function') return pages(request, response)
+    const answer = pages[request.url ?? '']
+    if (answer === undefined) return response.writeHead(404, { 'content-type': 'text/html' }).end('<p>nothing here</p>')
+    if (typeof answer === 'function') return answer(request, response)
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(answer)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { url: (path: string) => `http://127.0.0.1:${port}${path}`, port, requests, headers, server }
+}
+
+export const links = (...paths: readonly string[]): string => paths.map((path) => `<a href="${path}">${path}</a>`).join('\n')
+
+/** As fast as the machine goes: throttles have tests of their own. */
+export const unthrottled: Partial<CrawlingSettings> = { hits: 1_000_000, windowS: 1, moderated: false }
+
+export interface CrawlingOptions {
+  readonly settings?: Partial<CrawlingSettings>
+  readonly clock?: Clock
+  /** What lasts from one process to the next. */
+  readonly disk?: { readonly log: EventLog; readonly directory: string }
+  readonly isStarted?: boolean
+}
+
+/** Everything but HTTP: a process that crawls. */
+export const openCrawling = async ({ clock = systemClock, isStarted = true, ...options }: CrawlingOptions = {}) => {
+  const settings = { ...defaultCrawlingSettings, ...unthrottled, ...options.settings }
+  const directory = options.disk?.directory ?? folder()
+  const log = options.disk?.log ?? (await openEmbeddedLog({ path: ':memory:', clock }))
+  const all = [operations, ...crawlingProjections]
+  const projections = createProjections({ log, directory: ':memory:', projections: all, clock, logger })
+  await projections.start()
+  const leases = createLocalLeases()
+  const queries = operationQueries({ views: projections.views('operations'), leases, clock })
+  const executor = createExecutor({ log, clock })
+  const bus = createInProcessBus()
+  const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
+  const blobs = openBlobs(join(directory, 'blobs'))
+  const stopping = new AbortController()
+  const works = crawlingWorks({
+    log,
+    executor,
+    projections,
+    blobs,
+    leases,
+    settings,
+    clock,
+    logger,
+    node: { id: '0123456789ab', host: 'crawler-1' },
+    signal: stopping.signal,
+  })
+  const kinds = createKinds(works)
+  const relay = createRelay({ bus, projections, queries, clock, logger })
+  const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock, logger })
+  const submit = createSubmit({ executor, kinds, secrets })
+  const runtime = createRuntime({ name: 'worker', host: 'crawler-1', log, bus, executor, leases, kinds, secrets, clock, logger })
+  let isOpen = true
+
+  const stop = async (graceMs = 400): Promise<void> => {
+    if (!isOpen) return
+    isOpen = false
+    relay.stop()
+    await supervisor.stop()
+    stopping.abort()
+    await runtime.stop(graceMs)
+    await projections.stop()
+    if (options.disk === undefined) await log.close()
+  }
+  onTestFinished(() => stop())
+
+  if (isStarted) {
+    await supervisor.sweep()
+    relay.start()
+    await runtime.start()
+    supervisor.start()
+  }
+
+  /** Resolves as soon as the views show what is asked for. */
+  const until = <Found>(find: () => Found | undefined | false): Promise<Found> =>
+    new Promise((resolve, reject) => {
+      const end = projections.onApplied(() => look())
+      const look = (): void => {
+        try {
+          const found = find()
+          if (found === undefined || found === false) return
+          end()
+          resolve(found as Found)
+        } catch (error) {
+          reject(error)
+        }
+      }
+      look()
+    })
+
+  const context = (): CommandContext => ({
+    commandId: newId(),
+    correlationId: newId(),
+    actor: { principal: 'tester', face: 'crawling', address: '127.0.0.1' },
+  })
+  const request = async (kind: string, input: JsonValue): Promise<string> => {
+    const submitted = await submit({ kind, input }, context(), { internal: true })
+    if (submitted.refused) throw new Error(JSON.stringify(submitted.refused))
+    return submitted.operationId
+  }
+  const inState = (id: string, ...states: readonly OperationResource['state'][]): Promise<OperationResource> =>
+    until(() => {
+      const shown = queries.byId(id)
+      return shown !== undefined && states.includes(shown.state) && shown
+    })
+  const ended = (id: string): Promise<OperationResource> => inState(id, 'succeeded', 'failed', 'cancelled', 'timed-out')
+  const crawls = crawlQueries(projections.views('crawling-pages'))
+  const items = itemQueries(projections.views('crawling-items'))
+
+  return {
+    log,
+    projections,
+    executor,
+    blobs,
+    clock,
+    settings,
+    queries,
+    crawls,
+    items,
+    counters: counterQueries(projections.views('crawling-counters')),
+    queue: queueQueries(projections.views('crawling-pages')),
+    until,
+    inState,
+    ended,
+    request,
+    stop,
+    start: async () => {
+      await supervisor.sweep()
+      relay.start()
+      await runtime.start()
+      supervisor.start()
+    },
+    /** Feeds a crawl; the operation's id. */
+    feed: (crawl: JsonObject): Promise<string> => request('crawling.crawl', { appid: 'test', crawlid: 'one', ...crawl }),
+    /** Asks and waits for the answer. */
+    ask: async (kind: string, input: JsonObject): Promise<JsonObject> => {
+      const done = await ended(await request(kind, { uuid: 'u-1', appid: 'test', ...input }))
+      if (done.state !== 'succeeded') throw new Error(JSON.stringify(done.error))
+      return done.result as JsonObject
+    },
+    cancel: (id: string, reason: string | null = null) =>
+      executor.execute(operation, { type: 'CancelOperation', id, reason }, context()),
+    /** The crawled addresses without their origin, in the order of their fetching. */
+    crawled: (): string[] => items.items({ limit: 1000 }).items.map(({ url }) => url.replace(/^https?:\/\/[^/]+/, '')),
+    /** An item as it is kept: its document and its body as text. */
+    item: async (row: ItemRow): Promise<JsonObject & { body: string }> => {
+      const document = JSON.parse(String(await blobs.get(row.item))) as JsonObject
+      return { ...document, body: String(await blobs.get(row.body)) }
+    },
+    events: async (stream: string): Promise<RecordedEvent[]> => {
+      const events: RecordedEvent[] = []
+      for await (const event of log.readStream(stream)) events.push(event)
+      return events
+    },
+    allEvents: async (): Promise<RecordedEvent[]> => {
+      const events: RecordedEvent[] = []
+      for await (const event of log.readAll()) events.push(event)
+      return events
+    },
+  }
+}
