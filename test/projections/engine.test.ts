@@ -262,8 +262,9 @@ test('a fault of the machine interrupts a view until it has passed', async () =>
   full = false
   recover()
   expect(await views.reached(position)).toBe(true)
-  expect(views.views('counts').get(count)).toEqual({ count: 3 })
-  expect((await views.status())[0]?.state).toBe('live')
+  expect(await views.reached(await put(log, 1))).toBe(true)
+  expect(views.views('counts').get(count)).toEqual({ count: 4 })
+  expect((await views.status())[0]?.fault).toBe(null)
 })
 
 test('a program killed in the middle of a fold goes on where the last transaction ended', async () => {
