@@ -1,9 +1,9 @@
 import { answer } from '../../commands/crawling/answer.ts'
 import { instant } from '../../lib/clock.ts'
-import { Unavailable } from '../../lib/errors.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { answerQueries } from '../../projections/crawling/answers.ts'
+import { type AnswerRow, answerQueries } from '../../projections/crawling/answers.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -30,14 +30,22 @@ export const createPoll = ({
   readonly isAwaited: (operationId: string) => boolean
 }): ((c: HttpContext) => Promise<Response>) => {
   const { executor, projections, log, clock } = ports
-  const answers = () => answerQueries(projections.views('crawling-answers'))
+
+  const storedAnswers = (uuid: string): readonly AnswerRow[] => {
+    try {
+      const since = instant(clock.now() - retentionDays * dayMs)
+      return answerQueries(projections.views('crawling-answers')).stored(uuid, { since })
+    } catch (error) {
+      throw new Unavailable(`the view of answers cannot be read: ${messageOf(error)}`)
+    }
+  }
   const noMatch = (): Response => failure(404, { message: messages.noPollId })
 
   const take = async (c: HttpContext, uuid: string): Promise<Response> => {
     if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: ['crawling-answers'] })))
       throw new Unavailable('the view of answers is behind the log')
     const context = requestContext(c)
-    for (const row of answers().stored(uuid, { since: instant(clock.now() - retentionDays * dayMs) })) {
+    for (const row of storedAnswers(uuid)) {
       if (isAwaited(row.id)) continue
       const command = { type: 'PollAnswer', operation: row.id, uuid } as const
       const outcome = await executor.execute(answer, command, { ...context, commandId: derivedId(context.commandId, row.id) })

@@ -1,0 +1,207 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { createInProcessBus } from '../../../src/bus/in-process.ts'
+import { createRelay } from '../../../src/bus/relay.ts'
+import { allProjections } from '../../../src/catalogue.ts'
+import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
+import { createExecutor } from '../../../src/commands/execute.ts'
+import { createRetry } from '../../../src/commands/retry.ts'
+import { createSubmit } from '../../../src/commands/submit.ts'
+import { createHealth } from '../../../src/health.ts'
+import { createCrawlingFace } from '../../../src/http/crawling/face.ts'
+import { defaultHttpSettings, type HttpPorts, type HttpSettings } from '../../../src/http/ports.ts'
+import { buildServer } from '../../../src/http/server.ts'
+import { type Clock, systemClock } from '../../../src/lib/clock.ts'
+import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
+import { createProjections } from '../../../src/projections/engine.ts'
+import { operationQueries } from '../../../src/projections/operations.ts'
+import { openCredentials } from '../../../src/stores/credentials.ts'
+import { openBlobs } from '../../../src/stores/embedded/blobs.ts'
+import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
+import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
+import { createKinds } from '../../../src/workers/kinds.ts'
+import { createLocalLeases } from '../../../src/workers/leases.ts'
+import { createRuntime } from '../../../src/workers/runtime.ts'
+import { createSupervisor } from '../../../src/workers/supervisor.ts'
+import { noBackoff, type Work, WorkFailed } from '../../../src/workers/work.ts'
+
+export const json = { 'Content-Type': 'application/json' }
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The parsed text; undefined where it is no JSON. */
+  readonly body: unknown
+}
+
+/** The face with every real part behind it but the crawler: what answers its requests is the test's to hold and release. */
+export interface FaceUnderTest {
+  send(path: string, init?: RequestInit): Promise<Answered>
+  /** POST of a value as JSON, or of a text as it stands. */
+  post(path: string, body: JsonValue | { readonly raw: string | Uint8Array }, headers?: Record<string, string>): Promise<Answered>
+  /** Lets the answers of a uuid wait until `release`; `started` resolves when one does. */
+  hold(uuid: string): { readonly started: Promise<void>; release(answer?: JsonObject): void }
+  /** Resolves when a row of the answers' view of this uuid is in `state`. */
+  untilAnswer(uuid: string, state: string, n?: number): Promise<void>
+  readonly ports: HttpPorts
+  readonly directory: string
+  stop(): Promise<void>
+}
+
+export interface FaceOptions {
+  readonly settings?: Partial<CrawlingSettings>
+  readonly http?: Partial<HttpSettings>
+  readonly directory?: string
+  readonly clock?: Clock
+}
+
+interface Held {
+  readonly started: () => void
+  readonly released: Promise<JsonObject | undefined>
+}
+
+const kinds = ['crawling.crawl', 'crawling.info', 'crawling.stop', 'crawling.stats', 'crawling.zookeeper']
+
+export const startFace = async ({
+  settings = {},
+  http = {},
+  clock = systemClock,
+  ...options
+}: FaceOptions = {}): Promise<FaceUnderTest> => {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'intendant-crawling-'))
+  const logger = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' })
+  const log = await openEmbeddedLog({ path: join(directory, 'log.db'), clock })
+  const projections = createProjections({ log, directory: join(directory, 'views'), projections: allProjections, clock, logger })
+  const executor = createExecutor({ log, clock })
+  const leases = createLocalLeases()
+  const operations = operationQueries({ views: projections.views('operations'), leases, clock })
+  const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
+  const held = new Map<string, Held>()
+  const known = createKinds(kinds.map((kind) => answering(kind, held)))
+  const submit = createSubmit({ executor, kinds: known, secrets })
+  const bus = createInProcessBus()
+  const health = createHealth({ log, projections })
+  const ports: HttpPorts = {
+    log,
+    executor,
+    submit,
+    retry: createRetry({ executor, log, kinds: known, secrets, submit }),
+    projections,
+    operations,
+    kinds: known,
+    leases,
+    blobs: openBlobs(join(directory, 'blobs')),
+    credentials: openCredentials(join(directory, 'credentials.json')),
+    health,
+    clock,
+    logger,
+    settings: { ...defaultHttpSettings, ...http },
+  }
+  const crawling = { ...defaultCrawlingSettings, ...settings }
+  const face = createCrawlingFace({ ports, settings: crawling, node: { id: '0123456789ab', startedAt: clock.now() } })
+  const server = buildServer(ports, [face])
+  const relay = createRelay({ bus, projections, queries: operations, clock, logger })
+  const runtime = createRuntime({ name: 'test', host: 'test', log, bus, executor, leases, kinds: known, secrets, clock, logger })
+  const supervisor = createSupervisor({ bus, executor, projections, queries: operations, leases, clock, logger })
+  await projections.start()
+  await supervisor.sweep()
+  relay.start()
+  await runtime.start()
+  health.started()
+
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    relay.stop()
+    await supervisor.stop()
+    await runtime.stop(0)
+    await server.close()
+    await bus.close()
+    await projections.stop()
+    await log.close()
+  }
+  const stopOnce = (): Promise<void> => {
+    stopped ??= stop()
+    return stopped
+  }
+  onTestFinished(async () => {
+    await stopOnce()
+    if (options.directory === undefined) rmSync(directory, { recursive: true, force: true })
+  })
+
+  const send = async (path: string, init: RequestInit = {}): Promise<Answered> => {
+    const response = await server.fetch(new Request(`http://127.0.0.1${path}`, init))
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text, body: parsed(text) }
+  }
+
+  return {
+    send,
+    post: (path, body, headers = json) => {
+      const isRaw = typeof body === 'object' && body !== null && 'raw' in body
+      const content = isRaw ? (body.raw as string) : JSON.stringify(body)
+      return send(path, { method: 'POST', headers, body: content })
+    },
+    hold: (uuid) => {
+      const started = Promise.withResolvers<void>()
+      const released = Promise.withResolvers<JsonObject | undefined>()
+      held.set(uuid, { started: started.resolve, released: released.promise })
+      return {
+        started: started.promise,
+        release: released.resolve,
+      }
+    },
+    untilAnswer: (uuid, state, n = 1) =>
+      new Promise((resolve) => {
+        const look = (): boolean =>
+          (projections
+            .views('crawling-answers')
+            .get<{ n: number }>(`SELECT count(*) AS n FROM answers WHERE uuid = ? AND state = ?`, JSON.stringify(uuid), state)
+            ?.n ?? 0) >= n
+        const detach = projections.onApplied(() => {
+          if (!look()) return
+          detach()
+          resolve()
+        })
+        if (!look()) return
+        detach()
+        resolve()
+      }),
+    ports,
+    directory,
+    stop: stopOnce,
+  }
+}
+
+/** Answers with the request itself, so that a test sees whose answer it got. `fail` in the spider's name makes it fail. */
+const answering = (kind: string, held: ReadonlyMap<string, Held>): Work => ({
+  kind,
+  face: 'crawling',
+  description: kind,
+  submittable: false,
+  input: z.looseObject({}),
+  policy: { attempts: 1, timeoutMs: 60_000, backoff: noBackoff, whenLost: 'retry' },
+  run: async (input, { signal }) => {
+    const request = input as JsonObject & { readonly uuid?: string; readonly spiderid?: string }
+    const waiting = held.get(request.uuid ?? '')
+    waiting?.started()
+    const given = waiting && (await Promise.race([waiting.released, aborted(signal)]))
+    if (request.spiderid === 'fail') throw new WorkFailed('unanswerable', 'the spider fails', { retryable: false })
+    return given ?? { ...request, server_time: 0 }
+  },
+})
+
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
