@@ -7,7 +7,12 @@ export interface Changes {
   until<Found>(
     streams: string | readonly string[],
     look: () => Found | undefined | Promise<Found | undefined>,
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: {
+      readonly timeoutMs: number
+      readonly signal?: AbortSignal
+      /** Something else that says when to look again; the answer ends it. */
+      readonly also?: (ring: () => void) => Promise<() => void>
+    },
   ): Promise<Found | undefined>
   close(): void
 }
@@ -28,7 +33,7 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
   }
   return {
     close: detach,
-    until: async (streams, look, { timeoutMs, signal }) => {
+    until: async (streams, look, { timeoutMs, signal, also }) => {
       let over = timeoutMs <= 0
       let wake = (): void => {}
       // A change between a look and the wait after it is not missed: it sets the flag that the wait asks first.
@@ -44,7 +49,9 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
       const leaves = [streams].flat().map((stream) => join(stream, ring))
       const cancelTimer = clock.after(timeoutMs, end)
       signal?.addEventListener('abort', end, { once: true })
+      let leaveOther: (() => void) | undefined
       try {
+        leaveOther = await also?.(ring)
         for (;;) {
           changed = false
           const found = await look()
@@ -56,6 +63,7 @@ export const createChanges = ({ projections, clock }: { readonly projections: Pr
         }
       } finally {
         for (const leave of leaves) leave()
+        leaveOther?.()
         cancelTimer()
         signal?.removeEventListener('abort', end)
       }

@@ -11,7 +11,7 @@ import { problems } from './schemas.ts'
 const defaultBytes = 65_536
 const mostBytes = 1_048_576
 
-export const operationOutput = ({ changes, closing }: RouteTools): NativeRoute =>
+export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}/output',
@@ -43,7 +43,11 @@ export const operationOutput = ({ changes, closing }: RouteTools): NativeRoute =
           return slice.content.length > 0 || slice.ended ? true : undefined
         }
         const signal = AbortSignal.any([closing, c.req.raw.signal])
-        await changes.until([operationStream(id), outputStream(id)], news, { timeoutMs: query.wait * 1000, signal })
+        const stream = outputStream(id)
+        // No view reads output, so the log itself says that there is more.
+        const also = (ring: () => void) =>
+          hub.join({ take: (event) => (event.stream === stream ? ring() : undefined), beat: () => {} })
+        await changes.until(operationStream(id), news, { timeoutMs: query.wait * 1000, signal, also })
       }
       return new Response(new Uint8Array(slice.content), {
         headers: {
