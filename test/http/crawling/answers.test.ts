@@ -121,9 +121,9 @@ describe('a feed that waits', () => {
   })
 
   test('does not take a late answer of the same uuid away', async () => {
-    const { post, hold, untilAnswer } = await startFace({ settings: { responseWaitMs: 50 } })
+    const { leave, post, hold, untilAnswer } = await startFace()
     const held = hold('a')
-    await post('/feed', info('a', { spiderid: 'late' }))
+    await leave('/feed', info('a', { spiderid: 'late' }), held.started)
     held.release()
     await untilAnswer('a', 'stored')
     expect((await post('/feed', info('a', { spiderid: 'quick' }))).body).toMatchObject({ data: { spiderid: 'quick' } })
@@ -131,18 +131,9 @@ describe('a feed that waits', () => {
   })
 
   test('whose client went away leaves its answer to a poll', async () => {
-    const { send, post, hold, untilAnswer } = await startFace()
+    const { leave, post, hold, untilAnswer } = await startFace()
     const held = hold('a')
-    const client = new AbortController()
-    const answer = send('/feed', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(info('a')),
-      signal: client.signal,
-    })
-    await held.started
-    client.abort()
-    await answer
+    await leave('/feed', info('a'), held.started)
     held.release()
     await untilAnswer('a', 'stored')
     expect((await post('/poll', poll('a'))).status).toBe(200)

@@ -44,6 +44,8 @@ export interface FaceUnderTest {
   send(path: string, init?: RequestInit): Promise<Answered>
   /** POST of a value as JSON, or of a text as it stands. */
   post(path: string, body: JsonValue | { readonly raw: string | Uint8Array }, headers?: Record<string, string>): Promise<Answered>
+  /** POST by a client that goes away as soon as `when` resolves. */
+  leave(path: string, body: JsonValue, when: Promise<void>): Promise<void>
   /** Lets the answers of a uuid wait until `release`; `started` resolves when one does. */
   hold(uuid: string): { readonly started: Promise<void>; release(answer?: JsonObject): void }
   /** Resolves when a row of the answers' view of this uuid is in `state`. */
@@ -56,6 +58,7 @@ export interface FaceUnderTest {
 export interface FaceOptions {
   readonly settings?: Partial<CrawlingSettings>
   readonly http?: Partial<HttpSettings>
+  /** Where everything is kept for a second life; without it log and views are in memory. */
   readonly directory?: string
   readonly clock?: Clock
 }
@@ -74,9 +77,16 @@ export const startFace = async ({
   ...options
 }: FaceOptions = {}): Promise<FaceUnderTest> => {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'intendant-crawling-'))
+  const durable = options.directory !== undefined
   const logger = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' })
-  const log = await openEmbeddedLog({ path: join(directory, 'log.db'), clock })
-  const projections = createProjections({ log, directory: join(directory, 'views'), projections: allProjections, clock, logger })
+  const log = await openEmbeddedLog({ path: durable ? join(directory, 'log.db') : ':memory:', clock })
+  const projections = createProjections({
+    log,
+    directory: durable ? join(directory, 'views') : ':memory:',
+    projections: allProjections,
+    clock,
+    logger,
+  })
   const executor = createExecutor({ log, clock })
   const leases = createLocalLeases()
   const operations = operationQueries({ views: projections.views('operations'), leases, clock })
@@ -145,6 +155,13 @@ export const startFace = async ({
       const isRaw = typeof body === 'object' && body !== null && 'raw' in body
       const content = isRaw ? (body.raw as string) : JSON.stringify(body)
       return send(path, { method: 'POST', headers, body: content })
+    },
+    leave: async (path, body, when) => {
+      const client = new AbortController()
+      const sent = send(path, { method: 'POST', headers: json, body: JSON.stringify(body), signal: client.signal })
+      await when
+      client.abort()
+      await sent
     },
     hold: (uuid) => {
       const started = Promise.withResolvers<void>()
