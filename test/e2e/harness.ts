@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const main = join(root, 'src/main.ts')
@@ -89,6 +90,15 @@ export const startServer = async ({ dataDir = temporaryDirectory(), env = {} }: 
     ended,
     output: () => output,
   }
+}
+
+/** Starts a server and kills it after so many milliseconds, wherever it is by then. */
+export const startAndKill = async (dataDir: string, afterMs: number): Promise<void> => {
+  const child = spawnMain(['serve', '--json'], { PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'silent' })
+  const ended = once(child, 'exit')
+  await systemClock.sleep(afterMs)
+  child.kill('SIGKILL')
+  await ended
 }
 
 export interface Finished {
