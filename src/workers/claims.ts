@@ -26,6 +26,7 @@ export const createClaims = ({
   clock,
   logger,
   worker,
+  takes,
   isLive,
 }: {
   readonly log: EventLog
@@ -34,6 +35,8 @@ export const createClaims = ({
   readonly logger: Logger
   /** The name to start attempts under. */
   readonly worker: () => string
+  /** Whether this worker can run a kind: what it cannot run it must not claim. */
+  readonly takes: (kind: string) => boolean
   readonly isLive: (worker: string) => boolean
 }): Claims => {
   /** An unknown outcome is asked for again, under the same command, for as long as the lease lasts. */
@@ -77,7 +80,7 @@ export const createClaims = ({
     claim: async (operationId) => {
       const claimer = worker()
       const asked = await persist(claimer, () => requestOf(operationId))
-      if (asked === undefined) return undefined
+      if (asked === undefined || !takes(asked.request.kind)) return undefined
       const { request, context } = asked
       const { lane } = request
       if (lane !== null) {

@@ -74,7 +74,12 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       for (const { attempt } of running.values()) if (attempt.worker === worker) attempt.abort('lease-lost')
     },
   })
-  const claims: Claims = createClaims({ ...options, worker: lease.worker, isLive: lease.isLive })
+  const claims: Claims = createClaims({
+    ...options,
+    worker: lease.worker,
+    takes: (kind) => kinds.get(kind) !== undefined,
+    isLive: lease.isLive,
+  })
 
   /** Claims and runs; resolves when the attempt has begun, to undefined where it was not to be. */
   const begin = async (operationId: string): Promise<RunningAttempt | undefined> => {

@@ -32,7 +32,8 @@ export interface Work<Input = unknown, Output extends JsonValue = JsonValue> {
   readonly outputCapBytes?: number
   /**
    * A kind with a scheduler of its own: a job only wakes it, and it says itself which operation may start when.
-   * `start` claims and runs the operation, and resolves to false when the claim was refused.
+   * `start` claims the operation and lets it run: it resolves to true once the attempt has begun, to false when the claim was
+   * refused. `wake` may come often for the same operation: the supervisor rings until it runs.
    */
   readonly scheduler?: {
     attach(start: (operationId: string) => Promise<boolean>): void

@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { operation } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { Unavailable } from '../../src/lib/errors.ts'
 import { readOutput } from '../../src/projections/output.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import type { EventLog } from '../../src/stores/event-log.ts'
 import type { WorkContext } from '../../src/workers/work.ts'
 import { context, freezableClock, openEngine, work } from './engine.ts'
 
@@ -114,3 +117,39 @@ test('work that must not be repeated fails when a shutdown interrupts it', async
   await runtime.stop(200)
   expect(await engine.ended(id)).toMatchObject({ state: 'failed', error: { type: 'worker-stopped', retryable: false } })
 })
+
+/** A log that records, but whose answers are lost: so many times for every event of the type. */
+const losingAnswers = (log: EventLog, type: string, times: number): EventLog => {
+  const left = new Map<string, number>()
+  return {
+    ...log,
+    append: async (stream, expected, events) => {
+      const appended = await log.append(stream, expected, events)
+      const count = left.get(stream) ?? times
+      if (!events.some((event) => event.type === type) || count === 0) return appended
+      left.set(stream, count - 1)
+      throw new Unavailable('the answer was lost')
+    },
+  }
+}
+
+test.each(['OperationStarted', 'OperationSucceeded', 'LaneAcquired'])(
+  'answers of the log that are lost again and again double nothing and forget nothing: %s',
+  async (type) => {
+    const log = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+    let runs = 0
+    const counted = work('counted', async () => ++runs, { input: any })
+    const engine = await openEngine({ log: losingAnswers(log, type, 6), works: [counted] })
+    const id = await engine.request('counted', {}, { lane: 'l' })
+    expect(await engine.ended(id)).toMatchObject({ state: 'succeeded', attempt: 1, result: 1 })
+    await engine.until(() => engine.queries.laneHolder('l') === undefined)
+    expect((await engine.events(id)).map((event) => event.type)).toEqual([
+      'OperationRequested',
+      'OperationStarted',
+      'OperationSucceeded',
+    ])
+    expect(runs).toBe(1)
+    await engine.close()
+    await log.close()
+  },
+)
