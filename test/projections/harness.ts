@@ -56,7 +56,7 @@ export const event = (type: string, data: JsonObject = {}, principal = 'anonymou
 })
 
 /** What an operation is asked for when a test does not care. */
-export const request = (more: Partial<OperationRequest> = {}): OperationRequest => ({
+const request = (more: Partial<OperationRequest> = {}): OperationRequest => ({
   kind: 'probe',
   face: null,
   lane: null,
