@@ -18,8 +18,11 @@ export const readBody = (c: HttpContext): Promise<Buffer> => {
   return state.body
 }
 
-const tooLarge = (limit: number): Problem =>
-  new Problem('too-large', `the body is over ${limit} bytes`, { headers: { Connection: 'close' } })
+/**
+ * The connection stays open while the rest of the body is read and thrown away (the listener does, within bounds): closed at once,
+ * it would be reset before the client has read the answer.
+ */
+const tooLarge = (limit: number): Problem => new Problem('too-large', `the body is over ${limit} bytes`)
 
 const readIncoming = (incoming: IncomingMessage, limit: number): Promise<Buffer> => {
   if (Number(incoming.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge(limit))
