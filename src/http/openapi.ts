@@ -1,3 +1,4 @@
+import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { sha256 } from '../lib/ids.ts'
 import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
@@ -5,8 +6,8 @@ import { isRepeatable } from './query.ts'
 import type { DocumentedRoute } from './route.ts'
 
 /**
- * The OpenAPI 3.1 document, made from the very schemas that validate: JSON Schema 2020-12 is what OpenAPI 3.1 speaks, so Zod's own
- * conversion is all that is needed.
+ * The OpenAPI 3.1 document, made from the very schemas that validate. They are converted by Zod itself, because JSON Schema 2020-12 is what
+ * OpenAPI 3.1 speaks and the registry's own conversion does not end on recursive schemas (any JSON value is one).
  */
 export const openApiDocument = ({
   routes,
@@ -15,14 +16,17 @@ export const openApiDocument = ({
   readonly routes: readonly DocumentedRoute[]
   readonly version: string
 }): JsonObject => {
-  const schemas: Record<string, JsonValue> = {}
-  const paths: Record<string, Record<string, JsonValue>> = {}
+  const document = new OpenAPIHono()
+  const registry = document.openAPIRegistry
+  const schemas: Schemas = {}
   for (const route of routes) {
-    const path = paths[route.path] ?? {}
-    path[route.method] = operationOf(route, schemas)
-    paths[route.path] = path
+    const { method, path } = route
+    registry.registerPath({ method, path, ...operationOf(route, schemas) } as unknown as RouteConfig)
   }
-  return {
+  for (const [name, schema] of Object.entries(schemas)) registry.registerComponent('schemas', name, schema as object)
+  registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
+  registry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
+  return document.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'Intendant',
@@ -30,13 +34,8 @@ export const openApiDocument = ({
       description: 'Operations, events, streams and views of the control plane, and the published APIs that it speaks.',
     },
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
-    paths,
-    components: {
-      schemas,
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' }, basic: { type: 'http', scheme: 'basic' } },
-    },
     security: [{}, { bearer: [] }, { basic: [] }],
-  }
+  }) as unknown as JsonObject
 }
 
 type Schemas = Record<string, JsonValue>
