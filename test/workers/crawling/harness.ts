@@ -73,6 +73,7 @@ export const unthrottled: Partial<CrawlingSettings> = { hits: 1_000_000, windowS
 
 export interface CrawlingOptions {
   readonly settings?: Partial<CrawlingSettings>
+  /** Time for log and spider; leases live by the machine's. */
   readonly clock?: Clock
   /** What lasts from one process to the next. */
   readonly disk?: { readonly log: EventLog; readonly directory: string }
@@ -88,7 +89,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const projections = createProjections({ log, directory: ':memory:', projections: all, clock, logger })
   await projections.start()
   const leases = createLocalLeases()
-  const queries = operationQueries({ views: projections.views('operations'), leases, clock })
+  const queries = operationQueries({ views: projections.views('operations'), leases, clock: systemClock })
   const executor = createExecutor({ log, clock })
   const bus = createInProcessBus()
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
@@ -108,9 +109,10 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   })
   const kinds = createKinds(works)
   const relay = createRelay({ bus, projections, queries, clock, logger })
-  const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock, logger })
+  const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock: systemClock, logger })
   const submit = createSubmit({ executor, kinds, secrets })
-  const runtime = createRuntime({ name: 'worker', host: 'crawler-1', log, bus, executor, leases, kinds, secrets, clock, logger })
+  const workers = { bus, executor, leases, kinds, secrets, clock: systemClock, logger }
+  const runtime = createRuntime({ ...workers, name: 'worker', host: 'crawler-1', log })
   let isOpen = true
 
   const stop = async (graceMs = 400): Promise<void> => {
