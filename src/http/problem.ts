@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import type { HttpContext } from './face.ts'
 
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
@@ -72,7 +71,3 @@ export const problemResponse = (problem: Problem, instance: string): Response =>
   const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
   return new Response(body, { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers } })
 }
-
-/** Answers with a problem from inside a route. */
-export const answerProblem = (c: HttpContext, slug: ProblemSlug, detail: string, details?: ProblemDetails): Response =>
-  problemResponse(new Problem(slug, detail, details), c.env.state.path)

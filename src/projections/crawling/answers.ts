@@ -1,6 +1,7 @@
 import { answerEvents } from '../../events/crawling/answer.ts'
 import { feedEvents } from '../../events/crawling/feed.ts'
 import { operationEvents } from '../../events/operation.ts'
+import { instant, parseInstant } from '../../lib/clock.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
@@ -32,6 +33,7 @@ export const answers: Projection = {
     `CREATE INDEX answers_by_uuid ON answers (uuid, state)`,
     `CREATE INDEX answers_by_appid ON answers (appid, seq) WHERE appid IS NOT NULL`,
     `CREATE INDEX answers_by_state ON answers (state, seq)`,
+    `CREATE INDEX answers_done ON answers (requested_at) WHERE state IN ('answered', 'read', 'replaced', 'never')`,
   ],
   apply: (event, tx) => {
     if (event.stream.startsWith('answer-')) applyTaken(event, tx)
@@ -127,6 +129,16 @@ const itemOf = (row: AnswerRow): AnswerItem => ({
 
 const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.indexOf('-') + 1)
 
+/** Requests that are done with are shown for so long; those that somebody may still poll stay. */
+const doneForMs = 30 * 86_400_000
+
+/** The time of the event decides, not the clock: a view made again is the same view. */
+const forgetOld = (event: RecordedEvent, tx: Tx): void =>
+  tx.run(
+    `DELETE FROM answers WHERE state IN ('answered', 'read', 'replaced', 'never') AND requested_at < ?`,
+    instant(parseInstant(event.recordedAt) - doneForMs),
+  )
+
 const insert = (
   event: RecordedEvent,
   tx: Tx,
@@ -138,6 +150,7 @@ const insert = (
     readonly reason: string | null
   },
 ): void => {
+  forgetOld(event, tx)
   const appid = isObject(row.request) && typeof row.request.appid === 'string' ? row.request.appid : null
   tx.run(
     `INSERT INTO answers (id, uuid, kind, appid, request, state, reason, requested_at, position)

@@ -263,4 +263,3 @@ export const crawlQueries = (views: Views) => {
     }),
   }
 }
-export type CrawlQueries = ReturnType<typeof crawlQueries>

@@ -100,7 +100,6 @@ export const itemQueries = (views: Views) => ({
     return row === undefined ? undefined : itemOf(row)
   },
 })
-export type ItemQueries = ReturnType<typeof itemQueries>
 
 const itemOf = ({ response_url, status_code, ...row }: ItemRecord): ItemRow => {
   const { id, operation, spiderid, appid, crawlid, url, encoding, bytes, item, body, at } = row

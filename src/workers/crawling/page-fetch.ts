@@ -40,8 +40,6 @@ export const filterOf = (input: CrawlInput): ReturnType<typeof createLinkFilter>
     denyExtensions: input.deny_extensions ?? null,
   })
 
-export type PageFetcher = ReturnType<typeof createPageFetcher>
-
 /** Fetches one page and decides what becomes of it. Rejects only when `signal` aborts or a store fails. Source: crawling contract, section 6. */
 export const createPageFetcher =
   ({

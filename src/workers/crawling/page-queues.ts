@@ -34,8 +34,6 @@ export interface PageQueuesOptions {
   readonly spiders: readonly string[]
 }
 
-export type PageQueues = ReturnType<typeof createPageQueues>
-
 /**
  * Whose turn it is: queues by the instant at which their throttle grants the next start. Pages stay in the view; what is
  * kept here is a name per queue that has some.
