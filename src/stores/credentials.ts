@@ -70,6 +70,8 @@ const tokenBytes = 32
 const bcryptCost = 10
 const verifiedForMs = 60_000
 const verifiedMost = 1_000
+/** Passwords that wait for their comparison, each a good part of a second. */
+const longestLine = 32
 /** No password has this hash: it is compared where the user is unknown, so that the time of the answer tells nothing. */
 const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuGHdSI0zY.bGrJDiZ.eIFLvBiv39mQmq'
 
@@ -88,7 +90,8 @@ export const openCredentials = (file: string): Credentials => {
   let everConfigured = false
   /** Hashes of user, password and stored hash that bcrypt took lately: it is slow by intent, requests are not. */
   const verified = new LRUCache<string, true>({ max: verifiedMost, ttl: verifiedForMs })
-  let comparing: Promise<unknown> = Promise.resolve()
+  const line = new Map<string, Promise<boolean>>()
+  let lastTurn: Promise<unknown> = Promise.resolve()
 
   /** A changed file has another inode, size or time: each write makes a new file. */
   const refresh = (): void => {
@@ -117,10 +120,17 @@ export const openCredentials = (file: string): Credentials => {
     return among.filter((entry) => entry.token !== undefined && timingSafeEqual(digest, Buffer.from(entry.token, 'hex')))[0]
   }
 
-  /** One comparison at a time: a flood of wrong passwords waits in line instead of holding up everybody's requests. */
-  const compareInTurn = (password: string, hash: string): Promise<boolean> => {
-    const turn = comparing.then(() => compare(password, hash))
-    comparing = turn.catch(() => undefined)
+  /**
+   * One comparison at a time: a flood of passwords waits in line instead of holding up everybody's requests. Who asks the
+   * same as somebody in the line gets the same answer; a line that is too long is refused.
+   */
+  const compareInTurn = (proof: string, password: string, hash: string): Promise<boolean> => {
+    const waiting = line.get(proof)
+    if (waiting !== undefined) return waiting
+    if (line.size >= longestLine) throw new Unavailable('too many passwords are being checked')
+    const turn = lastTurn.then(() => compare(password, hash)).finally(() => line.delete(proof))
+    line.set(proof, turn)
+    lastTurn = turn.catch(() => undefined)
     return turn
   }
 
@@ -131,7 +141,7 @@ export const openCredentials = (file: string): Credentials => {
     const stored = entry?.password ?? nobodysHash
     const proof = sha256(JSON.stringify([name, password, stored]))
     if (entry?.password !== undefined && verified.has(proof)) return entry
-    const right = await compareInTurn(password, stored)
+    const right = await compareInTurn(proof, password, stored)
     if (!right || entry?.password === undefined) return undefined
     verified.set(proof, true)
     return entry

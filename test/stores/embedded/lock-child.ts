@@ -1,0 +1,6 @@
+import { lockDataDir } from '../../../src/stores/embedded/lock.ts'
+
+// Holds a data directory until it is killed.
+lockDataDir(process.argv[2] ?? '', { command: 'serve', pid: process.pid })
+process.stdout.write('held\n')
+process.stdin.resume()
