@@ -31,10 +31,12 @@ export const createNodeStatus = ({
   const { log, projections, health, clock } = ports
 
   const takesCommands = async (): Promise<boolean> => {
-    if (health.state() === 'draining') return false
+    const state = health.state()
+    // The server refuses to take anything then.
+    if (state === 'starting' || state === 'draining') return false
     await log.head()
-    const { log: state = 'ok' } = await health.checks()
-    return state === 'ok'
+    const { log: check = 'ok' } = await health.checks()
+    return check === 'ok'
   }
 
   const answers = async (): Promise<boolean> => {

@@ -61,6 +61,8 @@ export interface FaceOptions {
   /** Where everything is kept for a second life; without it log and views are in memory. */
   readonly directory?: string
   readonly clock?: Clock
+  /** False: a server that is still starting. */
+  readonly ready?: boolean
 }
 
 interface Held {
@@ -122,7 +124,7 @@ export const startFace = async ({
   await supervisor.sweep()
   relay.start()
   await runtime.start()
-  health.started()
+  if (options.ready !== false) health.started()
 
   let stopped: Promise<void> | undefined
   const stop = async (): Promise<void> => {
