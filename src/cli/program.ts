@@ -1,17 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { messageOf } from '../lib/errors.ts'
-import { auditCommand } from './audit.ts'
-import { backupCommand } from './backup.ts'
-import { credentialsCommand } from './credentials.ts'
-import { eventsCommand } from './events.ts'
 import { CommandFailed, exitCodes } from './exit.ts'
-import { operationsCommand } from './operations.ts'
-import { projectionsCommand } from './projections.ts'
-import { restoreCommand } from './restore.ts'
-import { serveCommand } from './serve.ts'
 import { complain } from './terminal.ts'
 import { version } from './version.ts'
-import { workerCommand } from './worker.ts'
 
 /** Runs one command line (without the program's own name) and answers with its exit code. */
 export const run = async (words: readonly string[]): Promise<number> => {
@@ -19,7 +10,7 @@ export const run = async (words: readonly string[]): Promise<number> => {
     .description('an event-sourced operations control plane')
     .version(version)
     .exitOverride()
-  for (const add of commands) add(program)
+  for (const load of meant(words)) (await load())(program)
   try {
     await program.parseAsync(words, { from: 'user' })
     return exitCodes.done
@@ -30,14 +21,22 @@ export const run = async (words: readonly string[]): Promise<number> => {
   }
 }
 
-const commands = [
-  serveCommand,
-  workerCommand,
-  operationsCommand,
-  eventsCommand,
-  projectionsCommand,
-  auditCommand,
-  credentialsCommand,
-  backupCommand,
-  restoreCommand,
-]
+/** Each command is a module of its own, loaded only when it is meant: starting the program is most of a short command's time. */
+const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  worker: async () => (await import('./worker.ts')).workerCommand,
+  operations: async () => (await import('./operations.ts')).operationsCommand,
+  events: async () => (await import('./events.ts')).eventsCommand,
+  projections: async () => (await import('./projections.ts')).projectionsCommand,
+  audit: async () => (await import('./audit.ts')).auditCommand,
+  credentials: async () => (await import('./credentials.ts')).credentialsCommand,
+  backup: async () => (await import('./backup.ts')).backupCommand,
+  restore: async () => (await import('./restore.ts')).restoreCommand,
+}
+
+/** The one that the words name; all of them for help and for what no command is named. */
+const meant = (words: readonly string[]) => {
+  const name = words.find((word) => !word.startsWith('-'))
+  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
+  return command === undefined ? Object.values(commands) : [command]
+}
