@@ -54,7 +54,7 @@ export const startApp = async (
       ...(sent === undefined ? {} : { body: sent as string }),
     })
     const text = await response.text()
-    const isJson = /json$/.test(response.headers.get('content-type') ?? '')
+    const isJson = /[/+]json$/.test(response.headers.get('content-type') ?? '')
     return {
       status: response.status,
       headers: response.headers,

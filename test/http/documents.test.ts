@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest'
+import { useApp } from './app.ts'
+
+const server = useApp()
+
+test('the OpenAPI document names every route and refers to nothing that is missing', async () => {
+  const { json, text } = await server.it.ask('GET /openapi.json')
+  expect(json.openapi).toBe('3.1.0')
+  const paths = [
+    '/v1/operations',
+    '/v1/operations/{id}',
+    '/v1/events',
+    '/v1/streams/{stream}',
+    '/v1/kinds',
+    '/v1/projections',
+    '/feed',
+    '/poll',
+    '/livez',
+  ]
+  expect(Object.keys(json.paths)).toEqual(expect.arrayContaining(paths))
+  for (const [, name] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+    expect(json.components.schemas).toHaveProperty([name ?? ''])
+  expect(text).not.toContain('#/$defs/')
+  const ids = Object.values(json.paths as Record<string, Record<string, { operationId: string }>>).flatMap((path) =>
+    Object.values(path).map(({ operationId }) => operationId),
+  )
+  expect(new Set(ids).size).toBe(ids.length)
+  const submit = json.paths['/v1/operations'].post
+  expect(submit.requestBody.content['application/json'].schema).toEqual({ $ref: '#/components/schemas/OperationRequest' })
+  expect(json.components.schemas.OperationRequest).toMatchObject({
+    required: expect.arrayContaining(['kind']),
+    additionalProperties: false,
+  })
+  const state = json.paths['/v1/operations'].get.parameters.find(({ name }: { name: string }) => name === 'state')
+  expect(state.schema).toMatchObject({ type: 'array', items: { enum: expect.arrayContaining(['timed-out']) } })
+})
+
+test('every documented GET without path parameters answers', async () => {
+  const { json } = await server.it.ask('GET /openapi.json')
+  for (const [path, methods] of Object.entries<Record<string, { responses: object }>>(json.paths)) {
+    if (path.includes('{') || methods.get === undefined) continue
+    const { status } = await server.it.ask(`GET ${path}`)
+    expect(Object.keys(methods.get.responses), path).toContain(String(status))
+  }
+})
+
+test('the page and all that it loads come from here', async () => {
+  const page = await server.it.ask('GET /docs')
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8')
+  const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file]) => file ?? '')
+  expect(files.length).toBeGreaterThan(3)
+  for (const file of files) {
+    expect(file).toMatch(/^\/docs\//)
+    expect((await server.it.ask(`GET ${file}`)).status).toBe(200)
+  }
+})
+
+test('metrics count what was answered', async () => {
+  await server.it.probe()
+  await server.it.ask('GET /v1/operations/nothing')
+  const { text, headers } = await server.it.ask('GET /metrics')
+  expect(headers.get('content-type')).toContain('text/plain')
+  expect(text).toContain('intendant_http_requests_total{face="v1",method="GET",status="404"} 1')
+  expect(text).toMatch(/intendant_http_request_duration_seconds_count\{face="v1",method="POST",route="\/v1\/operations"\} 1/)
+  expect(text).toContain('intendant_projection_lag_events{projection="operations"}')
+  expect(text).toContain('process_cpu_seconds_total')
+  expect(text).not.toContain('/v1/operations/nothing')
+})
+
+test('health says ready with its checks', async () => {
+  expect((await server.it.ask('GET /livez')).json).toEqual({ status: 'ok' })
+  expect((await server.it.ask('GET /readyz')).json).toMatchObject({ status: 'ready', checks: { log: 'ok' } })
+})

@@ -1,0 +1,155 @@
+import { connect } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { startApp, useApp } from './app.ts'
+import { follow } from './follow.ts'
+
+const server = useApp()
+
+/** What the server says to these bytes before it closes the connection. */
+const say = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(server.it.url)
+    const socket = connect(Number(port), hostname, () => {
+      for (const part of parts) socket.write(part)
+    })
+    let heard = ''
+    socket.on('data', (chunk) => {
+      heard += chunk
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? resolve(heard) : reject(error),
+    )
+    socket.on('close', () => resolve(heard))
+  })
+const get = (path: string, ...headers: readonly string[]) =>
+  say(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers.map((header) => `${header}\r\n`).join('')}Connection: close\r\n\r\n`)
+
+describe('absurd requests are answered, not survived by chance', () => {
+  test('headers that are too large', async () => {
+    const heard = await get('/livez', `X-Long: ${'x'.repeat(40_000)}`)
+    expect(heard).toMatch(/^HTTP\/1\.1 431 /)
+    expect(heard).toContain('urn:intendant:problem:header-too-large')
+  })
+
+  test.each([
+    'NONSENSE\r\n\r\n',
+    'GET / HTTP/9.9\r\n\r\n',
+    'GET /livez HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n',
+    'GET /livez HTTP/1.1\r\n\r\n',
+    '\u0016\u0003\u0001',
+  ])('%j', async (bytes) => {
+    expect(await say(bytes)).toMatch(/^HTTP\/1\.1 400 /)
+  })
+
+  test('a smuggled body is not taken', async () => {
+    const heard = await say(
+      'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n',
+    )
+    expect(heard).toMatch(/^HTTP\/1\.1 400 /)
+    expect(heard).not.toContain('200 OK')
+  })
+
+  test('CONNECT and odd methods', async () => {
+    expect(await say('CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+    expect(await say('TRACE /v1/kinds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+    expect(await say('PROPFIND /v1/kinds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+  })
+
+  test.each([
+    '/v1/../v1/kinds',
+    '//v1/kinds',
+    '/v1/kinds?',
+    '/%76%31/kinds',
+    '/v1/kinds#x',
+    '/v1/operations/%E0%A4%A',
+    '/\\v1',
+    '*',
+    'http://y/v1/kinds',
+  ])('GET %s', async (path) => {
+    expect(await get(path)).toMatch(/^HTTP\/1\.1 [24]\d\d /)
+  })
+
+  test.each([
+    'Event-Position: \u00ff',
+    'If-None-Match: ,,,"',
+    'Accept: ;;;,,q=',
+    'Prefer: wait=99999999999999999999',
+    'traceparent: \u00e9',
+    'Range: bytes=0-1',
+    'Authorization: Bearer',
+    'Host: a b',
+  ])('%s', async (header) => {
+    expect(await get('/v1/events', header)).toMatch(/^HTTP\/1\.1 [24]\d\d /)
+  })
+
+  test('a client that goes away in the middle of its body', async () => {
+    const { hostname, port } = new URL(server.it.url)
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(port), hostname, () => {
+        socket.write(
+          'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"kind"',
+          () => socket.destroy(),
+        )
+      })
+      socket.on('close', () => resolve())
+    })
+    expect((await server.it.ask('GET /livez')).status).toBe(200)
+  })
+
+  test('a hundred clients that never finish their headers leave room for others', async () => {
+    const { hostname, port } = new URL(server.it.url)
+    const sockets = Array.from({ length: 100 }, () => {
+      const socket = connect(Number(port), hostname, () => socket.write('GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: '))
+      return socket.on('error', () => {})
+    })
+    expect((await server.it.ask('GET /livez')).status).toBe(200)
+    for (const socket of sockets) socket.destroy()
+  })
+})
+
+describe('the life of a server', () => {
+  test('waits and event streams end with it, and writes are refused while it drains', async () => {
+    const { app, ask, url, stop } = await startApp()
+    const { json } = await ask('POST /v1/operations', { body: { kind: 'probe', input: {}, runAt: '2099-01-01T00:00:00Z' } })
+    const waiting = ask(`GET /v1/operations/${json.id}?wait=60`)
+    const stream = await follow(`${url}/v1/events`)
+    await stream.take(1)
+    const health = app.ports.health as unknown as { draining(): void }
+    health.draining()
+    const refused = await ask('POST /v1/operations', { body: { kind: 'probe', input: {} } })
+    expect([refused.status, refused.json.type, refused.headers.get('retry-after')]).toEqual([
+      503,
+      'urn:intendant:problem:draining',
+      '1',
+    ])
+    const ready = await ask('GET /readyz')
+    expect([ready.status, ready.json.status]).toEqual([503, 'draining'])
+    expect((await ask('GET /livez')).status).toBe(200)
+    const began = performance.now()
+    const stopped = stop()
+    expect((await waiting).status).toBe(200)
+    await expect(stream.take(1)).rejects.toThrow('ended')
+    await stopped
+    expect(performance.now() - began).toBeLessThan(8_000)
+  })
+
+  test('a server that starts says so', async () => {
+    const { buildApp } = await import('../../src/app.ts')
+    const { loadConfig } = await import('../../src/config.ts')
+    const { pino } = await import('pino')
+    const { mkdtempSync, rmSync } = await import('node:fs')
+    const dataDir = mkdtempSync('/tmp/intendant-starting-')
+    const app = await buildApp(loadConfig({ PORT: '0', DATA_DIR: dataDir }), { logger: pino({ level: 'silent' }) })
+    const ask = async (path: string) => {
+      const response = await app.fetch(new Request(`http://localhost${path}`))
+      return [response.status, (await response.json()) as Record<string, unknown>] as const
+    }
+    expect(await ask('/readyz')).toMatchObject([503, { status: 'starting' }])
+    expect(await ask('/v1/operations')).toMatchObject([503, { type: 'urn:intendant:problem:not-caught-up' }])
+    expect(await ask('/livez')).toMatchObject([200, { status: 'ok' }])
+    await app.start()
+    expect(await ask('/readyz')).toMatchObject([200, { status: 'ready' }])
+    await app.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+})
