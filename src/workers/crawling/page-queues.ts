@@ -147,7 +147,6 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
       for (const rule of queries.throttleRules()) applyRule(rule)
       for (const spider of spiders) for (const name of queries.queues(spider)) activate(name)
     },
-    runs: (spider: string): boolean => throttles.has(spider),
     setRule: applyRule,
     removeRule: (domain: string): void => {
       for (const throttle of throttles.values()) throttle.removeRule(domain)
@@ -174,8 +173,6 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
       }
       return { later: undefined }
     },
-    /** When the next page of a queue may start, milliseconds since the epoch; Infinity while its domain is held. */
-    nextStart: ({ spiderid, domain }: QueueName): number | undefined => throttles.get(spiderid)?.nextStart(domain),
   }
 }
 

@@ -360,9 +360,6 @@ export const createSpider = (ports: SpiderPorts) => {
         running.delete(operationId)
       }
     },
-    /** When a queue may start its next page; undefined for a spider that does not run here. */
-    nextStart: (queue: { readonly spiderid: string; readonly domain: string }): number | undefined => queues().nextStart(queue),
-    fetching: (): number => fetching,
   }
 }
 
