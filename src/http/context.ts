@@ -25,8 +25,8 @@ export interface RequestState {
   /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
   repeated: boolean
   readonly maxBodyBytes: number
-  /** The server had too much to do when the request came. */
-  readonly overloaded: boolean
+  /** What went wrong before any face was asked: too much to do, or credentials that cannot be read. */
+  readonly fault: unknown
   readonly caused: Caused
   /** The pattern of the route that answered, for metrics. */
   route: string | null

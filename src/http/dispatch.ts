@@ -74,7 +74,14 @@ export const createDispatch = ({
     const id = newId()
     const traceparent = continueTrace(request.headers.get('traceparent') ?? undefined)
     const authorization = request.headers.get('authorization') ?? undefined
-    const principal = credentials.configured() ? await credentials.authenticate(authorization) : anonymous
+    // Credentials that cannot be read let nobody in; the face says so in its own words.
+    let fault: unknown
+    const principal = !credentials.configured()
+      ? anonymous
+      : await credentials.authenticate(authorization).catch((error: unknown) => {
+          fault = error
+          return null
+        })
     const state: RequestState = {
       path: env.incoming?.url?.split('?', 1)[0] ?? path,
       method: request.method,
@@ -92,7 +99,7 @@ export const createDispatch = ({
       },
       repeated: false,
       maxBodyBytes: face.maxBodyBytes?.(request.method, path) ?? settings.maxBodyBytes,
-      overloaded: atATime >= mostAtATime,
+      fault: atATime >= mostAtATime ? new Problem('overloaded', 'too many requests at a time') : fault,
       caused: {},
       route: null,
     }
@@ -166,7 +173,7 @@ export const createDispatch = ({
   }
 
   function refuseByState(state: RequestState, safe: boolean): void {
-    if (state.overloaded) throw new Problem('overloaded', 'too many requests at a time')
+    if (state.fault !== undefined) throw state.fault
     switch (ports.health.state()) {
       case 'starting':
         throw new Problem('not-caught-up', 'the server is starting: its views are catching up')

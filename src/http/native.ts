@@ -3,13 +3,13 @@ import { Unacceptable, Unavailable } from '../lib/errors.ts'
 import { readBody, readJsonObject } from './body.ts'
 import type { Face, HttpContext, HttpEnv } from './face.ts'
 import type { HttpPorts } from './ports.ts'
-import { Problem, problemResponse } from './problem.ts'
+import { forbidden, Problem, problemResponse, unauthenticated } from './problem.ts'
 import { noQuery, parseQuery } from './query.ts'
-import type { NativeRoute } from './route.ts'
+import type { DocumentedRoute, NativeRoute } from './route.ts'
 import { routeTable } from './routes-of.ts'
+import { problems } from './v1/schemas.ts'
 import { bodyProblems } from './validation.ts'
 
-const challenge = 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"'
 /** First segments that belong to the native API, whatever follows. */
 const segments = new Set(['v1', 'openapi.json', 'docs', 'metrics', 'livez', 'readyz'])
 
@@ -54,7 +54,8 @@ export const nativeFace = ({
       if (c.env.state.method === 'OPTIONS') return new Response(null, { status: 204, headers })
       throw new Problem('method-not-allowed', `${c.env.state.method} is not one of ${headers.Allow}`, { headers })
     },
-    unauthorised: (c, reason, scope) => problemResponse(unauthorised(reason, scope), c.env.state.path),
+    unauthorised: (c, reason, scope) =>
+      problemResponse(reason === 'forbidden' ? forbidden(scope) : unauthenticated(), c.env.state.path),
     failed: (c, error) => {
       const { path } = c.env.state
       if (error instanceof Problem) return problemResponse(error, path)
@@ -64,11 +65,6 @@ export const nativeFace = ({
     },
   }
 }
-
-const unauthorised = (reason: 'unauthenticated' | 'forbidden', scope: string): Problem =>
-  reason === 'forbidden'
-    ? new Problem('forbidden', `the credentials lack the scope ${scope}`)
-    : new Problem('unauthenticated', 'credentials are missing or wrong', { headers: { 'WWW-Authenticate': challenge } })
 
 const handle = async (c: HttpContext, route: NativeRoute, ports: HttpPorts): Promise<Response> => {
   const { state } = c.env
@@ -94,3 +90,21 @@ const readBodyOf = async (c: HttpContext, route: NativeRoute): Promise<unknown> 
   if (parsed === undefined || parsed.success) return parsed?.data
   throw new Problem('invalid', 'the body is not valid', { errors: bodyProblems(parsed.error) })
 }
+
+const usualHeaders = {
+  read: { 'Event-Position': 'Answer from views that hold this position; 503 where they do not within 2 s' },
+  write: { 'Idempotency-Key': '1 to 255 visible characters; the same request with the same key is answered once and again' },
+}
+const usualProblems = (route: NativeRoute): NativeRoute['answers'] => ({
+  ...(route.scope === null
+    ? {}
+    : problems({ 401: 'Credentials are missing or wrong', 403: `The scope ${route.scope} is missing` })),
+  ...problems({ 503: 'The server starts, goes down, is overloaded or has not caught up' }),
+})
+
+/** The route with what every native route has, for the OpenAPI document. */
+export const documented = (route: NativeRoute): DocumentedRoute => ({
+  ...route,
+  headers: { ...usualHeaders[route.method === 'get' ? 'read' : 'write'], ...route.headers },
+  answers: { ...usualProblems(route), ...route.answers },
+})

@@ -47,7 +47,7 @@ const operationOf = (route: DocumentedRoute, schemas: Schemas): JsonObject => {
     summary,
     ...(description === undefined ? {} : { description }),
     tags: [tag],
-    parameters: [...pathParameters(route), ...queryParameters(route, schemas)],
+    parameters: [...pathParameters(route), ...queryParameters(route, schemas), ...headerParameters(route)],
     ...(body === undefined ? {} : { requestBody: { content: { [bodyType]: { schema: schemaOf(body, 'input', schemas) } } } }),
     responses: Object.fromEntries(
       Object.entries(route.answers).map(([status, answer]) => {
@@ -81,6 +81,9 @@ const queryParameters = ({ query }: DocumentedRoute, schemas: Schemas): JsonObje
       schema,
     }
   })
+
+const headerParameters = ({ headers = {} }: DocumentedRoute): JsonObject[] =>
+  Object.entries(headers).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }))
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output', schemas: Schemas): JsonValue => {
   const { $schema: _, $defs = {}, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, JsonValue>

@@ -47,6 +47,13 @@ export class Problem extends Error {
   }
 }
 
+export const forbidden = (scope: string): Problem => new Problem('forbidden', `the credentials lack the scope ${scope}`)
+
+export const unauthenticated = (): Problem =>
+  new Problem('unauthenticated', 'credentials are missing or wrong', {
+    headers: { 'WWW-Authenticate': 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"' },
+  })
+
 /** The problem document in the OpenAPI description. */
 export const ProblemDocument = z
   .object({

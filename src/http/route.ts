@@ -19,6 +19,8 @@ export interface DocumentedRoute<Query extends z.ZodObject = z.ZodObject, Body e
   readonly description?: string
   readonly tag: string
   readonly query?: Query
+  /** Request headers that mean something here, with what they mean. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly body?: Body
   /** Media type of the body; default `application/json`. */
   readonly bodyType?: string

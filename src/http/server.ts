@@ -8,7 +8,7 @@ import { createEventHub } from './event-hub.ts'
 import type { Face } from './face.ts'
 import { healthRoutes } from './health.ts'
 import { createMetrics } from './metrics.ts'
-import { nativeFace } from './native.ts'
+import { documented, nativeFace } from './native.ts'
 import type { HttpPorts } from './ports.ts'
 import { Problem, type ProblemSlug, problemKinds, problemResponse } from './problem.ts'
 import type { NativeRoute } from './route.ts'
@@ -59,7 +59,7 @@ export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): Http
     ...documentRoutes({
       metrics,
       version: ports.settings.version,
-      routes: () => [...ownRoutes, ...faces.flatMap(({ documents = [] }) => documents)],
+      routes: () => [...ownRoutes.map(documented), ...faces.flatMap(({ documents = [] }) => documents)],
     }),
   ]
   const fetch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics })

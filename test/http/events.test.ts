@@ -265,6 +265,13 @@ describe('a stream', () => {
     expect((await server.it.ask('GET /v1/streams/note-a', { headers: { 'If-None-Match': '"2"' } })).status).toBe(304)
   })
 
+  test('is named by any text, percent-encoded', async () => {
+    await append('note-a/b%c d', note('Written', { n: 20 }))
+    const { status, json } = await server.it.ask('GET /v1/streams/note-a%2Fb%25c%20d')
+    expect([status, json?.items[0].data.n]).toEqual([200, 20])
+    expect((await get('?stream=note-a%2Fb%25c+d')).json.items).toHaveLength(1)
+  })
+
   test('that is hidden is not there', async () => {
     for (const name of ['key-secret', '%24system', 'note-nothing'])
       expect(problem(await server.it.ask(`GET /v1/streams/${name}`))).toEqual(isProblem('not-found', 404))

@@ -51,6 +51,8 @@ export const createCrawlingFace = ({
     fallback: true,
     owns: (path) => paths.includes(path) || path === '/feed/' || path === '/poll/',
     app,
+    // The index shows the server's health, whatever it is: contract crawling, section 2.
+    alwaysAnswers: (_method, path) => path === '/',
     access: (method, path) => {
       if (method === 'OPTIONS') return 'open'
       return method === 'POST' && path !== '/' && paths.includes(path) ? 'write' : 'read'

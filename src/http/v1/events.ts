@@ -9,7 +9,7 @@ import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { parsePosition } from '../position.ts'
 import { negotiate } from '../prefer.ts'
-import { Problem } from '../problem.ts'
+import { forbidden, Problem, unauthenticated } from '../problem.ts'
 import { anyOf, limit, order, time } from '../query.ts'
 import { type DocumentedAnswer, type NativeRoute, nativeRoute } from '../route.ts'
 import { eventStream } from '../sse.ts'
@@ -49,6 +49,7 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
     description: 'A principal without `v1:read` sees the events of the faces that it may read.',
     tag: 'events',
     scope: null,
+    headers: { Accept: representations.join(', '), 'Last-Event-ID': 'Position behind which to go on; wins over `after`' },
     query: z.object({
       after,
       limit: limit()
@@ -83,15 +84,9 @@ const visibleTo = (c: HttpContext, { credentials }: HttpPorts): ((event: Recorde
   const principal = principalOf(c)
   if (allows(principal, 'v1:read')) return () => true
   if (!c.env.state.authenticated) throw unauthenticated()
-  if (!credentials.configured() || !mayReadSomething(principal))
-    throw new Problem('forbidden', 'the credentials lack the scope v1:read')
+  if (!credentials.configured() || !mayReadSomething(principal)) throw forbidden('v1:read')
   return ({ metadata: { actor } }) => actor.face !== null && allows(principal, `${actor.face}:read`)
 }
-
-const unauthenticated = (): Problem =>
-  new Problem('unauthenticated', 'credentials are missing or wrong', {
-    headers: { 'WWW-Authenticate': 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"' },
-  })
 
 const mayReadSomething = ({ scopes }: Principal): boolean => scopes.some((scope) => /:(read|write)$/.test(scope))
 

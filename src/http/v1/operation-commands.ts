@@ -15,6 +15,8 @@ import { accepted, submitProblem } from './submit.ts'
 
 const CancelBody = z.strictObject({ reason: z.string().max(1000).nullish() }).meta({ id: 'CancelRequest' })
 
+const ifMatch = 'ETag of the revision that the client saw; 412 where it is another one now'
+
 const impossible = (operationId: string, wish: string, state: string): Problem =>
   new Problem('impossible-transition', `the operation is ${state}: it cannot be ${wish}`, { operationId })
 
@@ -31,6 +33,7 @@ const cancelOperation = nativeRoute({
   description: 'A waiting one is cancelled at once; a running one is `cancelling` until its work has really stopped.',
   tag: 'operations',
   scope: 'v1:write',
+  headers: { 'If-Match': ifMatch },
   body: CancelBody,
   optionalBody: true,
   answers: {
@@ -73,6 +76,7 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     description: 'A new operation with `retryOf`; history is never rewritten. `Prefer: wait=N` as for submitting.',
     tag: 'operations',
     scope: 'v1:write',
+    headers: { 'If-Match': ifMatch, Prefer: '`wait=N`: answer when the new one has ended, after N seconds at the latest' },
     body: z.strictObject({}),
     optionalBody: true,
     answers: {

@@ -49,6 +49,7 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute =>
       '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
     tag: 'operations',
     scope: 'v1:read',
+    headers: { 'If-None-Match': 'ETag that the client has' },
     query: z.object({ wait }),
     answers: {
       200: { description: 'The operation', schema: OperationDocument },

@@ -43,6 +43,7 @@ export const submitOperation = (tools: RouteTools): NativeRoute =>
     description: '`Prefer: wait=N` (seconds, at most 60) answers 200 when it ended in time. `Idempotency-Key` is honoured.',
     tag: 'operations',
     scope: 'v1:write',
+    headers: { Prefer: '`wait=N`: answer when it has ended, after N seconds at the latest' },
     body: SubmitBody,
     answers: {
       200: { description: 'It ended within the preferred wait', schema: OperationDocument },
