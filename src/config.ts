@@ -94,7 +94,8 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
-    crawling,
+    // Who can be reached from elsewhere does not fetch private pages for them, unless told to.
+    crawling: env.CRAWLING_ALLOW_PRIVATE === undefined ? { ...crawling, allowPrivate: isLoopback(settings.HOST) } : crawling,
   }
 }
 

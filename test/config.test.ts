@@ -21,6 +21,15 @@ test('values are read as what they mean', () => {
   expect(config.crawling.hits).toBe(3)
 })
 
+test.each([
+  [{}, true],
+  [{ HOST: '0.0.0.0' }, false],
+  [{ HOST: '0.0.0.0', CRAWLING_ALLOW_PRIVATE: 'true' }, true],
+  [{ CRAWLING_ALLOW_PRIVATE: 'false' }, false],
+])('%j: crawls of private addresses are allowed: %s', (env, expected) => {
+  expect(loadConfig(env).crawling.allowPrivate).toBe(expected)
+})
+
 test('an empty value is an unset one', () => expect(loadConfig({ PORT: '', EVENTSTOREDB_URL: '' }).port).toBe(8080))
 
 test.each(['EVENTSTOREDB_URL', 'KAFKA_BROKERS'])('%s is refused while only the embedded engines are there', (name) => {

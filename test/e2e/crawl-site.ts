@@ -33,9 +33,6 @@ export const lists = 10
 export const pagesPerList = 30
 export const secondPages = 30
 export const hugeBytes = 30 * 1024 * 1024
-/** More hops than a crawl follows. */
-export const hops = 30
-
 /** What the front page links to besides its lists and the second host, by what becomes of it. */
 export const oddities = {
   /** Answers of their own: path and status. */

@@ -40,7 +40,7 @@ export const CrawlingSettings = z.object({
   maxDepth: whole(0).default(3),
   /** Whether link-local addresses (metadata services of clouds) may be fetched. */
   allowLinkLocal: yesOrNo.default(false),
-  /** Whether private and loopback addresses may be fetched. */
+  /** Whether private and loopback addresses may be fetched; a server that others can reach starts with no. */
   allowPrivate: yesOrNo.default(true),
   /** Whether the bodies of items are always given as base64. */
   base64Body: yesOrNo.default(false),

@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer'
 import { domainToASCII } from 'node:url'
 import { sha256 } from '../../lib/ids.ts'
 
-/** Most URLs of a page are canonical already: a plain host and a plain path, no query, no escapes, no parameters. */
-const alreadyCanonical = /^https?:\/\/[a-z0-9.-]+(:\d+)?\/[A-Za-z0-9\-._~:/[\]@!$&'()*+,=|]*$/
+/** Most URLs of a page: a plain host and a plain path, no escapes, no parameters. What may be left to do is in the query. */
+const plainUrl = /^(https?:\/\/[a-z0-9.-]+(?::\d+)?\/[A-Za-z0-9\-._~:/[\]@!$&'()*+,=|]*)(?:\?([\w\-.~=&]*))?(?:#.*)?$/
 
 /** What stays unescaped in a path: RFC 3986 reserved but `#` and `?`, unreserved, and `|`. */
 const unsafeInPath = /[^A-Za-z0-9\-._~:/?[\]@!$&'()*+,;=|%]/g
@@ -74,7 +74,8 @@ const canonicalAuthority = (authority: string): string => {
  * case. Unlike there `%25` stays escaped in a path, because this URL is also the one that is fetched. Takes any text.
  */
 export const canonicalUrl = (url: string): string => {
-  if (alreadyCanonical.test(url)) return url
+  const [, address, pairs = ''] = plainUrl.exec(url) ?? []
+  if (address !== undefined && plainQuery.test(pairs)) return pairs === '' ? address : `${address}?${sortedQuery(pairs)}`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: C0 controls and space are stripped as browsers do
   const stripped = url.replace(/^[\x00-\x20]+|[\x00-\x20]+$|[\t\r\n]/g, '')
   const parts = /^(?:([A-Za-z][^:/?#]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?/.exec(stripped)

@@ -66,8 +66,9 @@ export const createTargets = ({
     if (!ipaddr.isValid(bare)) return `${address} is not an IP address`
     const standing = standingOf(ipaddr.parse(bare))
     if (standing === 'link-local' && !allowLinkLocal)
-      return `${address} is a link-local or cloud metadata address; crawls may not reach it`
-    if (standing === 'private' && !allowPrivate) return `${address} is not a public address; crawls may not reach it`
+      return `${address} is a link-local or cloud metadata address; crawls may not reach it (CRAWLING_ALLOW_LINK_LOCAL)`
+    if (standing === 'private' && !allowPrivate)
+      return `${address} is not a public address; crawls may not reach it (CRAWLING_ALLOW_PRIVATE)`
     return null
   }
 
