@@ -37,6 +37,19 @@ export const eventFrame = (event: RecordedEvent): Buffer => {
   return frame
 }
 
+const together = new WeakMap<readonly RecordedEvent[], Buffer>()
+
+/** The messages of events that came together, made once for an array. */
+export const eventFrames = (events: readonly RecordedEvent[]): Buffer => {
+  const [only] = events
+  if (events.length === 1 && only !== undefined) return eventFrame(only)
+  const cached = together.get(events)
+  if (cached !== undefined) return cached
+  const joined = Buffer.concat(events.map(eventFrame))
+  together.set(events, joined)
+  return joined
+}
+
 /** A message without an id: it does not move the client's `Last-Event-ID`. */
 export const messageFrame = (event: string, data: JsonValue): Buffer =>
   Buffer.from(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)

@@ -4,12 +4,13 @@ import { type EventLog, origin, type Position, type RecordedEvent } from '../sto
 
 /** Someone who follows the log live. Both calls must return at once. */
 export interface Follower {
-  take(event: RecordedEvent): void
+  /** Events that came together, in log order; the array is the same for all followers. */
+  take(events: readonly RecordedEvent[]): void
   /** Called often enough that a comment at each call keeps the connection open. */
   beat(): void
 }
 
-/** One subscription for all followers: an event is read once and handed to each of them in the same turn. */
+/** One subscription for all followers: events that are committed together are read once and handed to each of them together. */
 export interface EventHub {
   /** Position up to which followers were given everything. */
   position(): Position
@@ -22,6 +23,8 @@ export interface EventHub {
 
 const beatMs = 10_000
 const retryMs = 500
+/** Larger bursts are handed over in parts. */
+const mostTogether = 256
 
 export const createEventHub = ({
   log,
@@ -36,17 +39,36 @@ export const createEventHub = ({
   const end = new AbortController()
   let at: Position = origin
   let started: Promise<void> | undefined
+  let burst: RecordedEvent[] = []
+
+  const flush = (): void => {
+    const events = burst
+    const last = events.at(-1)
+    if (last === undefined) return
+    burst = []
+    at = last.position
+    for (const follower of followers) follower.take(events)
+  }
+
+  /** The log yields what was committed together without a pause; the next tick comes after the last of it. */
+  const hand = (event: RecordedEvent): void => {
+    if (burst.length === 0) process.nextTick(flush)
+    burst.push(event)
+    if (burst.length >= mostTogether) flush()
+  }
 
   const run = async (): Promise<void> => {
     while (!end.signal.aborted) {
       try {
         for await (const item of log.subscribe({ after: at, signal: end.signal })) {
-          if (item.kind === 'event') {
-            at = item.event.position
-            for (const follower of followers) follower.take(item.event)
-          } else if (item.position > at) at = item.position
+          if (item.kind === 'event') hand(item.event)
+          else if (item.position > at) {
+            flush()
+            at = item.position
+          }
         }
       } catch (error) {
+        flush()
         if (end.signal.aborted) return
         logger.warn({ err: error }, 'the followers of the log lost it; trying again')
       }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import type { EventLog, Position, RecordedEvent } from '../stores/event-log.ts'
-import { eventFrame, messageFrame } from './event-frames.ts'
+import type { EventLog, Position } from '../stores/event-log.ts'
+import { eventFrame, eventFrames, messageFrame } from './event-frames.ts'
 import type { EventHub } from './event-hub.ts'
 import { type EventSelection, scan, selects } from './event-scan.ts'
 import type { HttpContext } from './face.ts'
@@ -75,10 +75,13 @@ const follow = async (sink: Sink, { log, hub, selection, after, closing }: Follo
   const onClosed = (): void => stall()
   sink.closed.addEventListener('abort', onClosed)
   const leave = await hub.join({
-    take: (event: RecordedEvent) => {
-      if (!isLive || event.position <= at) return
-      at = event.position
-      if (wanted(event)) write(eventFrame(event))
+    take: (events) => {
+      const last = events.at(-1)
+      if (!isLive || last === undefined || last.position <= at) return
+      const known = at
+      at = last.position
+      const mine = events.filter((event) => event.position > known && wanted(event))
+      if (mine.length > 0) write(eventFrames(mine.length === events.length ? events : mine))
     },
     beat: () => {
       if (!isFull && !closed()) write(comment)
