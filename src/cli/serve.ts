@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { type App, buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
+import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { CommandFailed } from './exit.ts'
 import { withJson } from './options.ts'
@@ -57,16 +58,23 @@ function announce(app: App, { json }: ServeOptions): void {
 
 const signals = ['SIGTERM', 'SIGINT'] as const
 const signalNumbers = { SIGTERM: 15, SIGINT: 2 }
+/**
+ * Ctrl-C and service managers signal the whole process group, and npm forwards what it got once more: what comes twice within this
+ * time was sent once.
+ */
+const sameSignalMs = 150
 
 /** The first signal stops in good order, also while the views still catch up; the second one ends the process at once. */
 function untilSignalled(app: App): Promise<void> {
   return new Promise((resolve, reject) => {
-    let isStopping = false
+    let firstAt: number | undefined
     for (const signal of signals) {
       process.on(signal, () => {
-        if (isStopping) process.exit(128 + signalNumbers[signal])
-        isStopping = true
-        app.stop().then(resolve, reject)
+        const now = systemClock.now()
+        if (firstAt === undefined) {
+          firstAt = now
+          app.stop().then(resolve, reject)
+        } else if (now - firstAt > sameSignalMs) process.exit(128 + signalNumbers[signal])
       })
     }
   })

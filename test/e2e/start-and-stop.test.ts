@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import {
   eventsOf,
   getJson,
@@ -93,6 +94,17 @@ test('a draining server says so and takes nothing new; a second SIGTERM ends it 
   const refused = await postJson(`${server.url}/v1/operations`, { kind: 'probe', input: {} })
   expect(refused.status).toBe(503)
   expect(await refused.json()).toMatchObject({ type: 'urn:intendant:problem:draining' })
+  // Within 150 ms a second signal is taken for the echo of the first.
+  await systemClock.sleep(200)
   server.kill('SIGTERM')
   expect((await server.ended).code).toBe(143)
+})
+
+test('a signal that reaches the process twice at once, as under npm, stops it in good order', async () => {
+  const server = await startServer()
+  const id = await submitProbe(server.url, { sleepMs: 300 })
+  await untilState(server.url, id, 'running')
+  server.kill('SIGINT')
+  server.kill('SIGINT')
+  expect(await server.ended).toEqual({ code: 0, signal: null })
 })
