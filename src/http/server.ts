@@ -37,6 +37,8 @@ const requestTimeoutMs = 300_000
 const checkEveryMs = 2_000
 const keepAliveMs = 30_000
 const maxHeaderBytes = 16_384
+/** How long a refused client may go on sending before it is cut off. */
+const lingerMs = 2_000
 
 /** The native API and the given faces as one server. Nothing listens before `listen`. */
 export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): HttpServer => {
@@ -134,11 +136,9 @@ const clientErrors: Readonly<Record<string, readonly [ProblemSlug, string]>> = {
 }
 
 function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  refuse(socket, ...(clientErrors[error.code ?? ''] ?? (['invalid', 'the request is not valid HTTP'] as const)))
+  if (error.code === 'ECONNRESET') socket.destroy()
+  // What still arrives after the refusal is one more error to the parser, and is dropped.
+  else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? (['invalid', 'the request is not valid HTTP'] as const)))
 }
 
 function refuse(socket: Socket, slug: ProblemSlug, detail: string): void {
@@ -151,4 +151,6 @@ function refuse(socket: Socket, slug: ProblemSlug, detail: string): void {
     'Connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  // Closed with bytes unread, the connection would be reset and the answer lost on its way.
+  setTimeout(() => socket.destroy(), lingerMs).unref()
 }

@@ -57,6 +57,9 @@ const escapedQuery = (query: string): string =>
     .map(({ name, value }) => `${escaped(name, unsafeInQuery)}=${escaped(value, unsafeInQuery)}`.replaceAll(' ', '+'))
     .join('&')
 
+/** A query of nothing but separators is none. */
+const queryPart = (query: string): string => (query === '' ? '' : `?${query}`)
+
 const compare = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
 
 const canonicalAuthority = (authority: string): string => {
@@ -75,7 +78,7 @@ const canonicalAuthority = (authority: string): string => {
  */
 export const canonicalUrl = (url: string): string => {
   const [, address, pairs = ''] = plainUrl.exec(url) ?? []
-  if (address !== undefined && plainQuery.test(pairs)) return pairs === '' ? address : `${address}?${sortedQuery(pairs)}`
+  if (address !== undefined && plainQuery.test(pairs)) return address + queryPart(sortedQuery(pairs))
   // biome-ignore lint/suspicious/noControlCharactersInRegex: C0 controls and space are stripped as browsers do
   const stripped = url.replace(/^[\x00-\x20]+|[\x00-\x20]+$|[\t\r\n]/g, '')
   const parts = /^(?:([A-Za-z][^:/?#]*):)?(?:\/\/([^/?#]*))?([^?#]*)(?:\?([^#]*))?/.exec(stripped)
@@ -89,7 +92,7 @@ export const canonicalUrl = (url: string): string => {
     authority === undefined ? '' : `//${canonicalAuthority(authority)}`,
     escaped(unescaped(before, keptInPath), unsafeInPath) || '/',
     bytes === '' ? '' : `;${escaped(bytes, unsafeInPath)}`,
-    query === '' ? '' : `?${canonicalQuery(query)}`,
+    queryPart(canonicalQuery(query)),
   ].join('')
 }
 

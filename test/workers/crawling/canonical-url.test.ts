@@ -31,6 +31,8 @@ test.each([
   ['http://User:Pass@Example.com/x', 'http://User:Pass@example.com/x'],
   ['http://www.b\u00fccher.example/', 'http://www.xn--bcher-kva.example/'],
   [' http://www.example.com/a\n/b ', 'http://www.example.com/a/b'],
+  ['http://example.com/?;', 'http://example.com/'],
+  ['http://example.com/a?&&', 'http://example.com/a'],
   ['http://example.com/?x=%a3', 'http://example.com/?x=%A3'],
 ])('%s', (url, canonical) => {
   expect(canonicalUrl(url)).toBe(canonical)
