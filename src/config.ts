@@ -1,28 +1,16 @@
-import { join } from 'node:path'
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import { kafkaSettings } from './bus/kafka/settings.ts'
 import { crawlingSettings } from './commands/crawling/settings.ts'
+import { dataDirectory } from './data-directory.ts'
+import { type Environment, whole, yesOrNo } from './lib/environment.ts'
 import { messageOf } from './lib/errors.ts'
+import { eventStoreDbSettings } from './stores/eventstoredb/settings.ts'
 
 /** A setting that cannot be honoured; the message is meant for the person who set it. */
 export class InvalidSettings extends Error {
   override readonly name = 'InvalidSettings'
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
-
-const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'is not a whole number')
-    .transform(Number)
-    .pipe(z.number().min(least, `is below ${least}`).max(most, `is above ${most}`))
-
-const yesOrNo = z
-  .enum(['1', '0', 'true', 'false', 'on', 'off', 'yes', 'no'], 'is neither true nor false')
-  .transform((word) => ['1', 'true', 'on', 'yes'].includes(word))
-
-const engines = 'is not supported in this version: this release runs on its embedded engines only; leave the setting out'
 
 /** Every setting of the server, named as in the environment. Source: README, Settings. */
 const Settings = z.object({
@@ -32,8 +20,8 @@ const Settings = z.object({
   PORT: whole(0, 65_535).default(8080),
   /** Directory of the log, the views, the blobs and the key file; one process at a time. */
   DATA_DIR: z.string().default('./data'),
-  EVENTSTOREDB_URL: z.never(engines).optional(),
-  KAFKA_BROKERS: z.never(engines).optional(),
+  /** Directory of the blobs; several nodes share one. Default blobs in DATA_DIR. */
+  BLOBS_DIR: z.string().optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
   /** Master key of sealed secrets, 32 bytes in base64 or hex; without it a key file is made in DATA_DIR. */
   SECRETS_KEY: z.string().optional(),
@@ -55,6 +43,11 @@ export interface Config {
   readonly host: string
   readonly port: number
   readonly dataDir: string
+  readonly blobsDir: string
+  /** Undefined: the log is a file in `dataDir`. */
+  readonly eventStoreDb: ReturnType<typeof eventStoreDbSettings>
+  /** Undefined: the bus is inside the process. */
+  readonly kafka: ReturnType<typeof kafkaSettings>
   readonly logLevel: string
   readonly secretsKey: string | undefined
   readonly credentialsFile: string
@@ -74,21 +67,31 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
   const env = { ...present(environment), ...present(above) }
   const result = Settings.safeParse(env)
   const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
-  let crawling: Config['crawling'] | undefined
-  try {
-    crawling = crawlingSettings(env)
-  } catch (error) {
-    problems.push(messageOf(error))
+  const part = <Settings>(read: (environment: Environment) => Settings): Settings | undefined => {
+    try {
+      return read(env)
+    } catch (error) {
+      problems.push(messageOf(error))
+      return undefined
+    }
   }
-  if (!result.success || crawling === undefined) throw new InvalidSettings(problems.join('\n'))
+  const crawling = part(crawlingSettings)
+  const eventStoreDb = part(eventStoreDbSettings)
+  const kafka = part(kafkaSettings)
+  if (kafka !== undefined && eventStoreDb === undefined && problems.length === 0)
+    problems.push('KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so there is nobody to share a bus with')
+  if (!result.success || crawling === undefined || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
   const settings = result.data
   return {
     host: settings.HOST,
     port: settings.PORT,
     dataDir: settings.DATA_DIR,
+    blobsDir: settings.BLOBS_DIR ?? dataDirectory(settings.DATA_DIR).blobs,
+    eventStoreDb,
+    kafka,
     logLevel: settings.LOG_LEVEL,
     secretsKey: settings.SECRETS_KEY,
-    credentialsFile: settings.CREDENTIALS_FILE ?? join(settings.DATA_DIR, 'credentials.json'),
+    credentialsFile: settings.CREDENTIALS_FILE ?? dataDirectory(settings.DATA_DIR).credentials,
     leaseMs: settings.LEASE_MS,
     workerConcurrency: settings.WORKER_CONCURRENCY,
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,

@@ -32,8 +32,30 @@ test.each([
 
 test('an empty value is an unset one', () => expect(loadConfig({ PORT: '', EVENTSTOREDB_URL: '' }).port).toBe(8080))
 
-test.each(['EVENTSTOREDB_URL', 'KAFKA_BROKERS'])('%s is refused while only the embedded engines are there', (name) => {
-  expect(() => loadConfig({ [name]: 'somewhere:1' })).toThrow(new RegExp(`${name} is not supported in this version`))
+test('the engines are named by their addresses', () => {
+  const config = loadConfig({
+    EVENTSTOREDB_URL: 'esdb://127.0.0.1:2113?tls=false',
+    KAFKA_BROKERS: 'one:9092, two:9092',
+    KAFKA_PARTITIONS: '3',
+    BLOBS_DIR: '/srv/blobs',
+  })
+  expect(config.eventStoreDb).toMatchObject({ url: 'esdb://127.0.0.1:2113?tls=false' })
+  expect(config.kafka).toMatchObject({ brokers: ['one:9092', 'two:9092'], partitions: 3, topicPrefix: 'intendant', tls: false })
+  expect(config.blobsDir).toBe('/srv/blobs')
+  expect(loadConfig({})).toMatchObject({ eventStoreDb: undefined, kafka: undefined, blobsDir: 'data/blobs' })
+})
+
+const both = { EVENTSTOREDB_URL: 'esdb://h:1', KAFKA_BROKERS: 'h:1' }
+test.each([
+  [{ KAFKA_BROKERS: 'h:1' }, /KAFKA_BROKERS needs EVENTSTOREDB_URL/],
+  [{ EVENTSTOREDB_URL: 'http://user:hush@h:1' }, /EVENTSTOREDB_URL is no connection string/],
+  [{ ...both, KAFKA_BROKERS: 'nowhere' }, /KAFKA_BROKERS is not host:port/],
+  [{ ...both, KAFKA_SASL_PASSWORD: 'hush' }, /KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/],
+  [{ ...both, KAFKA_TLS: 'true', KAFKA_TLS_KEY_FILE: 'k' }, /KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE/],
+  [{ ...both, KAFKA_TLS_CA_FILE: 'ca' }, /need KAFKA_TLS=true/],
+])('%j is refused, and no secret is repeated', (env, message) => {
+  expect(() => loadConfig(env)).toThrow(message)
+  expect(() => loadConfig(env)).not.toThrow(/hush/)
 })
 
 test.each([

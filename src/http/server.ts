@@ -101,7 +101,7 @@ export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): Http
   return { fetch, listen, close }
 }
 
-const httpServer = (fetch: Fetch, { logger }: HttpPorts): Server => {
+const httpServer = (fetch: Fetch, { logger, clock }: HttpPorts): Server => {
   const listener = getRequestListener((request, env) => fetch(request, env as never), {
     hostname: 'localhost',
     errorHandler: (error) => {
@@ -122,7 +122,17 @@ const httpServer = (fetch: Fetch, { logger }: HttpPorts): Server => {
     },
     (incoming, outgoing) => void listener(incoming, outgoing),
   )
-  server.on('clientError', refuseConnection)
+  const refuse = (socket: Socket, slug: ProblemSlug, detail: string): void => {
+    socket.end(refusal(slug, detail))
+    // Closed with bytes unread, the connection would be reset and the answer lost on its way.
+    const cancel = clock.after(lingerMs, () => socket.destroy())
+    socket.once('close', cancel)
+  }
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (error.code === 'ECONNRESET') socket.destroy()
+    // What still arrives after the refusal is one more error to the parser, and is dropped.
+    else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? notHttp))
+  })
   server.on('connect', (_request: IncomingMessage, socket: Socket) =>
     refuse(socket, 'method-not-allowed', 'CONNECT is not known here'),
   )
@@ -135,13 +145,9 @@ const clientErrors: Readonly<Record<string, readonly [ProblemSlug, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'the request did not arrive in time'],
 }
 
-function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET') socket.destroy()
-  // What still arrives after the refusal is one more error to the parser, and is dropped.
-  else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? (['invalid', 'the request is not valid HTTP'] as const)))
-}
+const notHttp = ['invalid', 'the request is not valid HTTP'] as const
 
-function refuse(socket: Socket, slug: ProblemSlug, detail: string): void {
+function refusal(slug: ProblemSlug, detail: string): string {
   const [status, title] = problemKinds[slug]
   const body = JSON.stringify({ type: `urn:intendant:problem:${slug}`, title, status, detail, instance: '' })
   const head = [
@@ -150,7 +156,5 @@ function refuse(socket: Socket, slug: ProblemSlug, detail: string): void {
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  // Closed with bytes unread, the connection would be reset and the answer lost on its way.
-  setTimeout(() => socket.destroy(), lingerMs).unref()
+  return `${head.join('\r\n')}\r\n\r\n${body}`
 }

@@ -1,8 +1,5 @@
 import { z } from 'zod'
-
-const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
-  z.coerce.number('is not a number').int('is not a whole number').min(least, `is below ${least}`).max(most, `is above ${most}`)
-const yesOrNo = z.union([z.boolean(), z.stringbool()], 'is neither true nor false')
+import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
 
 /** Every setting of the crawling face, with the original's defaults. Source: crawling contract, sections 6 and 13. */
 export const CrawlingSettings = z.object({
@@ -52,20 +49,9 @@ export type CrawlingSettings = z.infer<typeof CrawlingSettings>
 /** The defaults alone, for tests and embedding programs. */
 export const defaultCrawlingSettings: CrawlingSettings = CrawlingSettings.parse({})
 
-/** Name of a setting in the environment: `windowS` is `CRAWLING_WINDOW_S`. */
-const variableOf = (member: string): string => `CRAWLING_${member.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
-
 /**
  * The settings of an environment (`CRAWLING_HITS=100`), defaults where a variable is missing. Throws an `Error` whose
  * message has one line per variable that cannot be honoured.
  */
-export const crawlingSettings = (environment: Readonly<Record<string, string | undefined>>): CrawlingSettings => {
-  const given: Record<string, string> = {}
-  for (const member of Object.keys(CrawlingSettings.shape)) {
-    const value = environment[variableOf(member)]
-    if (value !== undefined && value !== '') given[member] = value
-  }
-  const parsed = CrawlingSettings.safeParse(given)
-  if (parsed.success) return parsed.data
-  throw new Error(parsed.error.issues.map(({ path, message }) => `${variableOf(String(path[0]))} ${message}`).join('\n'))
-}
+export const crawlingSettings = (environment: Environment): CrawlingSettings =>
+  settingsFrom('CRAWLING', CrawlingSettings, environment)

@@ -1,0 +1,57 @@
+import { z } from 'zod'
+import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
+
+/** Every setting of the Kafka bus, named `KAFKA_…` in the environment. Source: README, Settings. */
+const KafkaVariables = z.object({
+  /** Where to begin, `host:port,host:port`; without it the bus is inside the process. */
+  brokers: z
+    .string()
+    .transform((text) => text.split(',').map((broker) => broker.trim()))
+    .pipe(z.array(z.string().regex(/^(\[[^\]]+\]|[^\s:/]+):\d{1,5}$/, 'is not host:port, with commas between')))
+    .optional(),
+  clientId: z.string().default('intendant'),
+  /** TLS towards the brokers. */
+  tls: yesOrNo.default(false),
+  /** PEM file of the authorities that are trusted instead of the system's. */
+  tlsCaFile: z.string().optional(),
+  /** PEM files of a client's certificate and key, for brokers that ask for one. */
+  tlsCertFile: z.string().optional(),
+  tlsKeyFile: z.string().optional(),
+  saslMechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512'], 'is not plain, scram-sha-256 or scram-sha-512').optional(),
+  saslUsername: z.string().optional(),
+  saslPassword: z.string().optional(),
+  /** Beginning of every topic and consumer group of ours. */
+  topicPrefix: z
+    .string()
+    .regex(/^[\w.-]{1,100}$/, 'is no beginning of a topic name')
+    .default('intendant'),
+  /** Partitions of a topic that is made here: the most workers that can share it. */
+  partitions: whole(1, 10_000).default(12),
+  /** Copies of each partition; -1 leaves it to the broker. */
+  replicationFactor: whole(-1, 100).default(-1),
+  /** How long doorbells are kept; what nobody heard is rung again anyway. */
+  jobsRetentionMs: whole(1_000).default(600_000),
+  /** How long dead letters and published events are kept; -1 keeps them for ever. */
+  retentionMs: whole(-1).default(604_800_000),
+  /** Until when the partitions of a worker that died are given to others. */
+  sessionTimeoutMs: whole(1_000, 300_000).default(6_000),
+  /** Whether every event is published to `<prefix>.events` too. */
+  publishEvents: yesOrNo.default(false),
+})
+type KafkaVariables = z.infer<typeof KafkaVariables>
+
+export type KafkaSettings = KafkaVariables & { readonly brokers: readonly string[] }
+
+/** Undefined where no brokers are named. Throws an `Error` with one line per variable that cannot be honoured. */
+export const kafkaSettings = (environment: Environment): KafkaSettings | undefined => {
+  const settings = settingsFrom('KAFKA', KafkaVariables, environment)
+  const { brokers, saslMechanism, saslUsername, saslPassword, tls, tlsCaFile, tlsCertFile, tlsKeyFile } = settings
+  const user = [saslMechanism, saslUsername, saslPassword].filter((value) => value !== undefined).length
+  if (user !== 0 && user !== 3)
+    throw new Error('KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are only of use together')
+  if ((tlsCertFile === undefined) !== (tlsKeyFile === undefined))
+    throw new Error('KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE are only of use together')
+  if (!tls && (tlsCaFile ?? tlsCertFile) !== undefined)
+    throw new Error('KAFKA_TLS_CA_FILE and KAFKA_TLS_CERT_FILE need KAFKA_TLS=true')
+  return brokers === undefined ? undefined : { ...settings, brokers }
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod'
+
+/** Variables by name; an empty one counts as unset. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** A whole number, from text or as it is. */
+export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
+  z
+    .union([z.number(), z.string().regex(/^\s*-?\d+\s*$/)], 'is not a whole number')
+    .transform(Number)
+    .pipe(z.number().int('is not a whole number').min(least, `is below ${least}`).max(most, `is above ${most}`))
+
+export const yesOrNo = z.union([z.boolean(), z.stringbool()], 'is neither true nor false')
+
+/** A variable that cannot be honoured: one line each. */
+export class InvalidVariables extends Error {
+  override readonly name = 'InvalidVariables'
+}
+
+/**
+ * The settings of one part of the program: member `windowS` with prefix `CRAWLING` is the variable `CRAWLING_WINDOW_S`. Throws
+ * `InvalidVariables` that names each variable at fault, never its value.
+ */
+export const settingsFrom = <Shape extends z.ZodRawShape>(
+  prefix: string,
+  schema: z.ZodObject<Shape>,
+  environment: Environment,
+): z.infer<z.ZodObject<Shape>> => {
+  const variableOf = (member: string): string => `${prefix}_${member.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+  const given: Record<string, string> = {}
+  for (const member of Object.keys(schema.shape)) {
+    const value = environment[variableOf(member)]
+    if (value !== undefined && value !== '') given[member] = value
+  }
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw new InvalidVariables(
+    parsed.error.issues.map(({ path, message }) => `${variableOf(String(path[0]))} ${message}`).join('\n'),
+  )
+}

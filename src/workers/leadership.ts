@@ -1,0 +1,20 @@
+/** Who does what only one node should do at a time. */
+export interface Leadership {
+  /**
+   * Stands for an office until `signal` aborts. Each time it is won, `lead` is called with a signal that aborts when the office
+   * is lost or `signal` aborts; the office is free for others once `lead` has returned. Two nodes can believe for a moment that
+   * they hold it (a process that was frozen): what is done there must be harmless twice.
+   */
+  campaign(options: {
+    readonly office: string
+    readonly signal: AbortSignal
+    readonly lead: (signal: AbortSignal) => Promise<void>
+  }): Promise<void>
+}
+
+/** One process alone holds every office. */
+export const createLocalLeadership = (): Leadership => ({
+  campaign: async ({ signal, lead }) => {
+    if (!signal.aborted) await lead(signal)
+  },
+})
