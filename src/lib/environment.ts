@@ -6,7 +6,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** A whole number, from text or as it is. */
 export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
   z
-    .union([z.number(), z.string().regex(/^\s*-?\d+\s*$/)], 'is not a whole number')
+    .union([z.number(), z.string().regex(/^\s*-?\d+\s*$/, 'is not a whole number')], 'is not a whole number')
     .transform(Number)
     .pipe(z.number().int('is not a whole number').min(least, `is below ${least}`).max(most, `is above ${most}`))
 

@@ -42,8 +42,8 @@ test('an address that others can reach needs credentials', async () => {
 })
 
 test.each([
-  [{ EVENTSTOREDB_URL: 'esdb://127.0.0.1:2113' }, 'EVENTSTOREDB_URL is not supported in this version'],
-  [{ KAFKA_BROKERS: '127.0.0.1:9092' }, 'KAFKA_BROKERS is not supported in this version'],
+  [{ EVENTSTOREDB_URL: 'http://127.0.0.1:2113' }, 'EVENTSTOREDB_URL is no connection string'],
+  [{ KAFKA_BROKERS: '127.0.0.1:9092' }, 'KAFKA_BROKERS needs EVENTSTOREDB_URL'],
   [{ PORT: 'eighty' }, 'PORT is not a whole number'],
 ])('the setting %j is refused at the start', async (env, message) => {
   const refused = await runCommand(['serve'], { env: { DATA_DIR: temporaryDirectory(), ...env } as Record<string, string> })
