@@ -1,0 +1,13 @@
+/** An engine that a test started, on the loopback address. */
+export interface StartedEngine {
+  readonly port: number
+  /** Sends a signal to the engine itself; resolves when it has ended, for signals that end it. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again on the same port and data; resolves when it is ready. */
+  start(): Promise<void>
+  /** Ends it and removes its data. */
+  stop(): Promise<void>
+}
+
+/** How long a first start may take. */
+export const startWithinMs = 60_000
