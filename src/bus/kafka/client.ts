@@ -1,0 +1,135 @@
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import { Kafka, logLevel, Partitioners, type RetryOptions, type SASLOptions } from 'kafkajs'
+import type { Logger } from 'pino'
+import { Unacceptable } from '../../lib/errors.ts'
+import type { KafkaSettings } from './settings.ts'
+
+const connectionTimeoutMs = 5_000
+const authenticationTimeoutMs = 10_000
+/** A broker that froze is given up after this long. */
+const requestTimeoutMs = 15_000
+
+/** About a minute: as long as a broker may take to start again without anything being given up. */
+const patient: RetryOptions = { retries: 60, initialRetryTime: 100, maxRetryTime: 1_000, factor: 0.2, multiplier: 2 }
+/** For questions whose answer is wanted now. */
+export const impatient: RetryOptions = { ...patient, retries: 2, maxRetryTime: 200 }
+
+/** The same place for the same key as every other Kafka client gives it (murmur2). */
+export const partitioner = Partitioners.DefaultPartitioner
+
+/**
+ * The client of the brokers that `settings` names; nothing is connected yet. Throws `Unacceptable` where a file of certificates or a
+ * key cannot be used.
+ */
+export const createKafka = ({
+  settings,
+  logger,
+  retry = patient,
+}: {
+  readonly settings: KafkaSettings
+  readonly logger: Logger
+  /** How long a fault is borne; default about a minute. */
+  readonly retry?: RetryOptions
+}): Kafka => {
+  swallowNegativeTimeoutWarning()
+  const sasl = saslOf(settings)
+  return new Kafka({
+    brokers: [...settings.brokers],
+    clientId: settings.clientId,
+    connectionTimeout: connectionTimeoutMs,
+    authenticationTimeout: authenticationTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    retry,
+    logLevel: logger.isLevelEnabled('trace') ? logLevel.DEBUG : logLevel.INFO,
+    logCreator: () => logInto(logger.child({ part: 'kafka' })),
+    ...(settings.tls ? { ssl: tlsOf(settings) } : {}),
+    ...(sasl === undefined ? {} : { sasl }),
+  })
+}
+
+const saslOf = ({ saslMechanism, saslUsername, saslPassword }: KafkaSettings): SASLOptions | undefined =>
+  saslMechanism === undefined || saslUsername === undefined || saslPassword === undefined
+    ? undefined
+    : { mechanism: saslMechanism, username: saslUsername, password: saslPassword }
+
+const tlsOf = ({ tlsCaFile, tlsCertFile, tlsKeyFile }: KafkaSettings) => {
+  const ca = pem('KAFKA_TLS_CA_FILE', tlsCaFile)
+  const cert = pem('KAFKA_TLS_CERT_FILE', tlsCertFile)
+  const key = pem('KAFKA_TLS_KEY_FILE', tlsKeyFile)
+  const options = { ...(ca && { ca: [ca] }), ...(cert && { cert }), ...(key && { key }) }
+  try {
+    createSecureContext(options)
+  } catch {
+    // What OpenSSL says of a key is not repeated.
+    throw new Unacceptable('the files of KAFKA_TLS_CA_FILE, KAFKA_TLS_CERT_FILE and KAFKA_TLS_KEY_FILE do not go together')
+  }
+  return options
+}
+
+const pem = (variable: string, path: string | undefined): string | undefined => {
+  if (path === undefined) return undefined
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Unacceptable(`${variable} ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  }
+  // OpenSSL passes over a file of authorities that holds none, and then trusts nobody.
+  if (!text.includes('-----BEGIN ')) throw new Unacceptable(`${variable} ${path} is not a PEM file`)
+  return text
+}
+
+/** What kafkajs tells of itself that is fit for a log: nothing of it holds settings, payloads or credentials. */
+const told = [
+  'broker',
+  'clientId',
+  'groupId',
+  'memberId',
+  'topic',
+  'partition',
+  'offset',
+  'retryCount',
+  'retryTime',
+  'error',
+] as const
+
+/** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
+const logInto =
+  (logger: Logger) =>
+  ({
+    level,
+    namespace,
+    log,
+  }: {
+    level: logLevel
+    namespace: string
+    log: { message: string } & Record<string, unknown>
+  }): void => {
+    const details: Record<string, unknown> = { namespace }
+    for (const name of told) if (log[name] !== undefined) details[name] = printable(log[name])
+    if (level === logLevel.ERROR || level === logLevel.WARN) logger.warn(details, log.message)
+    else if (level === logLevel.INFO) logger.debug(details, log.message)
+    else logger.trace(details, log.message)
+  }
+
+const printable = (value: unknown): string | number =>
+  typeof value === 'number' ? value : value instanceof Error ? value.message : String(value)
+
+let isFiltered = false
+
+/**
+ * The request queue of kafkajs asks for a timer in the past as a matter of course, of which Node 24 warns once a process. That one
+ * warning is kept back; any further one is shown.
+ */
+const swallowNegativeTimeoutWarning = (): void => {
+  if (isFiltered) return
+  isFiltered = true
+  const emit = process.emitWarning
+  const filtered = (...words: Parameters<typeof process.emitWarning>): void => {
+    const [, kind] = words as unknown as readonly [unknown, unknown]
+    if (kind !== 'TimeoutNegativeWarning' || !new Error().stack?.includes('kafkajs')) emit.apply(process, words)
+    else if (process.emitWarning === filtered) process.emitWarning = emit
+  }
+  process.emitWarning = filtered as typeof process.emitWarning
+}
