@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll } from 'vitest'
-import { type App, buildApp, type Overrides } from '../../src/app.ts'
+import type { Overrides } from '../../src/app/node.ts'
+import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 
 /** An answer with its body already read. */

@@ -97,7 +97,7 @@ export const startFace = async ({
   const known = createKinds(kinds.map((kind) => answering(kind, held)))
   const submit = createSubmit({ executor, kinds: known, secrets })
   const bus = createInProcessBus()
-  const health = createHealth({ log, projections })
+  const health = createHealth({ log, projections, clock: systemClock })
   const ports: HttpPorts = {
     log,
     executor,

@@ -1,0 +1,26 @@
+import { createInProcessBus } from '../bus/in-process.ts'
+import { dataDirectory } from '../data-directory.ts'
+import { openEmbeddedLog } from '../stores/embedded/log.ts'
+import { createLocalLeadership } from '../workers/leadership.ts'
+import { createLocalLeases } from '../workers/leases.ts'
+import type { Engines, EnginesOptions } from './engines.ts'
+
+/** One process with a file as its log: nothing else has to run. */
+export const openEmbeddedEngines = async ({ config, clock }: EnginesOptions): Promise<Engines> => {
+  const data = dataDirectory(config.dataDir)
+  const log = await openEmbeddedLog({ path: data.log, clock })
+  const bus = createInProcessBus()
+  return {
+    log,
+    bus,
+    leases: createLocalLeases(),
+    leadership: createLocalLeadership(),
+    viewsDirectory: data.views,
+    isShared: false,
+    checks: {},
+    close: async () => {
+      await bus.close()
+      await log.close()
+    },
+  }
+}

@@ -1,0 +1,33 @@
+import type { Logger } from 'pino'
+import type { JobBus } from '../bus/job-bus.ts'
+import type { Config } from '../config.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { EventLog } from '../stores/event-log.ts'
+import type { Leadership } from '../workers/leadership.ts'
+import type { Leases } from '../workers/leases.ts'
+import { openEmbeddedEngines } from './embedded-engines.ts'
+
+/** What a node stands on. Which adapters they are is not the business of whoever holds them. */
+export interface Engines {
+  readonly log: EventLog
+  readonly bus: JobBus
+  readonly leases: Leases
+  readonly leadership: Leadership
+  /** Folder of this node's views: views of one log are never used with another. */
+  readonly viewsDirectory: string
+  /** Whether other nodes may work on the same log: then another one may hold the offices. */
+  readonly isShared: boolean
+  /** What is asked for health beside log and views, by name; rejects, or never answers, where it is out of reach. */
+  readonly checks: Readonly<Record<string, () => Promise<unknown>>>
+  /** Bus first, log last. */
+  close(): Promise<void>
+}
+
+export interface EnginesOptions {
+  readonly config: Config
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */
+export const openEngines = async (options: EnginesOptions): Promise<Engines> => openEmbeddedEngines(options)

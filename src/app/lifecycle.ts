@@ -1,0 +1,74 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../lib/clock.ts'
+
+/** A process from its start to its end. */
+export interface Lifecycle {
+  /** Takes the steps one after the other. What cannot be started is closed again, and the reason thrown. A stop that was asked for meanwhile wins. */
+  start(): Promise<void>
+  /** Resolves when all is closed. Asked again it is the same stop. */
+  stop(): Promise<void>
+}
+
+/** A part that does not close by then is left to the end of the process. */
+const closeWithinMs = 10_000
+
+export const createLifecycle = ({
+  steps,
+  drain,
+  parts,
+  clock,
+  logger,
+}: {
+  readonly steps: readonly (() => unknown)[]
+  /** Lets go of what runs, before anything is closed. */
+  readonly drain: () => Promise<void>
+  /** What is closed, from the outside in. */
+  readonly parts: readonly (() => unknown)[]
+  readonly clock: Clock
+  readonly logger: Logger
+}): Lifecycle => {
+  let stopped: Promise<void> | undefined
+
+  /** A failure of one part does not keep the others open. */
+  const close = async (): Promise<void> => {
+    for (const part of parts) {
+      const { promise: late, resolve } = Promise.withResolvers<'late'>()
+      const cancel = clock.after(closeWithinMs, () => resolve('late'))
+      try {
+        if ((await Promise.race([part(), late])) === 'late') logger.error('a part did not close in time')
+      } catch (error) {
+        logger.error({ err: error }, 'a part did not close')
+      }
+      cancel()
+    }
+  }
+
+  const stop = async (): Promise<void> => {
+    try {
+      await drain()
+    } catch (error) {
+      logger.error({ err: error }, 'what ran was not handed back; others find out when the lease runs out')
+    }
+    await close()
+    logger.info('stopped')
+  }
+
+  return {
+    start: async () => {
+      try {
+        for (const step of steps) {
+          if (stopped !== undefined) return
+          await step()
+        }
+      } catch (error) {
+        if (stopped !== undefined) return
+        await close()
+        throw error
+      }
+    },
+    stop: () => {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
