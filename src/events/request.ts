@@ -3,11 +3,16 @@ import { defineEvents, type EventOf } from './define.ts'
 
 /**
  * What became of an `Idempotency-Key`, stream `request-<hash of principal and key>`. Source: native contract, section 2.
- * The body is base64, because it is given again byte for byte.
+ * The body is base64, because it is given again byte for byte; a large one is a blob.
  */
 export const requestEvents = defineEvents('request', {
   KeyClaimed: z.object({ fingerprint: z.string(), commandId: z.string() }),
-  KeyAnswered: z.object({ status: z.number().int(), headers: z.record(z.string(), z.string()), body: z.string() }),
+  KeyAnswered: z.object({
+    status: z.number().int(),
+    headers: z.record(z.string(), z.string()),
+    body: z.string(),
+    blob: z.string().optional(),
+  }),
   KeyFreed: z.object({}),
 })
 export type RequestEvent = EventOf<typeof requestEvents>

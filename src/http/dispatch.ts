@@ -21,8 +21,7 @@ export const anonymous: Principal = { name: 'anonymous', scopes: ['*'] }
 /** Who sent no credentials, or wrong ones, where they are demanded. */
 const nobody: Principal = { name: 'anonymous', scopes: [] }
 
-/** More requests than this at a time are refused; open event streams do not count. */
-const mostAtATime = 20_000
+const defaultMostAtATime = 20_000
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 interface Owner {
@@ -39,15 +38,19 @@ export const createDispatch = ({
   native,
   faces,
   metrics,
+  mostAtATime = defaultMostAtATime,
 }: {
   readonly ports: HttpPorts
   readonly native: NativeFace
   readonly faces: readonly Face[]
   readonly metrics: Metrics
+  /** More requests than this at a time are refused; open event streams do not count. Default 20,000. */
+  readonly mostAtATime?: number | undefined
 }): Fetch => {
   const { credentials, logger, settings } = ports
   const idempotency = createIdempotency({
     executor: ports.executor,
+    blobs: ports.blobs,
     extraHeaders: (headers, state) =>
       state.command.actor.face === null || settings.extraHeaders ? extraHeaders(headers, state) : undefined,
   })

@@ -7,7 +7,9 @@ export interface Follower {
   /** Events that came together, in log order; the array is the same for all followers. */
   take(events: readonly RecordedEvent[]): void
   /** Called often enough that a comment at each call keeps the connection open. */
-  beat(): void
+  beat?(): void
+  /** Called every two seconds: the time to see whether it may still follow. */
+  check?(): void
 }
 
 /** One subscription for all followers: events that are committed together are read once and handed to each of them together. */
@@ -21,7 +23,9 @@ export interface EventHub {
   close(): void
 }
 
-const beatMs = 10_000
+const checkMs = 2_000
+/** A beat is every fifth check. */
+const checksPerBeat = 5
 const retryMs = 500
 /** Larger bursts are handed over in parts. */
 const mostTogether = 256
@@ -76,16 +80,19 @@ export const createEventHub = ({
     }
   }
 
-  const beat = (): void => {
+  const check = (count: number): void => {
     if (end.signal.aborted) return
-    for (const follower of followers) follower.beat()
-    clock.after(beatMs, beat)
+    for (const follower of followers) {
+      follower.check?.()
+      if (count % checksPerBeat === 0) follower.beat?.()
+    }
+    clock.after(checkMs, () => check(count + 1))
   }
 
   const start = async (): Promise<void> => {
     at = await log.head()
     void run()
-    clock.after(beatMs, beat)
+    clock.after(checkMs, () => check(1))
   }
 
   return {

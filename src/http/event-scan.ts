@@ -42,11 +42,18 @@ const filterOf = ({ stream, category, type }: EventSelection): { readonly filter
   return type === undefined ? {} : { filter: { typePrefixes: type } }
 }
 
+export interface ScanOptions {
+  readonly after?: Position | undefined
+  readonly backwards?: boolean
+  /** Asked after each event that is not selected, with its position: true ends the scan. */
+  readonly isEnough?: (position: Position) => boolean
+}
+
 /** The selected events behind (`backwards`: before) `after`, straight from the log, in constant memory. */
 export async function* scan(
   log: EventLog,
   selection: EventSelection,
-  { after, backwards = false }: { readonly after?: Position | undefined; readonly backwards?: boolean },
+  { after, backwards = false, isEnough = () => false }: ScanOptions,
 ): AsyncGenerator<RecordedEvent> {
   const wanted = selects(selection)
   const [only, ...others] = selection.stream ?? []
@@ -57,5 +64,8 @@ export async function* scan(
     return
   }
   const range = after === undefined ? {} : { after }
-  for await (const event of log.readAll({ ...range, backwards, ...filterOf(selection) })) if (wanted(event)) yield event
+  for await (const event of log.readAll({ ...range, backwards, ...filterOf(selection) })) {
+    if (wanted(event)) yield event
+    else if (isEnough(event.position)) return
+  }
 }

@@ -1,6 +1,9 @@
 import type { Executor } from '../commands/execute.ts'
 import { type RequestCommand, request } from '../commands/request.ts'
+import type { KeptAnswer } from '../events/request.ts'
+import { Unavailable } from '../lib/errors.ts'
 import { derivedId, newId, sha256 } from '../lib/ids.ts'
+import type { Blobs } from '../stores/blobs.ts'
 import { readBody } from './body.ts'
 import type { RequestState } from './context.ts'
 import type { HttpContext } from './face.ts'
@@ -13,6 +16,11 @@ export const idempotencyKey = (header: string | undefined): string | undefined =
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return key
   throw new Problem('invalid', 'Idempotency-Key must be 1 to 255 visible characters')
 }
+
+/** Bytes of an answer that are kept in the log itself; a longer one would not fit beside the request that it repeats. */
+const mostKeptInLog = 64 * 1024
+
+const isSame = (one: KeptAnswer, other: KeptAnswer): boolean => one.body === other.body && one.blob === other.blob
 
 /** Headers that belong to one answer only. */
 const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
@@ -33,9 +41,11 @@ export interface Idempotency {
  */
 export const createIdempotency = ({
   executor,
+  blobs,
   extraHeaders,
 }: {
   readonly executor: Executor
+  readonly blobs: Blobs
   /** Adds the headers that every answer gets, so that they are kept with it. */
   readonly extraHeaders: (headers: Headers, state: RequestState) => void
 }): Idempotency => {
@@ -51,13 +61,7 @@ export const createIdempotency = ({
     const claimed = await command({ type: 'ClaimKey', stream, fingerprint, commandId: state.command.commandId }, 'claim')
     if (claimed.refused !== undefined || claimed.state.status === 'free')
       throw new Problem('key-reused', 'this Idempotency-Key was used for another request')
-    if (claimed.state.status === 'answered') {
-      const { status, headers, body: kept } = claimed.state.answer
-      return new Response(kept === '' ? null : Buffer.from(kept, 'base64'), {
-        status,
-        headers: { ...headers, 'Idempotency-Replayed': 'true' },
-      })
-    }
+    if (claimed.state.status === 'answered') return again(claimed.state.answer)
     const { commandId } = claimed.state
     // A claim that was left behind by a crash: the same command again, recorded once.
     state.repeated = commandId !== state.command.commandId
@@ -73,8 +77,23 @@ export const createIdempotency = ({
     const content = Buffer.from(await response.arrayBuffer())
     extraHeaders(response.headers, state)
     const headers = Object.fromEntries([...response.headers].filter(([name]) => !passing.has(name)))
-    await command({ type: 'AnswerKey', stream, answer: { status, headers, body: content.toString('base64') } }, 'answer')
+    const kept = { status, headers, ...(await keep(content)) }
+    const answered = await command({ type: 'AnswerKey', stream, answer: kept }, 'answer')
+    // Another node had the same request at the same time: its answer came first and is the one that holds.
+    if (answered.state.status === 'answered' && !isSame(answered.state.answer, kept)) return again(answered.state.answer)
     return new Response(content.length === 0 ? null : content, { status, headers: response.headers })
+  }
+
+  const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>
+    content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).hash }
+
+  const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Response> => {
+    const content = blob === undefined ? Buffer.from(body, 'base64') : await blobs.get(blob)
+    if (content === undefined) throw new Unavailable(`the kept answer ${blob} is not in the blob store`)
+    return new Response(content.length === 0 ? null : content, {
+      status,
+      headers: { ...headers, 'Idempotency-Replayed': 'true' },
+    })
   }
 
   return {

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { Unacceptable, Unavailable } from '../lib/errors.ts'
+import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { readBody, readJsonObject } from './body.ts'
 import type { Face, HttpContext, HttpEnv } from './face.ts'
 import type { HttpPorts } from './ports.ts'
@@ -60,6 +60,8 @@ export const nativeFace = ({
       const { path } = c.env.state
       if (error instanceof Problem) return problemResponse(error, path)
       if (error instanceof Unavailable) return problemResponse(new Problem('overloaded', 'the log does not answer'), path)
+      // The body was within its limit, the event made of it is not.
+      if (error instanceof Oversize) return problemResponse(new Problem('too-large', error.message), path)
       if (error instanceof Unacceptable) return problemResponse(new Problem('invalid', error.message), path)
       return problemResponse(new Problem('internal', 'the server failed; its log says more'), path)
     },

@@ -37,11 +37,16 @@ const requestTimeoutMs = 300_000
 const checkEveryMs = 2_000
 const keepAliveMs = 30_000
 const maxHeaderBytes = 16_384
+const idleCheckMs = 50
 /** How long a refused client may go on sending before it is cut off. */
 const lingerMs = 2_000
 
-/** The native API and the given faces as one server. Nothing listens before `listen`. */
-export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): HttpServer => {
+/** The native API and the given faces as one server. Nothing listens before `listen`; `mostAtATime` as in `createDispatch`. */
+export const buildServer = (
+  ports: HttpPorts,
+  faces: readonly Face[] = [],
+  { mostAtATime }: { readonly mostAtATime?: number } = {},
+): HttpServer => {
   const closing = new AbortController()
   const changes = createChanges(ports)
   const hub = createEventHub(ports)
@@ -64,7 +69,7 @@ export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): Http
       routes: () => [...ownRoutes.map(documented), ...faces.flatMap(({ documents = [] }) => documents)],
     }),
   ]
-  const fetch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics })
+  const fetch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics, mostAtATime })
   let server: Server | undefined
 
   const listen: HttpServer['listen'] = async ({ host, port }) => {
@@ -89,11 +94,18 @@ export const buildServer = (ports: HttpPorts, faces: readonly Face[] = []): Http
     if (listening !== undefined)
       await new Promise<void>((resolve) => {
         const cut = ports.clock.after(graceMs, () => listening.closeAllConnections())
+        let cutNext = (): void => {}
+        // An answer that ends only now leaves a connection that its client would keep open.
+        const cutIdle = (): void => {
+          listening.closeIdleConnections()
+          cutNext = ports.clock.after(idleCheckMs, cutIdle)
+        }
         listening.close(() => {
           cut()
+          cutNext()
           resolve()
         })
-        listening.closeIdleConnections()
+        cutIdle()
       })
     changes.close()
   }

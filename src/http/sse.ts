@@ -19,6 +19,8 @@ interface Sink {
   write(frame: Buffer): boolean
   /** Resolves when there is room again or the sink is closed. */
   drained(): Promise<void>
+  /** After what was written; `closed` aborts. */
+  end(): void
   readonly closed: AbortSignal
 }
 
@@ -28,6 +30,8 @@ export interface FollowOptions {
   readonly hub: EventHub
   readonly selection: EventSelection
   readonly after: Position
+  /** Asked every two seconds: the stream ends when its principal would not be let in again. */
+  readonly isAllowed: () => boolean
   /** Aborts when the server goes down. */
   readonly closing: AbortSignal
 }
@@ -53,7 +57,7 @@ export const eventStream = (c: HttpContext, options: FollowOptions): Response =>
   return RESPONSE_ALREADY_SENT
 }
 
-const follow = async (sink: Sink, { log, hub, selection, after, closing }: FollowOptions): Promise<void> => {
+const follow = async (sink: Sink, { log, hub, selection, after, isAllowed, closing }: FollowOptions): Promise<void> => {
   const wanted = selects(selection)
   let at = after
   let isLive = false
@@ -85,6 +89,9 @@ const follow = async (sink: Sink, { log, hub, selection, after, closing }: Follo
     },
     beat: () => {
       if (!isFull && !closed()) write(comment)
+    },
+    check: () => {
+      if (!isAllowed()) sink.end()
     },
   })
   const catchUp = async (): Promise<void> => {
@@ -133,6 +140,10 @@ const socketSink = (response: ServerResponse, closing: AbortSignal): Sink => {
   return {
     closed: closed.signal,
     write: (frame) => closed.signal.aborted || response.write(frame),
+    end: () => {
+      closed.abort()
+      response.end()
+    },
     drained: () =>
       new Promise((resolve) => {
         if (closed.signal.aborted || !response.writableNeedDrain) return resolve()
@@ -162,6 +173,12 @@ const webStream = (options: FollowOptions, all: Record<string, string>): Respons
           new Promise((resolve) => {
             drained = resolve
           }),
+        end: () => {
+          if (closed.signal.aborted) return
+          closed.abort()
+          drained()
+          controller.close()
+        },
       }
       follow(sink, options).catch((error) => controller.error(error))
     },

@@ -19,7 +19,12 @@ export class Unavailable extends Error {
 
 /** What the caller handed over can never be accepted (too large, not serialisable, a malformed id). */
 export class Unacceptable extends Error {
-  override readonly name = 'Unacceptable'
+  override readonly name: string = 'Unacceptable'
+}
+
+/** More bytes than the log takes at a time. */
+export class Oversize extends Unacceptable {
+  override readonly name = 'Oversize'
 }
 
 /** The message of anything that was thrown. */

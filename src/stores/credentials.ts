@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { compare, hash as hashPassword, truncates } from 'bcryptjs'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { randomToken, sha256 } from '../lib/ids.ts'
 import { isObject } from '../lib/json.ts'
@@ -37,6 +38,11 @@ export interface Credentials {
    * Null for everyone else. Throws `Unavailable` while the file cannot be read or is malformed: nobody is let in on a guess.
    */
   authenticate(header: string | undefined): Promise<Principal | null>
+  /**
+   * Whether a principal would be let in again as it is: its credential is neither removed nor changed. `principal` is what
+   * `authenticate` gave; any other object stands for a caller who came while nothing was configured.
+   */
+  isCurrent(principal: Principal): boolean
   /** Durable when it resolves; `token` is shown this once, only its hash is kept. Throws `Unacceptable` (also: a name in use). */
   add(credential: NewCredential): Promise<{ readonly token: string | null }>
   list(): readonly CredentialEntry[]
@@ -66,6 +72,8 @@ type Entry = z.infer<typeof Entry>
 const CredentialsFile = z.strictObject({ version: z.literal(1), credentials: z.array(Entry) })
 
 const ownerOnly = 0o600
+/** A credential that was removed is good for so much longer at most. */
+const lookAgainMs = 1_000
 const tokenBytes = 32
 const bcryptCost = 10
 const verifiedForMs = 60_000
@@ -80,11 +88,15 @@ export const allows = ({ scopes }: Principal, scope: string): boolean =>
   scopes.includes('*') || scopes.includes(scope) || (scope.endsWith(':read') && scopes.includes(scope.replace(/read$/, 'write')))
 
 /**
- * Credentials in a JSON file (0600), read again when it changes. Throws `Unavailable` when the file is there but cannot be
- * read or understood.
+ * Credentials in a JSON file (0600), read again when it changes: looked at once a second at most, and before somebody is turned
+ * away. Throws `Unavailable` when the file is there but cannot be read or understood.
  */
-export const openCredentials = (file: string): Credentials => {
+export const openCredentials = (file: string, { clock = systemClock }: { readonly clock?: Clock } = {}): Credentials => {
   let seen: string | undefined
+  let lookedAt = Number.NEGATIVE_INFINITY
+  /** What each principal that was let in is, and what all credentials are now. */
+  const proofs = new WeakMap<Principal, string>()
+  let marks: ReadonlySet<string> = new Set()
   let entries: readonly Entry[] = []
   let fault: string | undefined
   let everConfigured = false
@@ -95,6 +107,7 @@ export const openCredentials = (file: string): Credentials => {
 
   /** A changed file has another inode, size or time: each write makes a new file. */
   const refresh = (): void => {
+    lookedAt = clock.now()
     const mark = markOf(file)
     if (mark === seen) return
     try {
@@ -105,11 +118,17 @@ export const openCredentials = (file: string): Credentials => {
       fault = `the credentials file ${file} cannot be used: ${messageOf(error)}`
     }
     seen = mark
+    marks = new Set(entries.map(markOfEntry))
     everConfigured ||= entries.length > 0 || fault !== undefined
   }
 
-  const current = (): readonly Entry[] => {
-    refresh()
+  /** A clock that was set back counts as time that has passed. */
+  const refreshInTime = (): void => {
+    if (Math.abs(clock.now() - lookedAt) >= lookAgainMs) refresh()
+  }
+
+  const current = (look = refresh): readonly Entry[] => {
+    look()
     if (fault !== undefined) throw new Unavailable(fault)
     return entries
   }
@@ -147,6 +166,23 @@ export const openCredentials = (file: string): Credentials => {
     return entry
   }
 
+  /** Who proves to be one of `known`. */
+  const recognise = async (header: string | undefined, known: readonly Entry[]): Promise<Principal | null> => {
+    const [, scheme, proof] = /^(bearer|basic) +([^ ]+) *$/i.exec(header ?? '') ?? []
+    if (scheme === undefined || proof === undefined) return null
+    if (scheme.toLowerCase() === 'bearer') return shown(byToken(proof, known))
+    const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(proof, 'base64').toString('utf8')) ?? []
+    if (name === undefined || password === undefined) return null
+    return shown(await byPassword(name, password, known))
+  }
+
+  const shown = (entry: Entry | undefined): Principal | null => {
+    if (entry === undefined) return null
+    const principal = { name: entry.name, scopes: entry.scopes }
+    proofs.set(principal, markOfEntry(entry))
+    return principal
+  }
+
   const save = (next: readonly Entry[]): void => {
     try {
       writeDurably(file, `${JSON.stringify({ version: 1, credentials: next }, null, 2)}\n`, { mode: ownerOnly })
@@ -159,17 +195,21 @@ export const openCredentials = (file: string): Credentials => {
 
   return {
     configured: () => {
-      refresh()
+      refreshInTime()
       return everConfigured
     },
     authenticate: async (header) => {
-      const known = current()
-      const [, scheme, proof] = /^(bearer|basic) +([^ ]+) *$/i.exec(header ?? '') ?? []
-      if (scheme === undefined || proof === undefined) return null
-      if (scheme.toLowerCase() === 'bearer') return shown(byToken(proof, known))
-      const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(proof, 'base64').toString('utf8')) ?? []
-      if (name === undefined || password === undefined) return null
-      return shown(await byPassword(name, password, known))
+      const known = current(refreshInTime)
+      const found = await recognise(header, known)
+      if (found !== null || header === undefined) return found
+      // Somebody who was added a moment ago is not turned away.
+      const now = current()
+      return now === known ? null : recognise(header, now)
+    },
+    isCurrent: (principal) => {
+      refreshInTime()
+      const proof = proofs.get(principal)
+      return proof === undefined ? !everConfigured : marks.has(proof)
     },
     add: async ({ name, scopes, password }) => {
       if (!namePattern.test(name)) throw new Unacceptable(`"${name}" is no name: 1 to 100 visible characters without a colon`)
@@ -197,8 +237,8 @@ export const openCredentials = (file: string): Credentials => {
   }
 }
 
-const shown = (entry: Entry | undefined): Principal | null =>
-  entry === undefined ? null : { name: entry.name, scopes: entry.scopes }
+/** What tells one credential from another, and from itself with other scopes or another proof. */
+const markOfEntry = ({ name, scopes, token, password }: Entry): string => JSON.stringify([name, scopes, token, password])
 
 const parse = (text: string): readonly Entry[] => {
   const { credentials } = CredentialsFile.parse(JSON.parse(text))
@@ -206,7 +246,7 @@ const parse = (text: string): readonly Entry[] => {
   return credentials
 }
 
-/** What tells one state of the file from another; no more than one system call per request. */
+/** What tells one state of the file from another. */
 const markOf = (file: string): string => {
   try {
     const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })

@@ -58,7 +58,7 @@ export interface SubscribeOptions {
  * The truth: an append-only log of streams. Every adapter passes test/contracts/event-log.ts.
  *
  * `append` resolves when the events are on disk, all or none of them. It throws `RevisionConflict` (expected, actual),
- * `Unacceptable` before any I/O (oversize, not serialisable, bad id), `Unavailable` when the outcome is unknown: repeat it
+ * `Unacceptable` before any I/O (`Oversize`, not serialisable, bad id), `Unavailable` when the outcome is unknown: repeat it
  * verbatim then: the same ids at the same expected revision are a success, not a conflict.
  * Key streams (`key-…`) never show in `readAll` and `subscribe`; `forget` erases one.
  */

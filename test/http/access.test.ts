@@ -130,6 +130,21 @@ test('events are shown as far as the principal may read', async () => {
   expect(list.text).not.toContain(native.json.id)
 })
 
+test('an event stream ends when its credential is removed, and only that one', async () => {
+  const credentials = openCredentials(join(server.dataDir, 'credentials.json'))
+  const { token } = await credentials.add({ name: 'guest', scopes: ['v1:read'] })
+  const leaving = await follow(`${server.url}/v1/events`, { Authorization: `Bearer ${token}` })
+  const staying = await follow(`${server.url}/v1/events`, as('reader'))
+  await Promise.all([leaving.take(1), staying.take(1)])
+  credentials.remove('guest')
+  await expect(leaving.take(1)).rejects.toThrow('the stream ended')
+  const again = await server.ask('GET /v1/events', { headers: { Authorization: `Bearer ${token}` } })
+  expect(problem(again)).toEqual(isProblem('unauthenticated', 401))
+  await server.ask('POST /v1/operations', { body: { kind: 'probe', input: {} }, headers: as('writer') })
+  expect(await staying.take(1)).toHaveLength(1)
+  staying.close()
+})
+
 test('tokens and passwords reach neither log nor events', async () => {
   const events = await server.ask('GET /v1/events?limit=1000', { headers: as('root') })
   const everything = lines.join('') + events.text

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { buildServer } from '../../src/http/server.ts'
 import { isProblem, problem, startApp, useApp } from './app.ts'
 
 const server = useApp()
@@ -77,6 +78,31 @@ describe('a key', () => {
     const again = await send()
     expect([again.status, again.text, again.headers.get('idempotency-replayed')]).toEqual([first.status, first.text, 'true'])
   })
+})
+
+test('a large answer is given again, byte for byte', async () => {
+  const input = { echo: 'x'.repeat(900_000) }
+  const first = await submit('large', input)
+  const again = await submit('large', input)
+  expect([first.status, again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 202, 'true'])
+  expect(again.text === first.text).toBe(true)
+})
+
+test('the answer that another node gave first is the one that holds', async () => {
+  const { app, stop, url } = await startApp()
+  const other = buildServer(app.ports)
+  const ask = () =>
+    new Request(`${url}/v1/operations`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': 'two-nodes', Prefer: 'wait=30' },
+      body: JSON.stringify({ kind: 'probe', input: { sleepMs: 50 } }),
+    })
+  const bodies = await Promise.all([app.fetch(ask()), other.fetch(ask())].map(async (answer) => (await answer).text()))
+  expect(bodies[0]).toBe(bodies[1])
+  const { items } = (await (await other.fetch(new Request(`${url}/v1/operations`))).json()) as { items: unknown[] }
+  expect(items).toHaveLength(1)
+  await other.close()
+  await stop()
 })
 
 test('answers are kept across restarts', async () => {

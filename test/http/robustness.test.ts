@@ -1,5 +1,8 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { operation } from '../../src/commands/operation.ts'
+import { buildServer } from '../../src/http/server.ts'
+import { newId } from '../../src/lib/ids.ts'
 import { startApp, useApp } from './app.ts'
 import { follow } from './follow.ts'
 
@@ -105,6 +108,35 @@ describe('absurd requests are answered, not survived by chance', () => {
     expect((await server.it.ask('GET /livez')).status).toBe(200)
     for (const socket of sockets) socket.destroy()
   })
+})
+
+test('more requests at a time than it can hold are refused, health is still told', async () => {
+  const { app, probe, stop } = await startApp()
+  const crowded = buildServer(app.ports, [], { mostAtATime: 2 })
+  const ask = (path: string) => crowded.fetch(new Request(`http://localhost${path}`))
+  const { json } = await probe({}, { runAt: '2099-01-01T00:00:00Z' })
+  const waiting = [1, 2].map(() => ask(`/v1/operations/${json.id}?wait=60`))
+  const refused = await ask('/v1/kinds')
+  expect([refused.status, refused.headers.get('retry-after'), refused.headers.get('content-type')]).toEqual([
+    503,
+    '1',
+    'application/problem+json',
+  ])
+  expect(await refused.json()).toMatchObject({ type: 'urn:intendant:problem:overloaded', instance: '/v1/kinds' })
+  expect((await ask('/livez')).status).toBe(200)
+  await app.ports.executor.execute(
+    operation,
+    { type: 'CancelOperation', id: json.id, reason: null },
+    {
+      commandId: newId(),
+      correlationId: newId(),
+      actor: { principal: 'test', face: null, address: null },
+    },
+  )
+  expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200])
+  expect((await ask('/v1/kinds')).status).toBe(200)
+  await crowded.close()
+  await stop()
 })
 
 describe('the life of a server', () => {

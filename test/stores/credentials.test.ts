@@ -2,6 +2,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hashSync } from 'bcryptjs'
 import { expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { Unacceptable, Unavailable } from '../../src/lib/errors.ts'
 import { allows, openCredentials } from '../../src/stores/credentials.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -59,13 +60,22 @@ test('a user with a password, as often as they ask', async () => {
   expect((await credentials.authenticate(basic('bob', 'other')))?.scopes).toEqual(['v1:read'])
 })
 
-test('a changed file counts at once, whoever changed it', async () => {
+/** A clock that goes on only when it is told to. */
+const handClock = () => {
+  let now = 0
+  const clock: Clock = { ...systemClock, now: () => now }
+  return { clock, pass: (ms: number) => (now += ms) }
+}
+
+test('a changed file counts within a second, whoever changed it', async () => {
   const file = newFile()
-  const server = openCredentials(file)
+  const { clock, pass } = handClock()
+  const server = openCredentials(file, { clock })
   const terminal = openCredentials(file)
   expect(server.configured()).toBe(false)
   const { token } = await terminal.add({ name: 'robot', scopes: ['*'] })
   await terminal.add({ name: 'ada', scopes: ['*'], password: 'first' })
+  pass(1_000)
   expect(server.configured()).toBe(true)
   expect((await server.authenticate(`Bearer ${token}`))?.name).toBe('robot')
   expect((await server.authenticate(basic('ada', 'first')))?.name).toBe('ada')
@@ -73,22 +83,59 @@ test('a changed file counts at once, whoever changed it', async () => {
   expect(terminal.remove('robot')).toBe(false)
   expect(terminal.remove('ada')).toBe(true)
   await terminal.add({ name: 'ada', scopes: ['*'], password: 'second' })
+  pass(1_000)
   expect(await server.authenticate(`Bearer ${token}`)).toBeNull()
   expect(await server.authenticate(basic('ada', 'first'))).toBeNull()
   expect((await server.authenticate(basic('ada', 'second')))?.name).toBe('ada')
 })
 
+test('the file is looked at once a second, and at once before somebody is turned away', async () => {
+  const file = newFile()
+  const { clock, pass } = handClock()
+  const server = openCredentials(file, { clock })
+  const { token: first } = await server.add({ name: 'first', scopes: ['*'] })
+  const { token: second } = await openCredentials(file).add({ name: 'second', scopes: ['*'] })
+  expect((await server.authenticate(`Bearer ${second}`))?.name).toBe('second')
+  openCredentials(file).remove('first')
+  pass(999)
+  expect((await server.authenticate(`Bearer ${first}`))?.name).toBe('first')
+  pass(1)
+  expect(await server.authenticate(`Bearer ${first}`)).toBeNull()
+})
+
+test('a principal is current until its credential is removed or changed', async () => {
+  const file = newFile()
+  const { clock, pass } = handClock()
+  const server = openCredentials(file, { clock })
+  const anybody = { name: 'anonymous', scopes: ['*'] }
+  expect(server.isCurrent(anybody)).toBe(true)
+  const { token } = await server.add({ name: 'robot', scopes: ['*'] })
+  const { token: other } = await server.add({ name: 'other', scopes: ['*'] })
+  const robot = await server.authenticate(`Bearer ${token}`)
+  const stays = await server.authenticate(`Bearer ${other}`)
+  if (robot === null || stays === null) throw new Error('both are known')
+  expect([server.isCurrent(robot), server.isCurrent(stays), server.isCurrent(anybody)]).toEqual([true, true, false])
+  const terminal = openCredentials(file)
+  terminal.remove('robot')
+  await terminal.add({ name: 'robot', scopes: ['*'] })
+  pass(1_000)
+  expect([server.isCurrent(robot), server.isCurrent(stays)]).toEqual([false, true])
+})
+
 test('a file that goes missing or is torn lets nobody in', async () => {
   const file = newFile()
-  const credentials = openCredentials(file)
+  const { clock, pass } = handClock()
+  const credentials = openCredentials(file, { clock })
   const { token } = await credentials.add({ name: 'robot', scopes: ['*'] })
   const kept = readFileSync(file)
   writeFileSync(file, kept.subarray(0, 20))
+  pass(1_000)
   await expect(credentials.authenticate(`Bearer ${token}`)).rejects.toThrow(Unavailable)
   await expect(credentials.add({ name: 'other', scopes: ['*'] })).rejects.toThrow(Unavailable)
   expect(() => openCredentials(file)).toThrow(Unavailable)
   expect(credentials.configured()).toBe(true)
   rmSync(file)
+  pass(1_000)
   expect(await credentials.authenticate(`Bearer ${token}`)).toBeNull()
   expect(credentials.configured()).toBe(true)
   writeFileSync(file, kept)

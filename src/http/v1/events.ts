@@ -18,6 +18,8 @@ import { EventDocument, problems } from './schemas.ts'
 
 const representations = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
 const ndjsonChunkBytes = 64 * 1024
+/** A search for rare events in a long log answers after this time with what it found, and where to go on. */
+const longestScanMs = 5_000
 
 const after = z
   .string()
@@ -35,7 +37,7 @@ interface Paging {
 export const eventAnswers: Readonly<Record<number, DocumentedAnswer>> = {
   200: {
     description:
-      '`next` is the position to pass as `after`; null where nothing more that matches lies before `head`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
+      '`next` is the position to pass as `after`; null where nothing more that matches lies before `head`. A search through very many events answers within some seconds, perhaps with fewer items than asked for, and `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
     schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }),
   },
   ...problems({ 400: 'A parameter is wrong', 406: 'The accepted type is not offered' }),
@@ -108,12 +110,17 @@ export const answerEvents = async ({
   const type = negotiate(c.req.header('accept'), representations)
   if (type === undefined) throw new Problem('not-acceptable', `events are offered as ${representations.join(', ')}`)
   const given = paging.after === undefined ? undefined : await parsePosition(ports, paging.after, '?after')
-  if (type === 'application/json') return page(log, selection, { ...paging, after: given })
+  if (type === 'application/json') return page(c, ports, selection, { ...paging, after: given })
   refuseJsonOnly(paging)
   if (type === 'application/x-ndjson') return lines(log, selection, given ?? origin)
   const lastEventId = c.req.header('last-event-id')
   const resumed = lastEventId === undefined ? given : await parsePosition(ports, lastEventId, 'Last-Event-ID')
-  return eventStream(c, { log, hub: tools.hub, selection, after: resumed ?? (await log.head()), closing: tools.closing })
+  const principal = principalOf(c)
+  return eventStream(c, {
+    ...{ log, hub: tools.hub, selection, closing: tools.closing },
+    after: resumed ?? (await log.head()),
+    isAllowed: () => ports.credentials.isCurrent(principal),
+  })
 }
 
 const refuseJsonOnly = ({ limit, order }: Paging): void => {
@@ -124,24 +131,35 @@ const refuseJsonOnly = ({ limit, order }: Paging): void => {
 }
 
 const page = async (
-  log: EventLog,
+  c: HttpContext,
+  { log, clock }: HttpPorts,
   selection: EventSelection,
   { after, limit = 50, order = 'asc' }: Paging,
 ): Promise<Response> => {
   const head = await log.head()
+  const { signal } = c.req.raw
+  const until = clock.now() + longestScanMs
   const items: RecordedEvent[] = []
-  let more = false
-  const range = { after: after ?? (order === 'asc' ? origin : undefined), backwards: order === 'desc' }
+  let next: Position | null = null
+  /** Time to answer with what was found so far, or nobody waits for the answer any more. */
+  const isEnough = (position: Position): boolean => {
+    const isOver = position <= head && (signal.aborted || clock.now() >= until)
+    if (isOver) next = position
+    return isOver
+  }
+  const range = { after: after ?? (order === 'asc' ? origin : undefined), backwards: order === 'desc', isEnough }
   for await (const event of scan(log, selection, range)) {
     if (event.position > head) {
       if (order === 'asc') break
       continue
     }
-    more = items.length === limit
-    if (more) break
+    if (items.length === limit) {
+      next = items.at(-1)?.position ?? null
+      break
+    }
     items.push(event)
   }
-  return json({ items: items.map(shownEvent), next: more ? (items.at(-1)?.position ?? null) : null, head })
+  return json({ items: items.map(shownEvent), next, head })
 }
 
 /** One event a line up to the head at the time of the request, in constant memory. */

@@ -46,7 +46,7 @@ export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRo
         const stream = outputStream(id)
         // No view reads output, so the log itself says that there is more.
         const also = (ring: () => void) =>
-          hub.join({ take: (events) => (events.some((event) => event.stream === stream) ? ring() : undefined), beat: () => {} })
+          hub.join({ take: (events) => (events.some((event) => event.stream === stream) ? ring() : undefined) })
         await changes.until(operationStream(id), news, { timeoutMs: query.wait * 1000, signal, also })
       }
       return new Response(new Uint8Array(slice.content), {

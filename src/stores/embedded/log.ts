@@ -14,6 +14,7 @@ import { createReader, matches, type Page, pageEvents, type Reader } from './rea
 import { encodeAppend, isHidden } from './requests.ts'
 import { inMemory, openReadingConnection, openWritingConnection } from './schema.ts'
 import { createTail, type Tail } from './tail.ts'
+import { createTurns } from './turns.ts'
 import { createWriter } from './writer.ts'
 import { inlineWriter, openThreadedWriter, type WriterPort } from './writer-port.ts'
 
@@ -36,6 +37,9 @@ const tailSize = 64 * 1024 * 1024
 const checkpointPositions = 4096
 const firstRetryMs = 100
 const longestRetryMs = 5_000
+
+/** Lets everything else that is due have its turn; long reads must not stop the program, however many there are. */
+const breath = createTurns()
 
 /**
  * The event log in one SQLite file: WAL, flushed with every commit, group commit in a thread of its own. One process at a
@@ -237,6 +241,3 @@ const firstRevision = (from: ReadStreamOptions['from'], backwards: boolean): num
   if (!Number.isSafeInteger(revision) || revision < 0) throw new Unacceptable(`${revision} is no revision`)
   return revision
 }
-
-/** Lets everything else that is due have its turn; a long read must not stop the program. */
-const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -1,4 +1,4 @@
-import { messageOf, Unacceptable } from '../../lib/errors.ts'
+import { messageOf, Oversize, Unacceptable } from '../../lib/errors.ts'
 import { isUuid } from '../../lib/ids.ts'
 import { isObject } from '../../lib/json.ts'
 import type { Expected, NewEvent } from '../event-log.ts'
@@ -75,9 +75,7 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
     const metadata = shared.text
     bytes += Buffer.byteLength(data)
     if (bytes > maxAppendBytes)
-      throw new Unacceptable(
-        `an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`,
-      )
+      throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
     size += data.length + metadata.length
     return { id: event.id, type: event.type, data, metadata }
   })
