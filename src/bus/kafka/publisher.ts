@@ -1,0 +1,95 @@
+import type { Kafka } from 'kafkajs'
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
+import { createFollower, type Follower, type Offices } from '../follower.ts'
+import { ensureTopics } from './ensure-topics.ts'
+import { createSender, type Outgoing } from './sender.ts'
+import type { KafkaSettings } from './settings.ts'
+
+/** An event's data may have 1 MiB; the rest is for its headers. */
+const maxMessageBytes = 2_097_152
+const stopWithinMs = 5_000
+
+/**
+ * Publishes every event of the log to `<prefix>.events`, on one node at a time: in the order of each stream, at least once, from the
+ * first event on. While the brokers are down it waits. `identity` names the log (`ce_source`).
+ */
+export const createEventPublisher = ({
+  log,
+  kafka,
+  settings,
+  identity,
+  leadership,
+  clock,
+  logger,
+}: {
+  readonly log: EventLog
+  readonly kafka: Kafka
+  readonly settings: KafkaSettings
+  readonly identity: string
+  readonly leadership: Offices
+  readonly clock: Clock
+  readonly logger: Logger
+}): Follower => {
+  const topic = `${settings.topicPrefix}.events`
+  const source = `urn:intendant:${identity}`
+  const sender = createSender({ kafka })
+  let isTopicThere = false
+
+  const follower = createFollower({
+    log,
+    leadership,
+    office: `publisher-${topic}`,
+    beginning: 'origin',
+    deliver: async (events) => {
+      if (!isTopicThere) await ensureTopics({ kafka, settings, topics: [topic], maxMessageBytes })
+      isTopicThere = true
+      await sender.send(events.map((event) => cloudEvent(event, { topic, source })))
+    },
+    clock,
+    logger,
+  })
+  return {
+    start: follower.start,
+    stop: async () => {
+      let cancel = (): void => {}
+      const late = new Promise<void>((resolve) => {
+        cancel = clock.after(stopWithinMs, resolve)
+      })
+      // What a broker does not take now is delivered after the next start.
+      const stopped = follower.stop().then(sender.close)
+      stopped.catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'the publisher did not close'))
+      await Promise.race([stopped, late]).finally(cancel)
+    },
+  }
+}
+
+/** Revisions as text of one length sort as numbers, as the Sequence extension wants it. */
+const sequenceDigits = 16
+
+/** CloudEvents 1.0, Kafka protocol binding, binary content mode. The key is the stream: its events keep their order. */
+export const cloudEvent = (
+  { id, type, stream, revision, position, recordedAt, data, metadata }: RecordedEvent,
+  { topic, source }: { readonly topic: string; readonly source: string },
+): Outgoing => ({
+  topic,
+  key: stream,
+  value: JSON.stringify(data),
+  headers: {
+    ce_specversion: '1.0',
+    ce_id: id,
+    ce_source: source,
+    ce_type: `intendant.${type}`,
+    ce_subject: stream,
+    ce_time: recordedAt,
+    'content-type': 'application/json',
+    ce_sequence: String(revision).padStart(sequenceDigits, '0'),
+    ce_position: position,
+    ce_correlationid: metadata.correlationId,
+    ...(metadata.causationId === undefined ? {} : { ce_causationid: metadata.causationId }),
+    ...(metadata.traceparent === undefined ? {} : { ce_traceparent: metadata.traceparent }),
+    ce_principal: metadata.actor.principal,
+  },
+})
