@@ -1,0 +1,90 @@
+import { type BaseOptions, EventStoreDBClient } from '@eventstore/db-client'
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { Unacceptable, type Unavailable } from '../../lib/errors.ts'
+import { parseConnectionString } from './connection-string.ts'
+import { faultOf, isFinal, unavailable } from './faults.ts'
+import { obtainIdentity } from './identity.ts'
+import { within } from './within.ts'
+
+export interface EventStoreDbConnection {
+  readonly client: EventStoreDBClient
+  /** Host and port for messages; no credentials. */
+  readonly server: string
+  /** One UUID per log, kept in the log: a view made from another log must never be used with this one. */
+  readonly identity: string
+  /**
+   * To be given with every append, read and delete. The leader answers, so that nobody reads less than was acknowledged. And it keeps
+   * appends on the client's unary path: naming credentials does that (without TLS they are not sent). Its batch path shares one table of
+   * pending appends among all clients of the process, can lose appends for ever, and gains nothing where many append at once
+   * (src/stores/eventstoredb/append.ts).
+   */
+  readonly callOptions: BaseOptions
+  close(): Promise<void>
+}
+
+export interface ConnectionOptions {
+  /** A connection string `esdb://…`; never logged. */
+  readonly url: string
+  readonly appendTimeoutMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+  /** How long a server that does not answer is waited for. */
+  readonly startWithinMs?: number
+}
+
+const startWithinMsDefault = 60_000
+const retryMs = 500
+const tellEveryMs = 5_000
+
+/**
+ * The one client of the process. Waits a minute for a server that is still starting, because engines often start together, and says so
+ * in the log. Throws `Unacceptable` for a connection string that cannot be understood, `Unavailable` with the reason when the server
+ * is not there by then, or at once when it refuses the credentials.
+ */
+export const connectEventStoreDb = async ({
+  url,
+  appendTimeoutMs,
+  clock,
+  logger,
+  startWithinMs = startWithinMsDefault,
+}: ConnectionOptions): Promise<EventStoreDbConnection> => {
+  const { hosts: server, tls, credentials } = parseConnectionString(url)
+  const client = clientOf(url)
+  const callOptions: BaseOptions = {
+    requiresLeader: true,
+    ...(credentials === undefined && tls ? {} : { credentials: credentials ?? { username: 'none', password: 'none' } }),
+  }
+  const giveUpAt = clock.now() + startWithinMs
+  let toldAt = Number.NEGATIVE_INFINITY
+  for (;;) {
+    let fault: Unavailable
+    try {
+      const asked = obtainIdentity({ client, callOptions: { ...callOptions, deadline: appendTimeoutMs } })
+      const identity = await within(appendTimeoutMs * 2, asked, clock)
+      return { client, server, identity, callOptions, close: () => client.dispose() }
+    } catch (error) {
+      fault = unavailable(server, 'cannot be used', error)
+      if (isFinal(error) || clock.now() >= giveUpAt || faultOf(error) === 'wrong-expected-version') {
+        await client.dispose()
+        throw fault
+      }
+    }
+    if (clock.now() - toldAt >= tellEveryMs) {
+      toldAt = clock.now()
+      logger.warn({ server, reason: fault.message, givesUpInMs: giveUpAt - toldAt }, 'waiting for EventStoreDB')
+    }
+    await clock.sleep(retryMs)
+  }
+}
+
+const clientOf = (url: string): EventStoreDBClient => {
+  try {
+    return EventStoreDBClient.connectionString(url)
+  } catch (error) {
+    // The client's own words can hold a part of the string; those about certificate files do not.
+    const text =
+      error instanceof Error && /certificate|userCertFile/.test(error.message) ? error.message : 'it cannot be understood'
+    throw new Unacceptable(`the connection string of EventStoreDB: ${text}`)
+  }
+}

@@ -1,0 +1,51 @@
+import { type BaseOptions, type EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
+import { z } from 'zod'
+import { newId } from '../../lib/ids.ts'
+import { faultOf } from './faults.ts'
+
+/** A key stream, so that no listing shows it. */
+const stream = 'key-log-identity'
+const LogIdentified = z.object({ identity: z.uuid() })
+
+/** The log's own UUID; whoever opens an unnamed log first names it. Throws what the client throws. */
+export const obtainIdentity = async (options: {
+  readonly client: EventStoreDBClient
+  readonly callOptions: BaseOptions
+}): Promise<string> => {
+  const known = await readIdentity(options)
+  if (known !== undefined) return known
+  const identity = newId()
+  const actor = { principal: 'system', face: null, address: null }
+  const event = jsonEvent({
+    id: identity,
+    type: 'LogIdentified',
+    data: { identity },
+    metadata: { $correlationId: identity, actor, schema: 1 },
+  })
+  try {
+    await options.client.appendToStream(stream, event, { expectedRevision: 'no_stream', ...options.callOptions })
+  } catch (error) {
+    if (faultOf(error) !== 'wrong-expected-version') throw error
+  }
+  // Another node may have been faster.
+  return (await readIdentity(options)) ?? identity
+}
+
+const readIdentity = async ({
+  client,
+  callOptions,
+}: {
+  readonly client: EventStoreDBClient
+  readonly callOptions: BaseOptions
+}): Promise<string | undefined> => {
+  const events = client.readStream(stream, { maxCount: 1, ...callOptions })
+  try {
+    for await (const { event } of events) if (event !== undefined) return LogIdentified.parse(event.data).identity
+    return undefined
+  } catch (error) {
+    if (faultOf(error) === 'stream-not-found') return undefined
+    throw error
+  } finally {
+    await events.cancel().catch(() => undefined)
+  }
+}
