@@ -2,6 +2,7 @@ import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import type { z } from 'zod'
 import { createInProcessBus } from '../../src/bus/in-process.ts'
+import type { JobBus } from '../../src/bus/job-bus.ts'
 import { createRelay } from '../../src/bus/relay.ts'
 import { type CommandContext, createExecutor } from '../../src/commands/execute.ts'
 import { operation, operationStream } from '../../src/commands/operation.ts'
@@ -81,6 +82,7 @@ export interface EngineOptions {
   readonly log?: EventLog
   /** Default true: with a runtime, relay and supervisor at work. */
   readonly isStarted?: boolean
+  readonly bus?: JobBus
   readonly runtime?: Partial<RuntimeOptions>
 }
 
@@ -93,7 +95,7 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   const leases = createLocalLeases()
   const queries = operationQueries({ views: projections.views('operations'), leases, clock })
   const executor = createExecutor({ log, clock })
-  const bus = createInProcessBus()
+  const { bus = createInProcessBus() } = options
   const kinds = createKinds([probe(clock) as Work, ...works])
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
   const relay = createRelay({ bus, projections, queries, clock, logger })

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { createInProcessBus } from '../../src/bus/in-process.ts'
+import type { SubmitRequest } from '../../src/commands/submit.ts'
 import type { JsonValue } from '../../src/lib/json.ts'
 import { WorkFailed } from '../../src/workers/work.ts'
 import { openEngine, work } from './engine.ts'
@@ -31,6 +33,34 @@ test('operations of a lane run one after the other: lowest priority first, then 
   begin()
   await Promise.all(rest.map(engine.ended))
   expect(ran).toEqual(['first', 'urgent', 'a', 'b', 'c', 'late'])
+})
+
+test('the order of a lane outlives doorbells that the bus had no room for', async () => {
+  const ran: JsonValue[] = []
+  const { promise: allAsked, resolve: begin } = Promise.withResolvers<void>()
+  const laned = work<{ name: string }>(
+    'laned',
+    async ({ name }) => {
+      await allAsked
+      ran.push(name)
+      return null
+    },
+    { input: z.object({ name: z.string() }) },
+  )
+  const engine = await openEngine({ works: [laned], bus: createInProcessBus({ cap: 1 }), runtime: { concurrency: 1 } })
+  const ask = (name: string, more: Partial<SubmitRequest> = {}) => engine.request('laned', { name }, more)
+  const first = await ask('first', { lane: 'target' })
+  await engine.inState(first, 'running')
+  // One waits for a slot and one in the queue: there is no room for the lane's next when the first has ended.
+  const others = [await ask('other'), await ask('other'), await ask('other')]
+  const wanted = { a: 100, urgent: 1, late: 900 }
+  const lane: string[] = []
+  for (const [name, priority] of Object.entries(wanted)) lane.push(await ask(name, { lane: 'target', priority }))
+  await engine.until(() => engine.queries.byId(lane.at(-1) as string))
+  begin()
+  await Promise.all([...others, ...lane].map(engine.ended))
+  expect(ran.filter((name) => name !== 'other')).toEqual(['first', 'urgent', 'a', 'late'])
+  expect(ran).toHaveLength(7)
 })
 
 test('a lane is held through the back-off, and free after the end', async () => {
