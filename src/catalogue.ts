@@ -16,6 +16,27 @@ import type { Projection } from './projections/projection.ts'
 /** Every view of the program. */
 export const allProjections: readonly Projection[] = [operations, ...crawlingProjections, answers, rejections]
 
+const pages = ['crawling-pages']
+/** What work of each kind reads while it runs. */
+const viewsOfKind: Readonly<Record<string, readonly string[]>> = {
+  probe: [],
+  'crawling.crawl': pages,
+  'crawling.info': pages,
+  'crawling.stop': pages,
+  'crawling.stats': [...pages, 'crawling-counters'],
+  'crawling.zookeeper': pages,
+}
+
+/** The views that a process builds which does nothing but work of such kinds. */
+export const projectionsFor = (matches: (kind: string) => boolean): readonly Projection[] => {
+  const needed = new Set(
+    Object.entries(viewsOfKind)
+      .filter(([kind]) => matches(kind))
+      .flatMap(([, views]) => views),
+  )
+  return allProjections.filter(({ name }) => needed.has(name))
+}
+
 /** The part of a decider that folds a history. */
 type Fold = Pick<Decider<never, never, unknown, unknown>, 'category' | 'initial'> & {
   evolve(state: unknown, event: unknown): unknown

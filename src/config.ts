@@ -60,11 +60,11 @@ export interface Config {
 }
 
 /**
- * Reads every setting; `above` (options of the command line) wins over the environment. Throws `InvalidSettings` with one line per
+ * Reads every setting; `above` (options of the command line) wins over the environment, which wins over `below`. Throws `InvalidSettings` with one line per
  * setting that cannot be honoured.
  */
-export const loadConfig = (environment: Environment = process.env, above: Environment = {}): Config => {
-  const env = { ...present(environment), ...present(above) }
+export const loadConfig = (environment: Environment = process.env, above: Environment = {}, below: Environment = {}): Config => {
+  const env = { ...present(below), ...present(environment), ...present(above) }
   const result = Settings.safeParse(env)
   const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
   const part = <Settings>(read: (environment: Environment) => Settings): Settings | undefined => {

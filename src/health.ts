@@ -7,6 +7,8 @@ import type { EventLog } from './stores/event-log.ts'
 export interface ProcessHealth extends Health {
   started(): void
   draining(): void
+  /** Asks one more thing from now on, by name: `ask` rejects where something is wrong. */
+  watch(name: string, ask: () => Promise<unknown>): void
 }
 
 /** Whoever asks how a process is wants to know now. */
@@ -42,7 +44,7 @@ export const createHealth = ({
     return first
   }
 
-  const all = { log: () => log.head(), projections: views, ...checks }
+  const all: Record<string, () => Promise<unknown>> = { log: () => log.head(), projections: views, ...checks }
 
   return {
     state: () => state,
@@ -53,6 +55,9 @@ export const createHealth = ({
     },
     draining: () => {
       state = 'draining'
+    },
+    watch: (name, ask) => {
+      all[name] = ask
     },
   }
 }

@@ -109,6 +109,8 @@ export const openNode = async ({
     signal: ending.signal,
   })
 
+  const health = createHealth({ log, projections, clock, checks: engines.checks })
+
   return {
     clock,
     logger,
@@ -119,10 +121,10 @@ export const openNode = async ({
     projections,
     executor,
     identity,
-    health: createHealth({ log, projections, clock, checks: engines.checks }),
+    health,
     works: [probe(clock) as Work, ...crawling, ...works],
-    createRuntime: (kinds) =>
-      createRuntime({
+    createRuntime: (kinds) => {
+      const runtime = createRuntime({
         ...engines,
         name: hostname(),
         host: hostname(),
@@ -133,7 +135,12 @@ export const openNode = async ({
         logger,
         concurrency: config.workerConcurrency,
         leaseMs: config.leaseMs,
-      }),
+      })
+      health.watch('lease', async () => {
+        if (!runtime.holdsLease()) throw new Error('this worker holds no lease: it starts nothing until it does')
+      })
+      return runtime
+    },
     endWorks: () => ending.abort(),
     parts: [() => projections.stop(), () => engines.close(), () => lock.release()],
   }

@@ -1,16 +1,50 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { buildWorker } from '../app/worker.ts'
 import { loadConfig } from '../config.ts'
+import { messageOf } from '../lib/errors.ts'
+import { parseKindPatterns } from '../workers/kind-patterns.ts'
 import { CommandFailed } from './exit.ts'
 import { withJson } from './options.ts'
+import { runUntilSignalled } from './running.ts'
+import { print, printJson } from './terminal.ts'
+import { version } from './version.ts'
 
-/** `worker`: a process that only works, beside others. It needs engines that several processes can share. */
+interface WorkerOptions {
+  readonly kinds: string
+  readonly host?: string
+  readonly port?: string
+  readonly dataDir?: string
+  readonly json?: boolean
+}
+
+/** `worker`: a process that only works, beside others on the same EventStoreDB and Kafka; ends with 0 after SIGTERM or SIGINT. */
 export const workerCommand = (program: Command): void => {
-  withJson(program.command('worker').description('work for a server elsewhere (needs the distributed engines)')).action(() => {
-    loadConfig()
-    throw new CommandFailed(
-      'failed',
-      'a separate worker needs the distributed engines (EventStoreDB and Kafka), which this version does not support yet. ' +
-        'The embedded log has one writer: "intendant serve" works off its operations itself (WORKER_CONCURRENCY).',
-    )
-  })
+  withJson(program.command('worker').description('work for servers on the same EventStoreDB and Kafka'))
+    .addOption(new Option('--kinds <kinds>', "kinds of work that it takes, such as 'crawling.*,probe'").default('*'))
+    .addOption(new Option('--host <address>', 'HOST, for /livez, /readyz and /metrics'))
+    .addOption(new Option('--port <port>', 'PORT; a free one where it is not set'))
+    .addOption(new Option('--data-dir <directory>', 'DATA_DIR: each process has its own'))
+    .action(work)
+}
+
+async function work({ kinds, json, ...options }: WorkerOptions): Promise<void> {
+  const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
+  const patterns = patternsOf(kinds)
+  await runUntilSignalled(
+    // Beside a server on the same machine, the server's port is taken.
+    () => buildWorker(loadConfig(undefined, given, { PORT: '0' }), { version, patterns }),
+    (app) => {
+      if (app.state() !== 'ready') return
+      if (json) return printJson({ url: app.url(), kinds: app.kinds })
+      print(`Intendant ${version} works off ${app.kinds.join(', ')}. It tells how it is on ${app.url()}/readyz`)
+    },
+  )
+}
+
+function patternsOf(kinds: string) {
+  try {
+    return parseKindPatterns(kinds)
+  } catch (error) {
+    throw new CommandFailed('usage', messageOf(error))
+  }
 }

@@ -24,12 +24,15 @@ export const healthRoutes = (health: Health): readonly NativeRoute[] => [
     tag: 'health',
     scope: null,
     answers: { 200: { description: 'They are', schema: Ready }, 503: { description: 'Not now', schema: Ready } },
-    handle: async () => {
-      const checks = await health.checks()
-      const state = health.state()
-      const isFailing = state === 'ready' && Object.values(checks).some((check) => check !== 'ok')
-      const status = isFailing ? 'failing' : state
-      return status === 'ready' ? json({ status, checks }) : json({ status, checks }, 503, { 'Retry-After': '1' })
-    },
+    handle: () => readiness(health),
   }),
 ]
+
+/** The answer of `/readyz`. */
+export const readiness = async (health: Health): Promise<Response> => {
+  const checks = await health.checks()
+  const state = health.state()
+  const isFailing = state === 'ready' && Object.values(checks).some((check) => check !== 'ok')
+  const status = isFailing ? 'failing' : state
+  return status === 'ready' ? json({ status, checks }) : json({ status, checks }, 503, { 'Retry-After': '1' })
+}

@@ -41,6 +41,8 @@ export interface Runtime {
    */
   stop(graceMs: number): Promise<void>
   running(): readonly Pick<RunningAttempt, 'operationId' | 'kind' | 'attempt' | 'worker'>[]
+  /** Whether its lease is held: without one it starts nothing, and what it ran is believed lost. */
+  holdsLease(): boolean
 }
 
 const defaultConcurrency = 32
@@ -196,6 +198,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       following.abort()
       await lease.stop()
     },
+    holdsLease: () => lease.isLive(lease.worker()),
     running: () =>
       [...running.values()].map(({ attempt: { operationId, kind, attempt, worker } }) => ({
         operationId,

@@ -1,6 +1,7 @@
-import { createReadStream, mkdirSync, rmSync } from 'node:fs'
+import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { systemClock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId, sha256 } from '../../lib/ids.ts'
 import { isObject } from '../../lib/json.ts'
@@ -9,15 +10,15 @@ import type { Blobs } from '../blobs.ts'
 /**
  * Blobs as files, `<first two characters>/<hash>`. A file gets its name only when its content is flushed, so a name never
  * leads to a part. `get` checks the content against its hash; `stream` does not. Every failure of the disk is `Unavailable`.
- * One process at a time (lock.ts): opening clears what an interrupted process left in `incoming`.
+ * Several processes may share one directory. Opening clears what an interrupted process left in `incoming` long ago.
  */
 export const openBlobs = (directory: string): Blobs => {
   const incoming = join(directory, 'incoming')
   /** Contents on their way: whoever brings the same at the same time waits for the one write. */
   const writing = new Map<string, Promise<void>>()
   try {
-    rmSync(incoming, { recursive: true, force: true })
     mkdirSync(incoming, { recursive: true })
+    removeAbandoned(incoming)
   } catch (error) {
     throw new Unavailable(`the blobs in ${directory} cannot be opened: ${messageOf(error)}`)
   }
@@ -76,6 +77,19 @@ export const openBlobs = (directory: string): Blobs => {
         const { size } = await handle.stat()
         return { bytes: size, content: createReadStream('', { fd: handle, autoClose: true }) }
       }),
+  }
+}
+
+/** No write takes this long: who began it is gone. */
+const abandonedMs = 3_600_000
+
+const removeAbandoned = (incoming: string): void => {
+  const now = systemClock.now()
+  for (const name of readdirSync(incoming)) {
+    const file = join(incoming, name)
+    // Another process may rename or remove it at this moment.
+    const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs
+    if (written !== undefined && now - written > abandonedMs) rmSync(file, { recursive: true, force: true })
   }
 }
 

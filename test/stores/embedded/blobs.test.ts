@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
@@ -64,11 +64,15 @@ test('damage is noticed, and the next put mends a file of another length', async
   expect((await blobs.get(hash))?.equals(content)).toBe(true)
 })
 
-test('what an interrupted process left is cleared away', () => {
+test('what an interrupted process left long ago is cleared away; what another process is writing stays', () => {
   const { directory } = opened()
-  writeFileSync(join(directory, 'incoming', 'half'), 'half a blob')
+  const [abandoned, fresh] = [join(directory, 'incoming', 'abandoned'), join(directory, 'incoming', 'fresh')]
+  for (const file of [abandoned, fresh]) writeFileSync(file, 'half a blob')
+  const twoHoursAgo = Date.now() / 1000 - 7_200
+  utimesSync(abandoned, twoHoursAgo, twoHoursAgo)
   openBlobs(directory)
-  expect(existsSync(join(directory, 'incoming', 'half'))).toBe(false)
+  expect(existsSync(abandoned)).toBe(false)
+  expect(existsSync(fresh)).toBe(true)
 })
 
 test('a disk that takes nothing is unavailable, and the next put is tried anew', async () => {

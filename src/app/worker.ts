@@ -1,0 +1,90 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { projectionsFor } from '../catalogue.ts'
+import { type Config, InvalidSettings } from '../config.ts'
+import { createHealthServer } from '../http/health-server.ts'
+import { urlOf } from '../http/url-of.ts'
+import type { KindPatterns } from '../workers/kind-patterns.ts'
+import { createKinds } from '../workers/kinds.ts'
+import type { Runtime } from '../workers/runtime.ts'
+import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { type Overrides, openNode } from './node.ts'
+
+export interface WorkerApp extends Lifecycle {
+  /** Where it tells how it is, once it does. */
+  url(): string
+  readonly kinds: readonly string[]
+  readonly state: () => 'starting' | 'ready' | 'draining' | 'failing'
+}
+
+/**
+ * Puts together a process that only works: it builds the views that its kinds read, takes jobs of these kinds, and answers
+ * nothing but how it is. Throws `InvalidSettings` without engines that processes can share, and else as `openNode` does.
+ */
+export const buildWorker = async (
+  config: Config,
+  { patterns, ...overrides }: Overrides & { readonly patterns: KindPatterns },
+): Promise<WorkerApp> => {
+  if (config.eventStoreDb === undefined || config.kafka === undefined) throw new InvalidSettings(alone(config))
+  const views = projectionsFor(patterns.matches)
+  const node = await openNode({ config, overrides, command: 'worker', views })
+  const { clock, logger, projections, health } = node
+
+  const known = node.works.map(({ kind }) => kind)
+  const [idle] = patterns.idle(known)
+  if (idle !== undefined) {
+    for (const part of node.parts) await part()
+    throw new InvalidSettings(`"${idle}" is no kind of work that is known here; there are ${known.join(', ')}`)
+  }
+  const kinds = createKinds(node.works.filter(({ kind }) => patterns.matches(kind)))
+  const names = kinds.all.map(({ kind }) => kind)
+  const runtime = node.createRuntime(kinds)
+  const server = createHealthServer({ health, credentials: node.credentials, registry: metricsOf(runtime) })
+  let url = ''
+
+  const lifecycle = createLifecycle({
+    clock,
+    logger,
+    steps: [
+      async () => {
+        url = urlOf(await server.listen({ host: config.host, port: config.port }))
+      },
+      () => (views.length > 0 ? projections.start() : undefined),
+      () => runtime.start(),
+      () => {
+        health.started()
+        logger.info({ url, kinds: names }, 'ready')
+      },
+    ],
+    drain: async () => {
+      health.draining()
+      logger.info({ running: runtime.running().length }, 'draining')
+      node.endWorks()
+      await runtime.stop(config.shutdownGraceMs)
+    },
+    parts: [() => server.close(), ...node.parts],
+  })
+
+  return { ...lifecycle, url: () => url, kinds: names, state: health.state }
+}
+
+const metricsOf = (runtime: Runtime): Registry => {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  new Gauge({
+    name: 'intendant_worker_running',
+    help: 'Attempts that run now',
+    registers: [registry],
+    collect() {
+      this.set(runtime.running().length)
+    },
+  })
+  return registry
+}
+
+const alone = ({ eventStoreDb }: Config): string => {
+  const missing = eventStoreDb === undefined ? 'EVENTSTOREDB_URL and KAFKA_BROKERS are' : 'KAFKA_BROKERS is'
+  return (
+    `a worker shares its log and its bus with a server, and ${missing} not set. ` +
+    'The embedded log has one writer: "intendant serve" works off its operations itself (WORKER_CONCURRENCY).'
+  )
+}

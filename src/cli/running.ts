@@ -1,0 +1,55 @@
+import { systemClock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import { CommandFailed } from './exit.ts'
+
+/** A process that runs until it is told to stop. */
+interface Running {
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts what `build` made and ends after SIGTERM or SIGINT, also while it still starts; `announce` is called when it runs. What
+ * keeps it from starting is told in one sentence, without a stack.
+ */
+export const runUntilSignalled = async <App extends Running>(
+  build: () => Promise<App>,
+  announce: (app: App) => void,
+): Promise<void> => {
+  const app = await failing(build)
+  const ended = untilSignalled(app)
+  await failing(() => app.start())
+  announce(app)
+  await ended
+}
+
+const failing = async <Result>(step: () => Promise<Result>): Promise<Result> => {
+  try {
+    return await step()
+  } catch (error) {
+    throw new CommandFailed('failed', messageOf(error))
+  }
+}
+
+const signals = ['SIGTERM', 'SIGINT'] as const
+const signalNumbers = { SIGTERM: 15, SIGINT: 2 }
+/**
+ * Ctrl-C and service managers signal the whole process group, and npm forwards what it got once more: what comes twice within this
+ * time was sent once.
+ */
+const sameSignalMs = 150
+
+/** The first signal stops in good order, also while the views still catch up; the second one ends the process at once. */
+const untilSignalled = (app: Running): Promise<void> =>
+  new Promise((resolve, reject) => {
+    let firstAt: number | undefined
+    for (const signal of signals) {
+      process.on(signal, () => {
+        const now = systemClock.now()
+        if (firstAt === undefined) {
+          firstAt = now
+          app.stop().then(resolve, reject)
+        } else if (now - firstAt > sameSignalMs) process.exit(128 + signalNumbers[signal])
+      })
+    }
+  })
