@@ -1,9 +1,10 @@
 import { type Clock, instant } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, Unavailable } from '../../lib/errors.ts'
 import { type Appended, origin } from '../event-log.ts'
+import { isHidden } from '../hidden-streams.ts'
 import { toPosition } from './positions.ts'
 import { place } from './reader.ts'
-import { isHidden, type WriteRequest, type WriteResult } from './requests.ts'
+import type { WriteRequest, WriteResult } from './requests.ts'
 import type { Placed, Tail } from './tail.ts'
 import type { WriterPort } from './writer-port.ts'
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { encodeAppend } from '../encode-append.ts'
 import {
   type EventLog,
   type Feed,
@@ -8,10 +9,11 @@ import {
   type ReadStreamOptions,
   type SubscribeOptions,
 } from '../event-log.ts'
+import { isKeyStream } from '../hidden-streams.ts'
+import { matches } from '../matches.ts'
 import { type CommitMetrics, createCommits } from './commits.ts'
 import { fromPosition, toPosition } from './positions.ts'
-import { createReader, matches, type Page, pageEvents, type Reader } from './reader.ts'
-import { encodeAppend, isHidden } from './requests.ts'
+import { createReader, type Page, pageEvents, type Reader } from './reader.ts'
 import { inMemory, openReadingConnection, openWritingConnection } from './schema.ts'
 import { createTail, type Tail } from './tail.ts'
 import { createTurns } from './turns.ts'
@@ -172,7 +174,7 @@ export const openEmbeddedLog = async ({
     subscribe: (options) => follow(tail.head(), options),
     head: async () => toPosition(tail.head()),
     forget: async (stream) => {
-      if (!isHidden(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)
+      if (!isKeyStream(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)
       await commits.submit({ kind: 'forget', stream, size: 0 })
     },
     metrics: () => ({ ...commits.metrics(), subscribers }),

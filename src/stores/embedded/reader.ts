@@ -3,9 +3,9 @@ import type { Metadata } from '../../events/define.ts'
 import { instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import type { JsonObject } from '../../lib/json.ts'
+import type { EncodedEvent } from '../encode-append.ts'
 import type { Filter, RecordedEvent } from '../event-log.ts'
 import { toPosition } from './positions.ts'
-import type { EncodedEvent } from './requests.ts'
 import type { Placed } from './tail.ts'
 
 /** Events per page and characters of text in one: what a single step may take from the disk before others have a turn. */
@@ -130,13 +130,7 @@ export const createReader = (db: DatabaseSync): Reader => {
   }
 }
 
-/** Whether an event passes the filter; the same rule as in the reader's SQL. */
-export const matches = (filter: Filter | undefined, event: RecordedEvent): boolean => {
-  if (filter === undefined) return true
-  if ('typePrefixes' in filter) return filter.typePrefixes.some((prefix) => event.type.startsWith(prefix))
-  return filter.streamPrefixes.some((prefix) => event.stream.startsWith(prefix))
-}
-
+/** The rule of `matches`, in SQL. */
 const conditions = (filter: Filter | undefined): { column: string; prefixes: readonly string[] } => {
   if (filter === undefined) return { column: '', prefixes: [] }
   return 'typePrefixes' in filter

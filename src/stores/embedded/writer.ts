@@ -1,7 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
+import type { AppendRequest } from '../encode-append.ts'
 import type { Expected } from '../event-log.ts'
-import { type AppendRequest, type Batch, type BatchResult, isHidden, type WriteRequest, type WriteResult } from './requests.ts'
+import { isHidden } from '../hidden-streams.ts'
+import type { Batch, BatchResult, WriteRequest, WriteResult } from './requests.ts'
 import { lastPosition } from './schema.ts'
 
 /** Streams whose last revision is remembered, so that most appends read nothing. */

@@ -1,0 +1,76 @@
+import { messageOf, Oversize, Unacceptable } from '../lib/errors.ts'
+import { isUuid } from '../lib/ids.ts'
+import { isObject } from '../lib/json.ts'
+import type { Expected, NewEvent } from './event-log.ts'
+
+/** Most bytes of data (JSON in UTF-8) in one append: the limit of the strictest adapter, so that all refuse alike. */
+export const maxAppendBytes = 1024 * 1024
+const longestName = 1024
+
+/** One event on its way to the log: everything is text already. */
+export interface EncodedEvent {
+  readonly id: string
+  readonly type: string
+  readonly data: string
+  readonly metadata: string
+}
+
+export interface AppendRequest {
+  readonly kind: 'append'
+  readonly stream: string
+  readonly expected: Expected
+  readonly events: readonly EncodedEvent[]
+  /** Length of all texts together; a measure of memory, not of the disk. */
+  readonly size: number
+}
+
+/** Checks and serialises an append before any I/O, the same for every adapter; throws `Unacceptable` for what can never be stored. */
+export const encodeAppend = (stream: string, expected: Expected, events: readonly NewEvent[]): AppendRequest => {
+  checkName('stream', stream)
+  checkExpected(expected)
+  if (events.length === 0) throw new Unacceptable(`an append to ${stream} holds no event`)
+  const ids = new Set<string>()
+  let bytes = 0
+  let size = 0
+  // Events of one command share their metadata object: it is serialised once.
+  let shared: { readonly of: unknown; readonly text: string } | undefined
+  const encoded = events.map((event) => {
+    if (!isUuid(event.id)) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
+    if (ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
+    ids.add(event.id)
+    checkName('event type', event.type)
+    const data = serialise('data', event.type, event.data)
+    if (shared?.of !== event.metadata) shared = { of: event.metadata, text: serialise('metadata', event.type, event.metadata) }
+    const metadata = shared.text
+    bytes += Buffer.byteLength(data)
+    if (bytes > maxAppendBytes)
+      throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
+    size += data.length + metadata.length
+    return { id: event.id, type: event.type, data, metadata }
+  })
+  return { kind: 'append', stream, expected, events: encoded, size }
+}
+
+const checkName = (what: string, name: string): void => {
+  if (typeof name !== 'string' || name.length === 0 || name.length > longestName || name.includes('\0') || !name.isWellFormed())
+    throw new Unacceptable(`the ${what} name ${JSON.stringify(name)} is not 1 to ${longestName} characters of well-formed text`)
+}
+
+const checkExpected = (expected: Expected): void => {
+  if (expected === 'noStream' || expected === 'streamExists' || expected === 'any') return
+  if (!Number.isSafeInteger(expected) || expected < 0)
+    throw new Unacceptable(`the expected revision ${expected} is no whole number from 0`)
+}
+
+const serialise = (what: string, type: string, value: unknown): string => {
+  if (!isObject(value)) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
+  let text: string | undefined
+  try {
+    text = JSON.stringify(value)
+  } catch (error) {
+    throw new Unacceptable(`the ${what} of ${type} cannot be serialised: ${messageOf(error)}`)
+  }
+  // A toJSON may have turned the object into something else.
+  if (!text?.startsWith('{')) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
+  return text
+}
