@@ -178,7 +178,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     start: async () => {
       await lease.start()
       void followCancellations(await log.head())
-      for (const work of kinds.all) work.scheduler?.attach(startScheduled)
+      for (const work of kinds.all) work.scheduler?.attach(startScheduled, lease.worker)
       consuming = bus.consume({ kinds: names, concurrency, signal: stopping.signal }, handle)
     },
     stop: async (graceMs) => {

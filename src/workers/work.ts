@@ -33,10 +33,11 @@ export interface Work<Input = unknown, Output extends JsonValue = JsonValue> {
   /**
    * A kind with a scheduler of its own: a job only wakes it, and it says itself which operation may start when.
    * `start` claims the operation and lets it run: it resolves to true once the attempt has begun, to false when the claim was
-   * refused. `wake` may come often for the same operation: the supervisor rings until it runs.
+   * refused. `worker` tells the name under which that happens. `wake` may come often for the same operation: the supervisor rings
+   * until it runs.
    */
   readonly scheduler?: {
-    attach(start: (operationId: string) => Promise<boolean>): void
+    attach(start: (operationId: string) => Promise<boolean>, worker: () => string): void
     wake(operationId: string): void
   }
   run(input: Input, context: WorkContext): Promise<Output>

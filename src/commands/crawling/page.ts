@@ -1,5 +1,5 @@
 import type { PageEvent, QueuedPage } from '../../events/crawling/page.ts'
-import { type Decider, refuse } from '../decider.ts'
+import { type Decider, nothing, refuse } from '../decider.ts'
 
 type DataOf<Type extends PageEvent['type']> = Extract<PageEvent, { readonly type: Type }>['data']
 
@@ -18,6 +18,7 @@ export const sameMemory: FreshMemory = { forgot: false, forgotCounts: false }
 
 export type PageCommand = { readonly page: string } & (
   | { readonly type: 'StartFetch'; readonly fetch: DataOf<'PageFetchStarted'> }
+  | { readonly type: 'PutOffFetch'; readonly fetch: DataOf<'PageFetchPutOff'> }
   /** `found` are the links to queue: they are recorded with the outcome or not at all. */
   | {
       readonly type: 'EndFetch'
@@ -53,6 +54,7 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
         return { status: 'fetching', attempt: data.attempt }
       case 'PageRetryScheduled':
       case 'PageRedirected':
+      case 'PageFetchPutOff':
         return { status: 'waiting', attempt: data.attempt }
       case 'PageFetched':
       case 'PageFetchFailed':
@@ -68,6 +70,10 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
       // A fetch that was lost left no outcome: the next one simply has the next number.
       if (command.fetch.attempt <= attempt) return refuse({ reason: 'attempt-superseded', attempt })
       return { events: [{ type: 'PageFetchStarted', data: command.fetch }] }
+    }
+    if (command.type === 'PutOffFetch') {
+      if (command.fetch.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
+      return status === 'fetching' ? { events: [{ type: 'PageFetchPutOff', data: command.fetch }] } : nothing
     }
     const { outcome, found, memory } = command
     if (outcome.data.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })

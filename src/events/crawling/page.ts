@@ -66,6 +66,11 @@ export const pageEvents = defineEvents('page', {
     priority: z.number().int(),
     worker: z.string(),
   }),
+  /**
+   * Another spider's start of the same domain came before this one in the log, and the throttle grants no more: nothing was
+   * fetched, and the page goes back to its place in the queue.
+   */
+  PageFetchPutOff: z.object({ ...fetched, domain: z.string() }),
   /** At most 500 pages an event; it stands in one append with the outcome that found them. */
   PagesQueued: z.object({ ...owner, ...memory, pages: z.array(QueuedPage) }),
   /** Back in the queue with a lower priority, after a status that is worth another try or no response at all. */

@@ -14,7 +14,8 @@ const ensureQueue = `
 
 /**
  * Tables of the view `crawling-pages`. Counters follow the pages by triggers, so that no handler can forget them; only a
- * purge, which moves thousands of rows at once, counts by itself.
+ * purge, which moves thousands of rows at once, counts by itself. `holder` is the worker that runs the operation, '' where none
+ * does: workers find their own pages, and those that anybody may begin, without looking at the others.
  */
 export const pagesSchema: readonly string[] = [
   `CREATE TABLE crawls (
@@ -27,7 +28,7 @@ export const pagesSchema: readonly string[] = [
   `CREATE UNIQUE INDEX crawls_position ON crawls (position)`,
   `CREATE INDEX crawls_appid ON crawls (appid, position)`,
   `CREATE TABLE jobs (
-    operation TEXT PRIMARY KEY, crawl TEXT NOT NULL, state TEXT NOT NULL, doomed TEXT, cancel_reason TEXT, pending INTEGER NOT NULL,
+    operation TEXT PRIMARY KEY, crawl TEXT NOT NULL, state TEXT NOT NULL, holder TEXT NOT NULL DEFAULT '', doomed TEXT, cancel_reason TEXT, pending INTEGER NOT NULL,
     fetched INTEGER NOT NULL, failed INTEGER NOT NULL, dropped INTEGER NOT NULL, purged INTEGER NOT NULL, failure TEXT, failure_message TEXT
   ) STRICT`,
   `CREATE INDEX jobs_live ON jobs (crawl) WHERE state <> 'ended'`,
@@ -35,12 +36,12 @@ export const pagesSchema: readonly string[] = [
   `CREATE TABLE pages (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL, crawl TEXT NOT NULL, spiderid TEXT NOT NULL,
     domain TEXT NOT NULL, url TEXT NOT NULL, fingerprint TEXT, depth INTEGER NOT NULL, priority INTEGER NOT NULL,
-    referer TEXT, seed INTEGER NOT NULL, state TEXT NOT NULL, seq TEXT NOT NULL, not_before INTEGER NOT NULL,
+    referer TEXT, seed INTEGER NOT NULL, state TEXT NOT NULL, holder TEXT NOT NULL DEFAULT '', seq TEXT NOT NULL, not_before INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0, redirects INTEGER NOT NULL DEFAULT 0,
     status_code INTEGER, reason TEXT, message TEXT, response_url TEXT, duration_ms REAL, bytes INTEGER, item TEXT, body TEXT,
     queued_at TEXT NOT NULL, started_at TEXT, ended_at TEXT
   ) STRICT`,
-  `CREATE INDEX pages_queue ON pages (spiderid, domain, priority DESC, seq) WHERE state = 'queued'`,
+  `CREATE INDEX pages_queue ON pages (spiderid, domain, holder, priority DESC, seq) WHERE state = 'queued'`,
   `CREATE INDEX pages_waiting ON pages (crawl, domain, priority) WHERE state = 'queued'`,
   `CREATE INDEX pages_owed ON pages (operation) WHERE state = 'queued'`,
   `CREATE INDEX pages_fetching ON pages (operation) WHERE state = 'fetching'`,
@@ -64,7 +65,7 @@ export const pagesSchema: readonly string[] = [
     spiderid TEXT NOT NULL, crawlid TEXT NOT NULL, domain TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (spiderid, crawlid, domain)
   ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE starts (
-    spiderid TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, page TEXT NOT NULL, PRIMARY KEY (spiderid, domain, at, page)
+    spiderid TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, page TEXT NOT NULL, position TEXT NOT NULL, PRIMARY KEY (spiderid, domain, at, page)
   ) STRICT, WITHOUT ROWID`,
   `CREATE TABLE stop_list (
     crawl TEXT PRIMARY KEY, spiderid TEXT NOT NULL, appid TEXT NOT NULL, crawlid TEXT NOT NULL, cause TEXT NOT NULL, at TEXT NOT NULL,

@@ -23,11 +23,19 @@ const fromOperations = on(operationEvents, {
   OperationRequested: (event, tx) => {
     if (event.data.kind === crawlKind) seed(event, event.data.input as RecordedInput, event.data.runAt, tx)
   },
-  OperationStarted: (event, tx) => setJob(tx, event, 'running'),
+  OperationStarted: (event, tx) => {
+    setJob(tx, event, 'running', event.data.worker)
+    tx.run(`UPDATE pages SET holder = ? WHERE operation = ? AND state = 'queued'`, event.data.worker, operationOf(event))
+  },
   /** What was being fetched is lost or was handed back: it is fetched again, at its old place in the queue. */
   OperationAttemptFailed: (event, tx) => {
     setJob(tx, event, 'retrying')
     tx.run(`UPDATE pages SET state = 'queued' WHERE operation = ? AND state = 'fetching'`, operationOf(event))
+    tx.run(
+      `UPDATE pages SET holder = '', not_before = ? WHERE operation = ? AND state = 'queued'`,
+      parseInstant(event.data.retryAt),
+      operationOf(event),
+    )
   },
   OperationCancelRequested: (event, tx) => {
     tx.run(
@@ -55,13 +63,23 @@ const fromPages = on(pageEvents, {
       id,
     )
     remember(tx, data, [data.fingerprint])
-    recordStart(tx, data.spiderid, data.domain, parseInstant(recordedAt), `${id}/${data.attempt}`)
+    recordStart(tx, event, data)
     touch(tx, data, recordedAt)
+  },
+  /** Nothing was fetched: the start does not count, and the page is where it was. */
+  PageFetchPutOff: (event, tx) => {
+    const { operation, spiderid, domain, attempt } = event.data
+    tx.run(`UPDATE pages SET state = 'queued' WHERE id = ?`, pageOf(event))
+    tx.run(`DELETE FROM starts WHERE spiderid = ? AND domain = ? AND page = ?`, spiderid, domain, `${pageOf(event)}/${attempt}`)
+    closeLate(tx, event, operation)
   },
   PagesQueued: (event, tx) => {
     const { data } = event
-    const known = tx.get<{ state: string }>(`SELECT state FROM jobs WHERE operation = ? AND doomed IS NULL`, data.operation)
-    const open = known?.state === 'running' || known?.state === 'retrying'
+    const known = tx.get<{ state: string; holder: string }>(
+      `SELECT state, holder FROM jobs WHERE operation = ? AND doomed IS NULL`,
+      data.operation,
+    )
+    const open = known?.state === 'running' || known?.state === 'retrying' ? known.holder : null
     test(tx, event, data)
     for (const [index, page] of data.pages.entries()) queueLink(tx, event, data, page, index, open)
     remember(
@@ -183,7 +201,7 @@ const fromDomains = on(domainEvents, {
  */
 export const crawlingPages: Projection = {
   name: 'crawling-pages',
-  version: 1,
+  version: 2,
   filter: { streamPrefixes: ['operation-', 'page-', 'crawl-', 'domain-'] },
   schema: pagesSchema,
   apply: (event, tx) => {
@@ -203,8 +221,8 @@ function closeLate(tx: Tx, event: RecordedEvent, operation: string): void {
   if (job?.state === 'cancelling' || job?.state === 'ended') purge(tx, { operation }, 'queued', event.recordedAt)
 }
 
-function setJob(tx: Tx, event: RecordedEvent, state: string): void {
-  tx.run(`UPDATE jobs SET state = ? WHERE operation = ?`, state, operationOf(event))
+function setJob(tx: Tx, event: RecordedEvent, state: string, holder = ''): void {
+  tx.run(`UPDATE jobs SET state = ?, holder = ? WHERE operation = ?`, state, holder, operationOf(event))
 }
 
 function end(tx: Tx, event: RecordedEvent): void {
@@ -260,11 +278,23 @@ function test(
   tx.run(`INSERT OR REPLACE INTO memories (spiderid, crawlid, tested_at) VALUES (?, ?, ?)`, spiderid, crawlid, event.recordedAt)
 }
 
-function recordStart(tx: Tx, spiderid: string, domain: string, at: number, page: string): void {
+function recordStart(
+  tx: Tx,
+  event: RecordedEvent,
+  { spiderid, domain, attempt }: { readonly spiderid: string; readonly domain: string; readonly attempt: number },
+): void {
+  const at = parseInstant(event.recordedAt)
   const rule = tx.get<{ window: number }>(`SELECT window FROM throttles WHERE domain = ?`, comparableDomain(domain))
   const memoryMs = Math.max(shortestStartMemoryMs, (rule?.window ?? 0) * 1000)
   tx.run(`DELETE FROM starts WHERE spiderid = ? AND domain = ? AND at < ?`, spiderid, domain, at - memoryMs)
-  tx.run(`INSERT OR IGNORE INTO starts (spiderid, domain, at, page) VALUES (?, ?, ?, ?)`, spiderid, domain, at, page)
+  tx.run(
+    `INSERT OR IGNORE INTO starts (spiderid, domain, at, page, position) VALUES (?, ?, ?, ?, ?)`,
+    spiderid,
+    domain,
+    at,
+    `${pageOf(event)}/${attempt}`,
+    event.position,
+  )
 }
 
 /** The error of an operation is its seed's, or else that of the first page that failed. */

@@ -71,12 +71,19 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
 /** Whose page an event of a page is about. */
 export type Owner = CrawlName & { readonly operation: string }
 
-/** Queues a followed link; `open` is false where its operation was cancelled meanwhile. */
-export function queueLink(tx: Tx, event: RecordedEvent, owner: Owner, page: QueuedPage, index: number, open: boolean): void {
+/** Queues a followed link for the worker `holder`, '' for any; null where its operation was cancelled meanwhile. */
+export function queueLink(
+  tx: Tx,
+  event: RecordedEvent,
+  owner: Owner,
+  page: QueuedPage,
+  index: number,
+  holder: string | null,
+): void {
   const key = crawlKey(owner)
   tx.run(
-    `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, seq, not_before, queued_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, ?)`,
+    `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, holder, seq, not_before, queued_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?)`,
     page.id,
     owner.operation,
     key,
@@ -87,7 +94,8 @@ export function queueLink(tx: Tx, event: RecordedEvent, owner: Owner, page: Queu
     page.depth,
     page.priority,
     page.referer,
-    open ? 'queued' : 'purged',
+    holder === null ? 'purged' : 'queued',
+    holder ?? '',
     sequence(event, index),
     event.recordedAt,
   )
@@ -98,7 +106,7 @@ export function queueLink(tx: Tx, event: RecordedEvent, owner: Owner, page: Queu
     owner.crawlid,
     page.domain,
   )
-  if (open) return
+  if (holder !== null) return
   addToCrawlCount(tx, key, page.domain, 1)
   tx.run(`UPDATE jobs SET purged = purged + 1 WHERE operation = ?`, owner.operation)
 }

@@ -16,6 +16,8 @@ export interface NextPage {
   readonly attempts: number
   readonly retries: number
   readonly redirects: number
+  /** Its place among equal priorities, compared as text. */
+  readonly seq: string
 }
 
 /** An operation as its pages show it. `pending` counts queued and fetching pages; `doomed` says that its crawl was ended. */
@@ -23,6 +25,8 @@ export interface Job {
   readonly operation: string
   readonly crawl: string
   readonly state: 'pending' | 'running' | 'retrying' | 'cancelling' | 'ended'
+  /** The worker that runs it, '' where none does. */
+  readonly holder: string
   readonly cancel_reason: string | null
   readonly doomed: 'stopped' | 'expired' | null
   readonly pending: number
@@ -47,36 +51,56 @@ export interface ThrottleRule {
   readonly scale: number
 }
 
+/** Which pages of a queue may be taken. */
+export interface Choice {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  readonly holders: readonly string[]
+  readonly without: readonly string[]
+  readonly blocked: readonly string[]
+}
+
 /** What the spider asks of the view `crawling-pages`. Every answer costs the same for ten pages and for a million. */
 export const queueQueries = (views: Views) => ({
   /**
-   * Highest priority first, then first in first out; passes over the pages of `without` (being fetched, or not yet seen
-   * here as ended) and of operations that cannot be started now.
+   * Highest priority first, then first in first out, of the pages that `holders` hold ('' for those that nobody does); passes
+   * over those of `without` (being fetched, or not yet seen here as ended) and of operations that cannot be started now.
    */
-  next: (
-    { spiderid, domain }: QueueName,
-    options: { readonly now: number; readonly without: readonly string[]; readonly blocked: readonly string[] },
-  ): NextPage | undefined =>
-    views.get<NextPage>(
-      `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects
-       FROM pages WHERE spiderid = ? AND domain = ? AND state = 'queued' AND not_before <= ?
-         AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))
-       ORDER BY priority DESC, seq LIMIT 1`,
-      spiderid,
-      domain,
-      options.now,
-      JSON.stringify(options.without),
-      JSON.stringify(options.blocked),
-    ),
+  next: ({ spiderid, domain }: QueueName, { now, holders, without, blocked }: Choice): NextPage | undefined =>
+    holders
+      .map((holder) =>
+        views.get<NextPage>(
+          `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects, seq
+           FROM pages WHERE spiderid = ? AND domain = ? AND holder = ? AND state = 'queued' AND not_before <= ?
+             AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))
+           ORDER BY priority DESC, seq LIMIT 1`,
+          spiderid,
+          domain,
+          holder,
+          now,
+          JSON.stringify(without),
+          JSON.stringify(blocked),
+        ),
+      )
+      .filter((page) => page !== undefined)
+      .sort((one, other) => other.priority - one.priority || (one.seq < other.seq ? -1 : 1))[0],
 
   /** When the earliest page of a queue that must still wait may start, in milliseconds since the epoch. */
-  nextDue: ({ spiderid, domain }: QueueName, now: number): number | undefined =>
-    views.get<{ due: number | null }>(
-      `SELECT MIN(not_before) AS due FROM pages WHERE spiderid = ? AND domain = ? AND state = 'queued' AND not_before > ?`,
-      spiderid,
-      domain,
-      now,
-    )?.due ?? undefined,
+  nextDue: ({ spiderid, domain }: QueueName, { now, holders }: Pick<Choice, 'now' | 'holders'>): number | undefined => {
+    const dues = holders.map(
+      (holder) =>
+        views.get<{ due: number | null }>(
+          `SELECT MIN(not_before) AS due FROM pages
+           WHERE spiderid = ? AND domain = ? AND holder = ? AND state = 'queued' AND not_before > ?`,
+          spiderid,
+          domain,
+          holder,
+          now,
+        )?.due ?? Number.POSITIVE_INFINITY,
+    )
+    const due = Math.min(...dues)
+    return due === Number.POSITIVE_INFINITY ? undefined : due
+  },
 
   /** Every queue of a spider with something in it. */
   queues: (spiderid: string): QueueName[] =>
@@ -129,6 +153,28 @@ export const queueQueries = (views: Views) => ({
         since,
       )
       .map(({ at }) => at),
+
+  /** When the log recorded a start, and the place that it got there. */
+  startOf: ({ spiderid, domain }: QueueName, page: string, attempt: number): { at: number; position: string } | undefined =>
+    views.get(
+      `SELECT at, position FROM starts WHERE spiderid = ? AND domain = ? AND page = ?`,
+      spiderid,
+      domain,
+      `${page}/${attempt}`,
+    ),
+  /** When the `n`th last start before a place in the log happened, if that was after `since`; `n` counts from 1. */
+  startBefore: (
+    { spiderid, domain }: QueueName,
+    { position, since, n }: { readonly position: string; readonly since: number; readonly n: number },
+  ): number | undefined =>
+    views.get<{ at: number }>(
+      `SELECT at FROM starts WHERE spiderid = ? AND domain = ? AND at > ? AND position < ? ORDER BY at DESC LIMIT 1 OFFSET ?`,
+      spiderid,
+      domain,
+      since,
+      position,
+      n - 1,
+    )?.at,
 
   /** When links of a crawlid were last tested; RFC 3339. */
   testedAt: (spiderid: string, crawlid: string): string | undefined =>

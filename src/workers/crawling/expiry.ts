@@ -10,16 +10,21 @@ import { crawlKind } from '../../projections/crawling/pages.ts'
 import { type QueueQueries, queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
-import { gentleReasons } from './spider.ts'
+import type { Leases } from '../leases.ts'
+import { createCrawlers } from './crawlers.ts'
+import { gentleReasons } from './gentle-reasons.ts'
 
 export interface ExpiryPorts {
   readonly executor: Executor
   readonly projections: Projections
+  readonly leases: Leases
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
 }
 
+/** What the workers share out among each other. */
+const office = 'timers of crawls'
 const actor: Actor = { principal: 'crawl-timer', face: 'crawling', address: null }
 const view = { names: ['crawling-pages'] } as const
 const retryMs = 1_000
@@ -29,9 +34,21 @@ const longestWaitMs = 60_000
 
 /**
  * Ends what time or a stop has ended: expires crawls whose timer ran out, and cancels the operations of crawls that were
- * stopped or have expired. Whatever a crash left undone is done after the restart. Source: crawling contract, section 6.7.
+ * stopped or have expired. Whatever a crash left undone is done after the restart. Of many workers one does it; where two
+ * believe for a moment that they are the one, the log takes the first. Source: crawling contract, section 6.7.
  */
-export const createExpiry = ({ executor, projections, clock, logger, signal }: ExpiryPorts): { start(): void } => {
+export const createExpiry = ({
+  executor,
+  projections,
+  leases,
+  clock,
+  logger,
+  signal,
+}: ExpiryPorts): {
+  /** `worker` tells the name of this worker's lease. */
+  start(worker: () => string): void
+} => {
+  let isMine = (): boolean => true
   let cancelTimer = (): void => {}
   let isWorking = false
   let isAskedAgain = false
@@ -86,7 +103,7 @@ export const createExpiry = ({ executor, projections, clock, logger, signal }: E
         await cancelDoomed()
       } while (isAskedAgain && !signal.aborted)
       const next = queries().nextTimer()
-      if (next === undefined || signal.aborted) return
+      if (next === undefined || signal.aborted || !isMine()) return
       const waitMs = Math.max(dueAt(next.expires) - clock.now(), 0)
       cancelTimer = clock.after(Math.min(waitMs === 0 ? retryMs : waitMs, longestWaitMs), look)
     } catch (error) {
@@ -98,7 +115,7 @@ export const createExpiry = ({ executor, projections, clock, logger, signal }: E
 
   const look = (): void => {
     isAskedAgain = true
-    if (signal.aborted || isWorking) return
+    if (signal.aborted || isWorking || !isMine()) return
     isWorking = true
     void work().finally(() => {
       isWorking = false
@@ -114,7 +131,10 @@ export const createExpiry = ({ executor, projections, clock, logger, signal }: E
   }
 
   return {
-    start: () => {
+    start: (worker) => {
+      const crawlers = createCrawlers({ leases, clock, kind: crawlKind, me: worker })
+      isMine = () => crawlers.owns(office)
+      crawlers.onChange(look, signal)
       const end = projections.onApplied((events) => {
         if (events.some(concerns)) look()
       })

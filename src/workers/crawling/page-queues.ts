@@ -3,6 +3,7 @@ import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { comparableDomain } from '../../lib/domain-key.ts'
 import type { NextPage, QueueName, QueueQueries, ThrottleRule } from '../../projections/crawling/queue-queries.ts'
+import { tooEarlyMs } from './start-order.ts'
 import { createThrottle, type Throttle } from './throttle.ts'
 
 /** A queue of the spider: all pages of one spider and domain. Only its name and its turn are kept here. */
@@ -24,6 +25,10 @@ export interface PickedPage {
   readonly page: NextPage
   /** To be called when the page is done with: its host has room again. */
   release(): void
+  /** Nothing was fetched after all: the start does not count. The queue waits for `ms` more. */
+  takeBack(ms?: number): void
+  /** How much too early the start comes in the order of the log, where others start too; 0 where it is in time. */
+  tooEarlyMs(attempt: number): number
 }
 
 export interface PageQueuesOptions {
@@ -32,13 +37,17 @@ export interface PageQueuesOptions {
   readonly clock: Clock
   /** The spiders that run here; the queues of others stay as they are. */
   readonly spiders: readonly string[]
+  /** Whose pages of a domain may be taken: names of workers, '' for the pages that nobody holds. */
+  readonly holders: (domain: string) => readonly string[]
 }
+
+export type PageQueues = ReturnType<typeof createPageQueues>
 
 /**
  * Whose turn it is: queues by the instant at which their throttle grants the next start. Pages stay in the view; what is
  * kept here is a name per queue that has some.
  */
-export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueuesOptions) => {
+export const createPageQueues = ({ queries, settings, clock, spiders, holders: holdersOf }: PageQueuesOptions) => {
   const queues = new Map<string, Queue>()
   const heap = new TinyQueue<Entry>([], (one, other) => one.at - other.at || one.order - other.order)
   const throttles = new Map<string, Throttle>()
@@ -46,6 +55,8 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
   /** Queues whose next page waits for room at its host. */
   const crowded = new Map<string, Set<string>>()
   const restored = new Set<string>()
+  /** Starts of other processes that are under way, by page: they may come to nothing. */
+  const elsewhere = new Map<string, number>()
   const begunAt = clock.now()
   let order = 0
 
@@ -60,7 +71,9 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
     for (const throttle of throttles.values()) throttle.setRule(rule.domain, { hits, windowMs: windowMsOf(rule) })
   }
 
-  /** Starts that another process made count too: a restart opens no new window. */
+  for (const rule of queries.throttleRules()) applyRule(rule)
+
+  /** Starts that were made before count too: a restart opens no new window. */
   const throttleOf = ({ spiderid, domain }: QueueName, key: string): Throttle | undefined => {
     const throttle = throttles.get(spiderid)
     if (throttle === undefined || restored.has(key)) return throttle
@@ -107,9 +120,10 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
       return undefined
     }
     if (queries.isBlacklisted(comparableDomain(domain))) return undefined
-    const page = queries.next(queue, { now, without, blocked })
+    const holders = holdersOf(domain)
+    const page = queries.next(queue, { now, holders, without, blocked })
     if (page === undefined) {
-      const due = queries.nextDue(queue, now)
+      const due = queries.nextDue(queue, { now, holders })
       if (due === undefined) queues.delete(key)
       else enter(queue, key, due)
       return undefined
@@ -122,9 +136,29 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
       return undefined
     }
     hosts.set(host, busy + 1)
-    throttle?.started(domain)
+    const startedAt = throttle?.started(domain) ?? now
     enter(queue, key, throttle?.nextStart(domain) ?? now)
-    return { page, release: () => leave(host) }
+    return {
+      page,
+      release: () => leave(host),
+      takeBack: (ms = 0) => {
+        throttle?.takeBack(domain, startedAt)
+        if (ms > 0) throttle?.hold(domain, clock.now() + ms)
+        askAnew(queue)
+      },
+      tooEarlyMs: (attempt) => {
+        const rule = throttle?.ruleOf(domain)
+        if (rule === undefined) return 0
+        return tooEarlyMs({ queries, queue, page: page.id, attempt, rule, isSpaced: throttle?.isSpaced(domain) ?? false })
+      },
+    }
+  }
+
+  /** What a queue waits for has changed. */
+  const askAnew = (name: QueueName): void => {
+    const queue = queues.get(keyOf(name))
+    if (queue !== undefined) queue.isWaiting = false
+    activate(name)
   }
 
   const leave = (host: string): void => {
@@ -142,9 +176,8 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
 
   return {
     activate,
-    /** Takes up every queue that has something in it, and the rules of domains. */
+    /** Takes up every queue that has something in it. */
     load: (): void => {
-      for (const rule of queries.throttleRules()) applyRule(rule)
       for (const spider of spiders) for (const name of queries.queues(spider)) activate(name)
     },
     setRule: applyRule,
@@ -154,12 +187,24 @@ export const createPageQueues = ({ queries, settings, clock, spiders }: PageQueu
     /** The rules of a domain changed: its queues ask anew when they may start. */
     reconsider: (domain: string): void => {
       const changed = comparableDomain(domain)
-      for (const spider of spiders)
-        for (const name of queries.queuesNear(spider, changed)) {
-          const queue = queues.get(keyOf(name))
-          if (queue !== undefined) queue.isWaiting = false
-          activate(name)
-        }
+      for (const spider of spiders) for (const name of queries.queuesNear(spider, changed)) askAnew(name)
+    },
+    /** Another process starts to fetch a page; `at` is when the log heard of it. It counts like one of ours. */
+    startedElsewhere: (queue: QueueName, page: string, at: number): void => {
+      const throttle = throttleOf(queue, keyOf(queue))
+      if (throttle === undefined) return
+      const started = Math.min(at, clock.now())
+      elsewhere.set(page, started)
+      throttle.startedElsewhere(queue.domain, started)
+    },
+    /** The fetch of a page ended; where it was another's and came to nothing, its start does not count. */
+    ended: (queue: QueueName, page: string, { isPutOff }: { readonly isPutOff: boolean }): void => {
+      const at = elsewhere.get(page)
+      if (at === undefined) return
+      elsewhere.delete(page)
+      if (!isPutOff) return
+      throttles.get(queue.spiderid)?.takeBack(queue.domain, at)
+      askAnew(queue)
     },
     /** The next page to start; `later` is when to ask again (milliseconds since the epoch), if there is a time for it. */
     pick: (without: readonly string[], blocked: readonly string[]): PickedPage | { readonly later: number | undefined } => {

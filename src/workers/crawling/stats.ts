@@ -6,7 +6,7 @@ import { crawlKind } from '../../projections/crawling/pages.ts'
 import type { Leases } from '../leases.ts'
 import type { Work } from '../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime } from './answering.ts'
-import { spiders } from './spider.ts'
+import { spiders } from './spiders.ts'
 
 export interface StatsPorts extends AnsweringPorts {
   readonly leases: Leases

@@ -11,13 +11,21 @@ export interface ThrottleRule {
 export interface Throttle {
   /** The earliest instant (ms since the epoch, never before now) of the next start; Infinity while the domain is held. */
   nextStart(domain: string): number
-  /** Notes that a fetch starts now. */
-  started(domain: string): void
+  /** Notes that a fetch starts now; answers the instant, by which it can be taken back. */
+  started(domain: string): number
+  /** A start that was noted came to nothing. */
+  takeBack(domain: string, at: number): void
+  /** Notes a start that another process made. From now on, this one gives way for a moment after each start of its own. */
+  startedElsewhere(domain: string, at: number): void
+  /** No start before `until`, whatever is known of others. */
+  hold(domain: string, until: number): void
   /** Replaces the default rule for one domain, at once. */
   setRule(domain: string, rule: ThrottleRule): void
   removeRule(domain: string): void
   ruleOf(domain: string): ThrottleRule
-  /** Starts (ms since the epoch, any order) that an earlier process made, so that a restart does not open a new window. */
+  /** Whether the last start of the domain had to keep its distance from the one before. */
+  isSpaced(domain: string): boolean
+  /** Starts (ms since the epoch, any order) that were made before this process began, so that a restart does not open a new window. */
   restore(domain: string, times: readonly number[]): void
 }
 
@@ -26,7 +34,14 @@ interface Starts {
   times: number[]
   last: number
   counted: number
+  /** The last one that another process made. */
+  elsewhere: number
+  isLastOwn: boolean
+  heldUntil: number
 }
+
+/** How long the one that started last lets others go first, who may wait for the same window; less where windows are short. */
+const giveWayMs = 100
 
 /** From so many domains on, those that have been quiet are forgotten now and then. */
 const sweepFrom = 10_000
@@ -49,7 +64,8 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
     const known = domains.get(key)
     if (known) return known
     if (domains.size >= sweepAt) sweep()
-    const starts: Starts = { times: [], last: Number.NEGATIVE_INFINITY, counted: 0 }
+    const never = Number.NEGATIVE_INFINITY
+    const starts: Starts = { times: [], last: never, counted: 0, elsewhere: never, isLastOwn: false, heldUntil: never }
     domains.set(key, starts)
     return starts
   }
@@ -64,6 +80,12 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
     let old = 0
     while (old < starts.times.length && (starts.times[old] as number) <= now - rule.windowMs) old++
     if (old > 0) starts.times.splice(0, old)
+  }
+
+  const enter = (starts: Starts, times: readonly number[]): void => {
+    starts.times = [...starts.times, ...times].sort((one, other) => one - other)
+    starts.last = Math.max(starts.last, starts.times.at(-1) ?? Number.NEGATIVE_INFINITY)
+    starts.counted += times.length
   }
 
   return {
@@ -84,22 +106,47 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       forgetOld(starts, rule, now)
       // With `hits` starts in the window, the oldest of the last `hits` has to leave it first.
       const freed = starts.times[starts.times.length - rule.hits]
-      const byWindow = freed === undefined ? now : freed + rule.windowMs
+      const byWindow = freed === undefined ? 0 : freed + rule.windowMs
       const catchingUp = starts.counted >= rule.hits
       const spaced = moderated && rule.hits !== 1 && !catchingUp
-      return Math.ceil(Math.max(now, byWindow, spaced ? starts.last + rule.windowMs / rule.hits : now))
+      const granted = Math.max(byWindow, spaced ? starts.last + rule.windowMs / rule.hits : 0)
+      const isContested = starts.isLastOwn && starts.elsewhere > now - 2 * rule.windowMs
+      const giveWay = isContested ? Math.min(giveWayMs, rule.windowMs / rule.hits / 4) : 0
+      return Math.ceil(Math.max(now, granted + giveWay, starts.heldUntil))
     },
     started(domain) {
       const starts = startsOf(comparableDomain(domain))
       starts.last = clock.now()
       starts.times.push(starts.last)
       starts.counted++
+      starts.isLastOwn = true
+      return starts.last
+    },
+    takeBack(domain, at) {
+      const starts = startsOf(comparableDomain(domain))
+      const index = starts.times.lastIndexOf(at)
+      if (index < 0) return
+      starts.times.splice(index, 1)
+      starts.last = starts.times.at(-1) ?? Number.NEGATIVE_INFINITY
+      starts.counted--
+      starts.isLastOwn = false
+    },
+    startedElsewhere(domain, at) {
+      const starts = startsOf(comparableDomain(domain))
+      enter(starts, [at])
+      starts.elsewhere = Math.max(starts.elsewhere, at)
+      starts.isLastOwn = starts.last > at
+    },
+    hold(domain, until) {
+      startsOf(comparableDomain(domain)).heldUntil = until
     },
     restore(domain, times) {
-      const starts = startsOf(comparableDomain(domain))
-      starts.times = [...starts.times, ...times].sort((one, other) => one - other)
-      starts.last = Math.max(starts.last, starts.times.at(-1) ?? Number.NEGATIVE_INFINITY)
-      starts.counted += times.length
+      enter(startsOf(comparableDomain(domain)), times)
+    },
+    isSpaced(domain) {
+      const key = comparableDomain(domain)
+      const { hits } = ruleOf(key)
+      return moderated && hits > 1 && (domains.get(key)?.counted ?? 0) <= hits
     },
   }
 }

@@ -41,9 +41,9 @@ export const crawlingWorks = (options: CrawlingWorksOptions): readonly Work[] =>
   const expiry = createExpiry(options)
   const crawl = crawlWork({ spider, settings, clock })
   const scheduler: Work['scheduler'] = {
-    attach: (start) => {
-      spider.attach(start)
-      expiry.start()
+    attach: (start, worker) => {
+      spider.attach(start, worker)
+      expiry.start(worker)
     },
     wake: spider.wake,
   }

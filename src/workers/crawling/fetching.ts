@@ -1,0 +1,116 @@
+import type { Logger } from 'pino'
+import { type PageOutcome, page as pageDecider, sameMemory } from '../../commands/crawling/page.ts'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import type { CommandContext, Executor } from '../../commands/execute.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf, RevisionConflict, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { newId } from '../../lib/ids.ts'
+import type { NextPage } from '../../projections/crawling/queue-queries.ts'
+import { fingerprint } from './canonical-url.ts'
+import type { createPageFetcher, PageResult } from './page-fetch.ts'
+import type { PickedPage } from './page-queues.ts'
+import type { Run } from './runs.ts'
+import type { Sight } from './sight.ts'
+
+/** What every outcome says of its fetch. */
+type FetchedBy = Omit<Extract<PageOutcome, { readonly type: 'PageFetchFailed' }>['data'], 'url' | 'reason' | 'message'>
+
+const pauseMs = 200
+
+/**
+ * One fetch of one page: recorded, done, its outcome recorded. Where others crawl too, the order of the starts in the log is
+ * looked at before anything is fetched: the throttle is everybody's. Rejects when the run breaks off or the log fails.
+ */
+export const createFetching = ({
+  executor,
+  sight,
+  fetchPage,
+  settings,
+  clock,
+  logger,
+  node,
+  isAlone,
+}: {
+  readonly executor: Executor
+  readonly sight: Sight
+  readonly fetchPage: () => ReturnType<typeof createPageFetcher>
+  readonly settings: CrawlingSettings
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly node: { readonly id: string; readonly host: string }
+  readonly isAlone: () => boolean
+}): ((run: Run, picked: PickedPage) => Promise<void>) => {
+  /** Repeats while the log is out of reach: a page without an outcome would keep its crawl from ending. */
+  const record = async (run: Run, page: NextPage, { outcome, found, memory }: Omit<PageResult, 'release'>): Promise<void> => {
+    const context = contextOf(run)
+    for (;;) {
+      try {
+        const ended = await executor.execute(pageDecider, { type: 'EndFetch', page: page.id, outcome, found, memory }, context)
+        await sight.seen((ended.refused ? null : ended.position) ?? undefined)
+        return
+      } catch (error) {
+        const isPassing = error instanceof Unavailable || error instanceof RevisionConflict
+        if (!isPassing || run.abort.signal.aborted) throw error
+        logger.warn({ err: error, page: page.id }, 'the log did not take the outcome of a page; trying again')
+        await clock.sleep(pauseMs)
+      }
+    }
+  }
+
+  /** The store could not keep the page: another try, as after a lost connection. */
+  const lost = (page: NextPage, about: FetchedBy, error: unknown): PageResult => {
+    const why = { reason: 'lost' as const, message: messageOf(error) }
+    const { url, domain, priority } = page
+    const outcome: PageOutcome =
+      page.retries < settings.retries
+        ? { type: 'PageRetryScheduled', data: { ...about, ...why, domain, priority } }
+        : { type: 'PageFetchFailed', data: { ...about, ...why, url } }
+    return { outcome, found: [], memory: sameMemory, release: () => {} }
+  }
+
+  /** Whether the start may be followed by a fetch. One that came too early is put off. */
+  const isInTime = async (run: Run, picked: PickedPage, about: FetchedBy): Promise<boolean> => {
+    const { page } = picked
+    const earlyMs = picked.tooEarlyMs(about.attempt)
+    if (earlyMs === 0) return true
+    const fetch = { ...about, domain: page.domain }
+    const put = await executor.execute(pageDecider, { type: 'PutOffFetch', page: page.id, fetch }, contextOf(run))
+    picked.takeBack(earlyMs)
+    await sight.seen((put.refused ? null : put.position) ?? undefined)
+    return false
+  }
+
+  return async (run, picked) => {
+    const { page } = picked
+    const { input, filter, abort } = run
+    const { operation, spiderid, url, domain, depth, priority } = page
+    const { appid, crawlid } = input
+    const about = { operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host: node.host }
+    const fetch = { ...about, url, fingerprint: fingerprint('GET', url), domain, depth, priority, worker: node.id }
+    const started = await executor.execute(pageDecider, { type: 'StartFetch', page: page.id, fetch }, contextOf(run))
+    if (started.refused || started.position === null) {
+      // The view was behind: what it does not show yet is before the head of the log.
+      picked.takeBack()
+      await sight.seen()
+      return
+    }
+    if (!isAlone() && (await sight.seen(started.position)) && !(await isInTime(run, picked, about))) return
+    const result = await fetchPage()(page, { input, filter, signal: abort.signal }).catch((error: unknown): PageResult => {
+      if (abort.signal.aborted) throw error
+      logger.error({ err: error, page: page.id, url }, 'what was fetched could not be kept')
+      return lost(page, about, error)
+    })
+    try {
+      await record(run, page, result)
+    } catch (error) {
+      // No other way to end it: what cannot be recorded now will not be recordable later.
+      if (!(error instanceof Unacceptable)) throw error
+      const data = { ...about, url, reason: 'parse' as const, message: error.message }
+      await record(run, page, { outcome: { type: 'PageFetchFailed', data }, found: [], memory: sameMemory })
+    } finally {
+      result.release()
+    }
+  }
+}
+
+const contextOf = ({ context }: Run): CommandContext => ({ ...context, commandId: newId() })
