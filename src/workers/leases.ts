@@ -6,18 +6,29 @@ export interface Lease {
   readonly until: number
 }
 
-/** One lease per worker covers all of its attempts, so that renewing costs the same for one operation and for thousands. */
+/**
+ * One lease per worker covers all of its attempts, so that renewing costs the same for one operation and for thousands. Every
+ * adapter passes test/contracts/leases.ts.
+ */
 export interface Leases {
+  /** Resolves when `live` knows the leases of all processes. Before that nobody is told dead. */
+  start(): Promise<void>
+  /** Throws `Unavailable` where it is unknown whether others will hear of it: renew again. */
   renew(lease: Lease): Promise<void>
   release(worker: string): Promise<void>
-  /** Leases that have not run out at `now`. */
+  /**
+   * Leases that have not run out at `now`. A worker is never believed to live for a shorter time than it believes so itself; for
+   * how much longer is up to the adapter.
+   */
   live(now: number): readonly Lease[]
+  close(): Promise<void>
 }
 
 /** Leases of one process: they end with it, which is right, because its workers do too. */
 export const createLocalLeases = (): Leases => {
   const held = new Map<string, Lease>()
   return {
+    start: async () => {},
     renew: async (lease) => {
       held.set(lease.worker, lease)
     },
@@ -25,5 +36,6 @@ export const createLocalLeases = (): Leases => {
       held.delete(worker)
     },
     live: (now) => [...held.values()].filter(({ until }) => until > now),
+    close: async () => {},
   }
 }

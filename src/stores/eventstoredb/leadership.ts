@@ -1,0 +1,81 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { newId } from '../../lib/ids.ts'
+import type { Leadership } from '../../workers/leadership.ts'
+import type { EventLog } from '../event-log.ts'
+import type { EventStoreDbConnection } from './client.ts'
+import { keepShort } from './lease-stream.ts'
+import { createOffice, type Office } from './office.ts'
+import { holdOffice } from './office-term.ts'
+
+export interface EventStoreDbLeadershipOptions {
+  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly log: Pick<EventLog, 'append' | 'readStream'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Shown to people who read the stream. */
+  readonly host: string
+  /** How long the holder believes to hold the office without a renewal. Default 5000. */
+  readonly termMs?: number
+  /** Default 1500. */
+  readonly renewMs?: number
+}
+
+const defaultTermMs = 5_000
+const defaultRenewMs = 1_500
+/**
+ * So much longer than the holder itself the others believe in it. Both count from moments of their own: the holder from before
+ * its renewal was sent, the others from its reception; the margin is for timers that fire late.
+ */
+const marginMs = 1_000
+const retryMs = 500
+const keptEvents = 20
+
+/**
+ * Offices by compare-and-append: one stream per office, and whoever appends at the revision that it expected holds it. Who
+ * knows an outdated revision (cut off, frozen) therefore takes nothing. A dead holder is replaced after its term and the margin.
+ */
+export const createEventStoreDbLeadership = (options: EventStoreDbLeadershipOptions): Leadership => {
+  const { connection, log, clock, logger, host, termMs = defaultTermMs, renewMs = defaultRenewMs } = options
+
+  /** Waits until the office seems free and takes it; undefined when that did not work out, or the campaign is over. */
+  const win = async (office: Office, candidate: string, signal: AbortSignal) => {
+    const free = office.freeAt(marginMs)
+    if (free > clock.now()) {
+      await office.changed(free - clock.now(), signal)
+      return undefined
+    }
+    const event = { type: 'OfficeTaken', data: { candidate, host, termMs } } as const
+    return office.append(event, { after: office.revision(), withinMs: termMs, signal })
+  }
+
+  return {
+    campaign: async ({ office: name, signal, lead }) => {
+      const candidate = newId()
+      const ending = new AbortController()
+      const stream = `lease-office-${name}`
+      const office = createOffice({ connection, log, clock, logger, stream, signal: ending.signal })
+      try {
+        void keepShort({ connection, stream, logger, metadata: { maxCount: keptEvents } })
+        while (!signal.aborted) {
+          try {
+            await office.ready(signal)
+          } catch (error) {
+            if (signal.aborted) return
+            logger.warn({ err: error, office: name }, 'the office is out of reach')
+            await clock.sleep(retryMs, signal).catch(() => undefined)
+            continue
+          }
+          const taken = await win(office, candidate, signal)
+          if (taken === undefined) continue
+          logger.info({ office: name, host }, 'this node holds the office')
+          const end = await holdOffice({ office, candidate, host, taken, termMs, renewMs, clock, signal, lead })
+          if (end !== 'lost') return
+          logger.warn({ office: name }, 'the office was lost: it was not renewed in time')
+        }
+      } finally {
+        ending.abort()
+      }
+    },
+  }
+}

@@ -1,0 +1,178 @@
+import type { Logger } from 'pino'
+import type { EventOf } from '../../events/define.ts'
+import { leaseEvents } from '../../events/lease.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { Unavailable } from '../../lib/errors.ts'
+import type { Lease, Leases } from '../../workers/leases.ts'
+import type { EventLog } from '../event-log.ts'
+import type { EventStoreDbConnection } from './client.ts'
+import { type FollowedEvent, followStream } from './follow-stream.ts'
+import { keepShort, lastEvent, leaseEvent } from './lease-stream.ts'
+import { within } from './within.ts'
+
+export interface EventStoreDbLeasesOptions {
+  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly log: Pick<EventLog, 'append' | 'readStream'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Other than `lease-workers` for tests that share a server. */
+  readonly stream?: string
+}
+
+/** What is known of one worker. */
+interface Known {
+  /** Of the last event heard of the worker: what is heard late must not undo what came after it. */
+  readonly revision: number
+  /** Undefined once it is released. */
+  readonly lease: Lease | undefined
+}
+
+/** A little more than a second after a worker's lease ran out, everybody knows it. */
+const beatMs = 1_000
+/** A beat that got no answer by then is given up, and the next one tried. */
+const beatTimeoutMs = 5_000
+const maxAgeSeconds = 3_600
+/** Some thousand workers renew that often within one lease. */
+const maxCount = 10_000
+/**
+ * At the start the stream holds an hour of renewals. Who is silent for so much longer than a lease is not taken for alive; it is
+ * long enough for clocks of cluster members that stamped them.
+ */
+const staleMs = 30_000
+/** A renewal that hangs must leave time for another before the lease ends. */
+const renewalsPerLease = 4
+
+/**
+ * Leases in one stream that everybody follows. Clocks of different machines never meet: a renewal counts from its reception,
+ * which is after its sending, so that nobody believes a worker dead before it does so itself.
+ *
+ * A node that was cut off, slow or frozen has not heard renewals that were made, and must not take that for silence. So `live`
+ * does not judge by the present but by the last moment up to which this node is known to have heard everything: each second
+ * it asks for the last revision of the stream, and once the subscription has come that far, the moment of asking is it. While
+ * the log is out of reach nobody dies; when it is back the renewals of the meantime are heard first. (Who could not renew
+ * either has let go of its attempts by its own clock, so nobody is owed another lease then.)
+ */
+export const createEventStoreDbLeases = ({
+  connection,
+  log,
+  clock,
+  logger,
+  stream = 'lease-workers',
+}: EventStoreDbLeasesOptions): Leases => {
+  const workers = new Map<string, Known>()
+  const closing = new AbortController()
+  /** The moment by which is judged; before the first beat nobody is told dead. */
+  let heardUntil = Number.NEGATIVE_INFINITY
+  let seen = -1
+  let waiting: { readonly revision: number; resolve(): void } | undefined
+  let newest = 0
+  /** When the last sign of a worker was stamped, until the start is done. */
+  const signs = new Map<string, number>()
+  let starting: Promise<void> | undefined
+
+  const know = (worker: string, revision: number, lease: Lease | undefined): void => {
+    const known = workers.get(worker)
+    if (known === undefined || known.revision < revision) workers.set(worker, { revision, lease })
+  }
+
+  const hear = ({ revision, type, data, createdAt }: FollowedEvent): void => {
+    const event = parse(type, data)
+    if (event?.type === 'WorkerRenewed') {
+      const { worker, host, kinds, leaseMs } = event.data
+      know(worker, revision, { worker, host, kinds, until: clock.now() + leaseMs })
+      newest = Math.max(newest, createdAt)
+      if (heardUntil < 0) signs.set(worker, createdAt + leaseMs)
+    } else if (event?.type === 'WorkerReleased') know(event.data.worker, revision, undefined)
+    seen = Math.max(seen, revision)
+    if (waiting !== undefined && waiting.revision <= seen) waiting.resolve()
+  }
+
+  /** Asks how far the stream goes and waits until everything up to there has been heard. */
+  const beat = async (): Promise<void> => {
+    const askedAt = clock.now()
+    const last = await within(beatTimeoutMs, lastEvent(log, stream), clock)
+    const revision = last?.revision ?? -1
+    if (revision > seen) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      waiting = { revision, resolve }
+      await within(beatTimeoutMs, promise, clock).finally(() => {
+        waiting = undefined
+      })
+    }
+    heardUntil = askedAt
+  }
+
+  /** Who was silent long before the others spoke last is gone, and so is what needs no remembering. */
+  const tidy = (): void => {
+    for (const [worker, until] of signs) if (newest > until + staleMs) workers.delete(worker)
+    signs.clear()
+    for (const [worker, { revision, lease }] of workers)
+      if (revision <= seen && (lease === undefined || lease.until <= heardUntil)) workers.delete(worker)
+  }
+
+  const keepBeating = async (first: () => void): Promise<void> => {
+    while (!closing.signal.aborted) {
+      try {
+        await beat()
+        tidy()
+        first()
+      } catch (error) {
+        logger.debug({ err: error }, 'the leases of others are out of reach; nobody is judged meanwhile')
+      }
+      await new Promise<void>((resolve) => {
+        const cancel = clock.after(beatMs, () => {
+          closing.signal.removeEventListener('abort', end)
+          resolve()
+        })
+        const end = (): void => {
+          cancel()
+          resolve()
+        }
+        closing.signal.addEventListener('abort', end, { once: true })
+      })
+    }
+  }
+
+  return {
+    start: () => {
+      starting ??= new Promise((resolve, reject) => {
+        closing.signal.addEventListener('abort', () => reject(new Unavailable('the leases are closed')), { once: true })
+        void keepShort({ connection, stream, logger, metadata: { maxAge: maxAgeSeconds, maxCount } })
+        followStream({ connection, stream, clock, logger, signal: closing.signal, onEvent: hear })
+        void keepBeating(resolve)
+      })
+      return starting
+    },
+    renew: async (lease) => {
+      const { worker, host, kinds, until } = lease
+      const leaseMs = until - clock.now()
+      if (leaseMs <= 0) return
+      const event = leaseEvent({ type: 'WorkerRenewed', data: { worker, host, kinds: [...kinds], leaseMs } })
+      const { revision } = await within(leaseMs / renewalsPerLease, log.append(stream, 'any', [event]), clock)
+      know(worker, revision, lease)
+    },
+    release: async (worker) => {
+      const { revision } = await log.append(stream, 'any', [leaseEvent({ type: 'WorkerReleased', data: { worker } })])
+      know(worker, revision, undefined)
+    },
+    live: (now) => {
+      const live: Lease[] = []
+      for (const { lease } of workers.values()) {
+        if (lease === undefined || lease.until <= Math.min(now, heardUntil)) continue
+        // It has run out by the clock, but it is not known yet that it was not renewed: nobody need look before the next beat.
+        live.push(lease.until > now ? lease : { ...lease, until: now + beatMs })
+      }
+      return live
+    },
+    close: async () => closing.abort(),
+  }
+}
+
+type Heard = Extract<EventOf<typeof leaseEvents>, { type: 'WorkerRenewed' | 'WorkerReleased' }>
+
+/** Undefined for what is none of ours; a later release may write more. */
+const parse = (type: string, data: unknown): Heard | undefined => {
+  if (type !== 'WorkerRenewed' && type !== 'WorkerReleased') return undefined
+  const parsed = leaseEvents.schemas[type].safeParse(data)
+  return parsed.success ? ({ type, data: parsed.data } as Heard) : undefined
+}
