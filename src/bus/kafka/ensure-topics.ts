@@ -17,8 +17,11 @@ export const ensureTopics = async ({
   const admin = kafka.admin({ retry: impatient })
   await admin.connect()
   try {
+    const known = await admin.listTopics()
+    const missing = topics.filter((topic) => !known.includes(topic))
+    if (missing.length === 0) return
     await admin.createTopics({
-      topics: topics.map((topic) => ({
+      topics: missing.map((topic) => ({
         topic,
         numPartitions: settings.partitions,
         replicationFactor: settings.replicationFactor,
