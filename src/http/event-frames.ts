@@ -1,6 +1,7 @@
 import { masked } from '../events/sealed.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
+import { isHidden } from '../stores/hidden-streams.ts'
 
 /** An event as the native API shows it. Source: native contract, section 3. */
 export const shownEvent = ({ position, stream, revision, id, type, data, metadata, recordedAt }: RecordedEvent) => ({
@@ -14,8 +15,8 @@ export const shownEvent = ({ position, stream, revision, id, type, data, metadat
   recordedAt,
 })
 
-/** Streams that no API shows: wrapped keys, and what a store keeps for itself. */
-export const isShown = (stream: string): boolean => !stream.startsWith('key-') && !stream.startsWith('$')
+/** Streams that no API shows: wrapped keys, who leads and lives, and what a store keeps for itself. */
+export const isShown = (stream: string): boolean => !isHidden(stream)
 
 /** One line of JSON, without its end. */
 export const eventLine = (event: RecordedEvent): string => {
