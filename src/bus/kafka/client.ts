@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { Kafka, logLevel, Partitioners, type RetryOptions, type SASLOptions } from 'kafkajs'
 import type { Logger } from 'pino'
-import { Unacceptable } from '../../lib/errors.ts'
+import { messageOf, Unacceptable } from '../../lib/errors.ts'
 import type { KafkaSettings } from './settings.ts'
 
 const connectionTimeoutMs = 5_000
@@ -12,6 +12,8 @@ const requestTimeoutMs = 15_000
 
 /** About a minute: as long as a broker may take to start again without anything being given up. */
 const patient: RetryOptions = { retries: 60, initialRetryTime: 100, maxRetryTime: 1_000, factor: 0.2, multiplier: 2 }
+/** For whoever tries again by himself: about ten seconds, the start of a broker. */
+export const brief: RetryOptions = { ...patient, retries: 12 }
 /** For questions whose answer is wanted now. */
 export const impatient: RetryOptions = { ...patient, retries: 2, maxRetryTime: 200 }
 
@@ -97,24 +99,15 @@ const told = [
 /** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
 const logInto =
   (logger: Logger) =>
-  ({
-    level,
-    namespace,
-    log,
-  }: {
-    level: logLevel
-    namespace: string
-    log: { message: string } & Record<string, unknown>
-  }): void => {
+  ({ level, namespace, log }: { level: logLevel; namespace: string; log: Record<string, unknown> }): void => {
     const details: Record<string, unknown> = { namespace }
-    for (const name of told) if (log[name] !== undefined) details[name] = printable(log[name])
-    if (level === logLevel.ERROR || level === logLevel.WARN) logger.warn(details, log.message)
-    else if (level === logLevel.INFO) logger.debug(details, log.message)
-    else logger.trace(details, log.message)
+    // It hands over an error in place of its message here and there.
+    const text = messageOf(log.message)
+    for (const name of told) if (log[name] !== undefined) details[name] = messageOf(log[name])
+    if (level === logLevel.ERROR || level === logLevel.WARN) logger.warn(details, text)
+    else if (level === logLevel.INFO) logger.debug(details, text)
+    else logger.trace(details, text)
   }
-
-const printable = (value: unknown): string | number =>
-  typeof value === 'number' ? value : value instanceof Error ? value.message : String(value)
 
 let isFiltered = false
 

@@ -1,0 +1,91 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
+import type { ConsumeOptions, Job, JobBus } from '../job-bus.ts'
+import { checkKafka, whatIsWrong } from './check.ts'
+import { brief, createKafka, impatient } from './client.ts'
+import { consumeJobs } from './consumer.ts'
+import { createDeadLetters, type DeadLetterReason } from './dead-letters.ts'
+import { messageOfJob, type Source } from './messages.ts'
+import { createGatheringProducer } from './producer.ts'
+import { type Pulse, startPulse } from './pulse.ts'
+import type { KafkaSettings } from './settings.ts'
+import { busTopics, ensureTopics, jobsTopic } from './topics.ts'
+
+export interface KafkaBus extends JobBus {
+  /**
+   * Resolves when the brokers answer and the topics are there. Brokers that are away are waited for, half a minute; rejects with `Unavailable`
+   * whose message is one sentence that says what is wrong, never with a secret.
+   */
+  start(): Promise<void>
+  /** Whether the brokers answered when they were last asked, two seconds ago at most and as long an answer may take. */
+  connected(): boolean
+}
+
+const checkMs = 5_000
+const startWithinMs = 30_000
+const tryAgainMs = 1_000
+
+/** The job bus on Kafka: what is published is heard by one worker of every group of workers that take the same kinds. */
+export const createKafkaBus = ({
+  settings,
+  logger,
+  clock,
+}: {
+  readonly settings: KafkaSettings
+  readonly logger: Logger
+  readonly clock: Clock
+}): KafkaBus => {
+  const kafka = createKafka({ settings, logger, retry: brief })
+  const producer = createGatheringProducer({ kafka, clock, logger })
+  const deadLetters = createDeadLetters({ producer, settings, clock })
+  const topic = jobsTopic(settings)
+  const closing = new AbortController()
+  let pulse: Pulse | undefined
+
+  const publish = (jobs: readonly Job[]): Promise<void> =>
+    producer.send(jobs.map((job) => ({ topic, message: messageOfJob(job) })))
+
+  /** A letter that cannot be written does not keep the jobs behind it: the message stays where it is for as long as the topic keeps it. */
+  const bury = async (source: Source, why: DeadLetterReason): Promise<void> => {
+    const place = { topic: source.topic, partition: source.partition, offset: source.message.offset, ...why }
+    logger.warn(place, 'a message goes to the dead letters')
+    await deadLetters
+      .bury(source, why)
+      .catch((error: unknown) => logger.error({ ...place, err: error }, 'the dead letter was not written'))
+  }
+
+  const untilReachable = async (): Promise<void> => {
+    const until = clock.now() + startWithinMs
+    for (;;) {
+      const problem = await checkKafka({ settings, logger, clock, timeoutMs: checkMs })
+      if (problem === undefined) return
+      if (!problem.mayPass || clock.now() > until || closing.signal.aborted) throw new Unavailable(problem.sentence)
+      logger.warn({ reason: problem.sentence }, 'waiting for the brokers')
+      await clock.sleep(tryAgainMs, closing.signal).catch(() => undefined)
+    }
+  }
+
+  return {
+    start: async () => {
+      await untilReachable()
+      try {
+        await ensureTopics(kafka, busTopics(settings), logger)
+      } catch (error) {
+        throw new Unavailable(`${messageOf(error)}: ${whatIsWrong(error, settings).sentence}`)
+      }
+      pulse = startPulse({ kafka: createKafka({ settings, logger, retry: impatient }), settings, clock, logger })
+    },
+    connected: () => pulse?.isConnected() ?? false,
+    publish,
+    consume: (options: ConsumeOptions, handle) => {
+      const signal = AbortSignal.any([options.signal, closing.signal])
+      return consumeJobs({ kafka, settings, clock, logger, publish, bury }, { ...options, signal }, handle)
+    },
+    close: async () => {
+      closing.abort()
+      pulse?.stop()
+      await producer.close()
+    },
+  }
+}

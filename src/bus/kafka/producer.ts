@@ -1,0 +1,171 @@
+import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { Unavailable } from '../../lib/errors.ts'
+import { partitioner } from './client.ts'
+
+export interface Record {
+  readonly topic: string
+  readonly message: Message
+}
+
+/** Publishes what is handed to it, gathered into batches. */
+export interface GatheringProducer {
+  /**
+   * Resolves when all replicas in sync have the records. Rejects with `Unavailable` where that is not known after the bounded wait:
+   * they may be there or come later all the same, so whoever consumes has to be safe against twice.
+   */
+  send(records: readonly Record[]): Promise<void>
+  /** Waits for what is on its way, as long as the bounded wait allows, and disconnects. */
+  close(): Promise<void>
+}
+
+interface Waiting {
+  readonly records: readonly Record[]
+  readonly settle: (error?: Error) => void
+  isSettled: boolean
+}
+
+const waitMs = 10_000
+const mostRecordsPerBatch = 1_000
+/** About 30 MB of doorbells; past it a broker that is away costs no further memory. */
+const mostWaiting = 100_000
+const closeMs = 2_000
+
+/**
+ * One idempotent producer with one batch in flight: while it is, the next one gathers, which carries far more than a request for each.
+ * A batch whose outcome stays unknown costs the producer its place in the sequence, so it is replaced by a new one.
+ */
+export const createGatheringProducer = ({
+  kafka,
+  clock,
+  logger,
+}: {
+  readonly kafka: Kafka
+  readonly clock: Clock
+  readonly logger: Logger
+}): GatheringProducer => {
+  let waiting: Waiting[] = []
+  let waitingRecords = 0
+  let producer: Promise<Producer> | undefined
+  let working: Promise<void> | undefined
+  let isClosed = false
+
+  const connected = (): Promise<Producer> => {
+    const opening = async (): Promise<Producer> => {
+      const fresh = kafka.producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: stablePartitioner,
+      })
+      await fresh.connect().catch((error: unknown) => {
+        fresh.disconnect().catch(() => undefined)
+        throw error
+      })
+      return fresh
+    }
+    producer ??= opening()
+    return producer
+  }
+
+  const dropProducer = (): void => {
+    const old = producer
+    producer = undefined
+    old?.then((dead) => dead.disconnect()).catch(() => undefined)
+  }
+
+  const nextBatch = (): Waiting[] => {
+    let count = 0
+    let taken = 0
+    for (const { records } of waiting) {
+      if (taken > 0 && count + records.length > mostRecordsPerBatch) break
+      count += records.length
+      taken++
+    }
+    const batch = waiting.slice(0, taken)
+    waiting = waiting.slice(taken)
+    waitingRecords -= count
+    // Nobody waits any more for what was given up, and it has been or will be rung again.
+    return batch.filter(({ isSettled }) => !isSettled)
+  }
+
+  const work = async (): Promise<void> => {
+    for (let batch = nextBatch(); batch.length > 0 || waiting.length > 0; batch = nextBatch()) {
+      if (batch.length === 0) continue
+      try {
+        const { sendBatch } = await connected()
+        await sendBatch({ acks: -1, compression: CompressionTypes.None, topicMessages: byTopic(batch) })
+        for (const { settle } of batch) settle()
+      } catch (error) {
+        dropProducer()
+        logger.debug({ err: error }, 'a batch was given up')
+        for (const { settle } of batch) settle(new Unavailable('the brokers did not take a message', { cause: error }))
+      }
+    }
+    working = undefined
+  }
+
+  return {
+    send: (records) => {
+      if (isClosed) return Promise.reject(new Unavailable('the bus is closed'))
+      if (records.length === 0) return Promise.resolve()
+      if (waitingRecords + records.length > mostWaiting)
+        return Promise.reject(new Unavailable('too many messages wait for the brokers'))
+      return new Promise((resolve, reject) => {
+        const entry: Waiting = {
+          records,
+          isSettled: false,
+          settle: (error) => {
+            if (entry.isSettled) return
+            entry.isSettled = true
+            cancel()
+            if (error === undefined) resolve()
+            else reject(error)
+          },
+        }
+        const cancel = clock.after(waitMs, () =>
+          entry.settle(new Unavailable(`the brokers did not take a message within ${waitMs} ms`)),
+        )
+        waiting.push(entry)
+        waitingRecords += records.length
+        working ??= Promise.resolve().then(work)
+      })
+    },
+    close: async () => {
+      isClosed = true
+      const flushed = working ?? Promise.resolve()
+      const closing = flushed.then(async () => (await producer)?.disconnect()).catch(() => undefined)
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const cancel = clock.after(closeMs, resolve)
+      await Promise.race([closing, late])
+      cancel()
+    },
+  }
+}
+
+const byTopic = (batch: readonly Waiting[]): { topic: string; messages: Message[] }[] => {
+  const topics = new Map<string, Message[]>()
+  for (const { records } of batch) {
+    for (const { topic, message } of records) {
+      const messages = topics.get(topic) ?? []
+      messages.push(message)
+      topics.set(topic, messages)
+    }
+  }
+  return [...topics].map(([topic, messages]) => ({ topic, messages }))
+}
+
+/**
+ * A message keeps the partition that it was first given. kafkajs asks again at every try, and a message without a key would go elsewhere:
+ * the broker would then see other messages under the same sequence numbers, and the retry would no longer be idempotent.
+ */
+const stablePartitioner = () => {
+  const choose = partitioner()
+  const chosen = new WeakMap<Message, number>()
+  return (question: Parameters<typeof choose>[0]): number => {
+    const partition = chosen.get(question.message) ?? choose(question)
+    chosen.set(question.message, partition)
+    return partition
+  }
+}

@@ -1,0 +1,79 @@
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
+import type { Logger } from 'pino'
+import { messageOf } from '../../lib/errors.ts'
+import type { KafkaSettings } from './settings.ts'
+
+const dayMs = 86_400_000
+const shortestSegmentMs = 60_000
+const longestSegmentMs = 7 * dayMs
+
+export const jobsTopic = ({ topicPrefix }: KafkaSettings): string => `${topicPrefix}.jobs`
+export const deadLettersTopic = ({ topicPrefix }: KafkaSettings): string => `${topicPrefix}.dead-letters`
+
+/** Only whole segments are removed, never the one that is written: they have to be shorter than what is kept. */
+const segmentMs = (retentionMs: number): number =>
+  retentionMs < 0 ? longestSegmentMs : Math.min(Math.max(Math.floor(retentionMs / 2), shortestSegmentMs), longestSegmentMs)
+
+/** A topic with our partitions and replicas, whose records are kept for `retentionMs` (-1: for ever) and up to half as long again. */
+export const topicPlan = (
+  { partitions, replicationFactor }: KafkaSettings,
+  {
+    topic,
+    retentionMs,
+    compacted = false,
+  }: { readonly topic: string; readonly retentionMs: number; readonly compacted?: boolean },
+): ITopicConfig => ({
+  topic,
+  numPartitions: partitions,
+  replicationFactor,
+  configEntries: [
+    { name: 'retention.ms', value: String(retentionMs) },
+    { name: 'segment.ms', value: String(segmentMs(retentionMs)) },
+    { name: 'cleanup.policy', value: compacted ? 'compact,delete' : 'delete' },
+  ],
+})
+
+/** The topics without which there is no bus. */
+export const busTopics = (settings: KafkaSettings): readonly ITopicConfig[] => [
+  topicPlan(settings, { topic: jobsTopic(settings), retentionMs: settings.jobsRetentionMs }),
+  topicPlan(settings, { topic: deadLettersTopic(settings), retentionMs: settings.retentionMs, compacted: true }),
+]
+
+/**
+ * Creates the topics that are not there yet; others are taken as they are, with a warning where their partitions are not as planned. Several
+ * nodes may do it at the same time. Rejects with an error of kafkajs that names the topic.
+ */
+export const ensureTopics = async (kafka: Kafka, topics: readonly ITopicConfig[], logger: Logger): Promise<void> => {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    const existing = new Set(await admin.listTopics())
+    for (const plan of topics) if (!existing.has(plan.topic)) await create(admin, plan, logger)
+    const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map(({ topic }) => topic) })
+    for (const { name, partitions } of found) {
+      const planned = topics.find(({ topic }) => topic === name)?.numPartitions
+      if (partitions.length !== planned)
+        logger.warn(
+          { topic: name, partitions: partitions.length, planned },
+          'the topic has other partitions than KAFKA_PARTITIONS says; it is used as it is',
+        )
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+const create = async (admin: Admin, plan: ITopicConfig, logger: Logger): Promise<void> => {
+  try {
+    if (await admin.createTopics({ topics: [plan] })) logger.info({ topic: plan.topic }, 'topic created')
+  } catch (error) {
+    throw new Error(`the topic ${plan.topic} is not there and cannot be created`, { cause: reasonOf(error) })
+  }
+}
+
+/** kafkajs hides the broker's refusal of a topic in a list. */
+const reasonOf = (error: unknown): unknown => {
+  const [first] = (error as { readonly errors?: readonly unknown[] }).errors ?? []
+  const cause = (error as { readonly cause?: unknown }).cause
+  return first ?? (cause === undefined ? error : reasonOf(cause)) ?? messageOf(error)
+}
