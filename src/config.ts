@@ -23,8 +23,10 @@ const Settings = z.object({
   /** Directory of the blobs; several nodes share one. Default blobs in DATA_DIR. */
   BLOBS_DIR: z.string().optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
-  /** Master key of sealed secrets, 32 bytes in base64 or hex; without it a key file is made in DATA_DIR. */
+  /** Master key of sealed secrets, 32 bytes in base64 or hex; without it a key file is made. */
   SECRETS_KEY: z.string().optional(),
+  /** File of that key; several nodes share one. Default secrets.key in DATA_DIR. */
+  SECRETS_KEY_FILE: z.string().optional(),
   /** File of the credentials; default credentials.json in DATA_DIR. */
   CREDENTIALS_FILE: z.string().optional(),
   /** How long a silent worker is believed to live. */
@@ -50,6 +52,8 @@ export interface Config {
   readonly kafka: ReturnType<typeof kafkaSettings>
   readonly logLevel: string
   readonly secretsKey: string | undefined
+  /** Undefined: `secrets.key` in `dataDir`. */
+  readonly secretsKeyFile: string | undefined
   readonly credentialsFile: string
   readonly leaseMs: number
   readonly workerConcurrency: number
@@ -57,6 +61,8 @@ export interface Config {
   readonly maxBodyBytes: number
   readonly nativeHeadersOnFaces: boolean
   readonly crawling: ReturnType<typeof crawlingSettings>
+  /** Brokers of the crawling topics, with the other settings of the bus. Undefined where crawling is `local`. */
+  readonly crawlingKafka: ReturnType<typeof kafkaSettings>
 }
 
 /**
@@ -78,8 +84,11 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
   const crawling = part(crawlingSettings)
   const eventStoreDb = part(eventStoreDbSettings)
   const kafka = part(kafkaSettings)
+  const crawlingKafka = part((environment) => (crawling === undefined ? undefined : crawlingBrokers(environment, crawling.mode)))
   if (kafka !== undefined && eventStoreDb === undefined && problems.length === 0)
-    problems.push('KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so there is nobody to share a bus with')
+    problems.push(
+      'KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so there is nobody to share a bus with (brokers of crawling topics alone: CRAWLING_KAFKA_BROKERS)',
+    )
   if (!result.success || crawling === undefined || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
   const settings = result.data
   return {
@@ -91,6 +100,7 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
     kafka,
     logLevel: settings.LOG_LEVEL,
     secretsKey: settings.SECRETS_KEY,
+    secretsKeyFile: settings.SECRETS_KEY_FILE,
     credentialsFile: settings.CREDENTIALS_FILE ?? dataDirectory(settings.DATA_DIR).credentials,
     leaseMs: settings.LEASE_MS,
     workerConcurrency: settings.WORKER_CONCURRENCY,
@@ -99,6 +109,23 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
     nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
     // Who can be reached from elsewhere does not fetch private pages for them, unless told to.
     crawling: env.CRAWLING_ALLOW_PRIVATE === undefined ? { ...crawling, allowPrivate: isLoopback(settings.HOST) } : crawling,
+    crawlingKafka,
+  }
+}
+
+/** The crawling topics may live on brokers of their own: a single node with its embedded log stands in front of a Scrapy Cluster. */
+const crawlingBrokers = (env: Environment, mode: Config['crawling']['mode']): Config['crawlingKafka'] => {
+  if (mode === 'local') return undefined
+  const own = env.CRAWLING_KAFKA_BROKERS
+  if ((own ?? env.KAFKA_BROKERS) === undefined)
+    throw new Error(
+      `CRAWLING_MODE=${mode} needs CRAWLING_KAFKA_BROKERS, or KAFKA_BROKERS where the crawling topics are on the same`,
+    )
+  if (own === undefined) return kafkaSettings(env)
+  try {
+    return kafkaSettings({ ...env, KAFKA_BROKERS: own })
+  } catch (error) {
+    throw new Error(messageOf(error).replaceAll('KAFKA_BROKERS', 'CRAWLING_KAFKA_BROKERS'))
   }
 }
 

