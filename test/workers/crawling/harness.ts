@@ -28,7 +28,7 @@ import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
 import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
 import { crawlingWorks } from '../../../src/workers/crawling/works.ts'
 import { createKinds } from '../../../src/workers/kinds.ts'
-import { createLocalLeases } from '../../../src/workers/leases.ts'
+import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
 import { createRuntime } from '../../../src/workers/runtime.ts'
 import { createSupervisor } from '../../../src/workers/supervisor.ts'
 
@@ -78,6 +78,8 @@ export interface CrawlingOptions {
   /** What lasts from one process to the next. */
   readonly disk?: { readonly log: EventLog; readonly directory: string }
   readonly isStarted?: boolean
+  /** One of several processes over one log: shared leases, a name of its own, and whether it rings bells and sweeps. */
+  readonly among?: { readonly leases: Leases; readonly id: string; readonly leaseMs?: number; readonly leads: boolean }
 }
 
 /** Everything but HTTP: a process that crawls. */
@@ -88,7 +90,8 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const all = [operations, ...crawlingProjections]
   const projections = createProjections({ log, directory: ':memory:', projections: all, clock, logger })
   await projections.start()
-  const leases = createLocalLeases()
+  const leases = options.among?.leases ?? createLocalLeases()
+  const { id = '0123456789ab', leaseMs = 8_000, leads = true } = options.among ?? {}
   const queries = operationQueries({ views: projections.views('operations'), leases, clock: systemClock })
   const executor = createExecutor({ log, clock })
   const bus = createInProcessBus()
@@ -104,7 +107,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     settings,
     clock,
     logger,
-    node: { id: '0123456789ab', host: 'crawler-1' },
+    node: { id, host: 'crawler-1' },
     signal: stopping.signal,
   })
   const kinds = createKinds(works)
@@ -112,7 +115,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock: systemClock, logger })
   const submit = createSubmit({ executor, kinds, secrets })
   const workers = { bus, executor, leases, kinds, secrets, clock: systemClock, logger }
-  const runtime = createRuntime({ ...workers, name: 'worker', host: 'crawler-1', log })
+  const runtime = createRuntime({ ...workers, name: 'worker', host: 'crawler-1', log, leaseMs })
   let isOpen = true
 
   const stop = async (graceMs = 400): Promise<void> => {
@@ -127,12 +130,13 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   }
   onTestFinished(() => stop())
 
-  if (isStarted) {
-    await supervisor.sweep()
-    relay.start()
+  const start = async (): Promise<void> => {
+    if (leads) await supervisor.sweep()
+    if (leads) relay.start()
     await runtime.start()
-    supervisor.start()
+    if (leads) supervisor.start()
   }
+  if (isStarted) await start()
 
   /** Resolves as soon as the views show what is asked for. */
   const until = <Found>(find: () => Found | undefined | false): Promise<Found> =>
@@ -187,12 +191,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     ended,
     request,
     stop,
-    start: async () => {
-      await supervisor.sweep()
-      relay.start()
-      await runtime.start()
-      supervisor.start()
-    },
+    start,
     /** Feeds a crawl; the operation's id. */
     feed: (crawl: JsonObject): Promise<string> => request('crawling.crawl', { appid: 'test', crawlid: 'one', ...crawl }),
     /** Asks and waits for the answer. */

@@ -1,0 +1,174 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { parseInstant, systemClock } from '../../../src/lib/clock.ts'
+import { Unavailable } from '../../../src/lib/errors.ts'
+import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
+import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
+import { createCrawlers } from '../../../src/workers/crawling/crawlers.ts'
+import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
+import { type CrawlingOptions, folder, openCrawling } from './harness.ts'
+
+const kind = 'crawling.crawl'
+const names = { one: 'aaaaaaaaaaaa', two: 'bbbbbbbbbbbb' }
+
+interface Visit {
+  readonly host: string
+  readonly path: string
+  readonly at: number
+}
+
+/** One site under every address of the loopback network: each is a domain of its own. */
+const openWeb = async (page: (visit: Visit) => string, { holds }: { readonly holds?: (visit: Visit) => boolean } = {}) => {
+  const visits: Visit[] = []
+  const server = createServer((request, response) => {
+    const visit = { host: String(request.headers.host).split(':')[0] ?? '', path: request.url ?? '', at: performance.now() }
+    visits.push(visit)
+    server.emit('visit')
+    if (!holds?.(visit)) response.writeHead(200, { 'content-type': 'text/html' }).end(page(visit))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  const { port } = server.address() as AddressInfo
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { server, visits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
+}
+
+/** Two processes over one log, each with its own views; `kill` cuts the first one off without a word. */
+const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) => {
+  const shared = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+  onTestFinished(() => shared.close())
+  const directory = folder()
+  const leases = createLocalLeases()
+  let isCut = false
+  const whileAlive = <Result>(work: () => Promise<Result>): Promise<Result> =>
+    isCut ? Promise.reject(new Unavailable('cut off')) : work()
+  /** Streams that the first process read. */
+  const reads: string[] = []
+  const log: EventLog = {
+    ...shared,
+    append: (...append) => whileAlive(() => shared.append(...append)),
+    readStream: (stream, options) => {
+      reads.push(stream)
+      return shared.readStream(stream, options)
+    },
+  }
+  const own: Leases = { ...leases, renew: (lease) => whileAlive(() => leases.renew(lease)), release: async () => undefined }
+  const options = settings === undefined ? {} : { settings }
+  const one = await openCrawling({
+    ...options,
+    disk: { log, directory },
+    among: { leases: own, id: names.one, leads: false, leaseMs },
+  })
+  const [first] = leases.live(Date.now())
+  const two = await openCrawling({
+    ...options,
+    disk: { log: shared, directory },
+    among: { leases, id: names.two, leads: true, leaseMs },
+  })
+  const crawlers = createCrawlers({ leases, clock: systemClock, kind, me: () => first?.worker ?? '' })
+  /** Addresses whose crawls the first process begins, and those of the second. */
+  const hosts = Array.from({ length: 200 }, (_, index) => `127.0.0.${index + 1}`)
+  const ofOne = hosts.filter((host) => crawlers.owns(`${host}.`))
+  return { one, two, ofOne, ofTwo: hosts.filter((host) => !ofOne.includes(host)), reads, kill: () => (isCut = true) }
+}
+
+const starts = (events: readonly RecordedEvent[]) => {
+  const putOff = new Set(
+    events.filter(({ type }) => type === 'PageFetchPutOff').map(({ stream, data }) => `${stream}/${data.attempt}`),
+  )
+  const all = events.filter(({ type }) => type === 'PageFetchStarted')
+  const kept = all.filter(({ stream, data }) => !putOff.has(`${stream}/${data.attempt}`))
+  return {
+    putOff: putOff.size,
+    workers: new Set(kept.map(({ data }) => data.worker)),
+    ofDomain: (domain: string) =>
+      kept.filter(({ data }) => data.domain === domain).map(({ recordedAt }) => parseInstant(recordedAt)),
+  }
+}
+
+/** The shortest time in which one more start than `hits` happened. */
+const shortest = (times: readonly number[], hits: number): number =>
+  times.slice(hits).reduce((least, at, index) => Math.min(least, at - (times[index] ?? 0)), Number.POSITIVE_INFINITY)
+
+const anchors = (urls: readonly string[]): string => urls.map((url) => `<a href="${url}">x</a>`).join('')
+
+test('two processes crawl: every page once, and no domain gets more starts in a window than it may', async () => {
+  const common = ['127.0.1.1', '127.0.1.2', '127.0.1.3']
+  const web = await openWeb(({ host, path }) =>
+    path === '/' ? anchors(common.flatMap((to) => [1, 2, 3, 4, 5, 6].map((n) => web.url(to, `/${host}/${n}`)))) : '',
+  )
+  const { one, two, ofOne, ofTwo } = await openTwo({ hits: 5, windowS: 1, moderated: false })
+  const seeds = [...ofOne.slice(0, 2), ...ofTwo.slice(0, 2)]
+  const ids = await Promise.all(seeds.map((host) => one.feed({ url: web.url(host, '/'), crawlid: host, maxdepth: 1 })))
+  for (const id of ids) expect(await two.ended(id)).toMatchObject({ state: 'succeeded', attempt: 1, result: { fetched: 19 } })
+  expect(web.visits).toHaveLength(4 * 19)
+  expect(new Set(web.visits.map(({ host, path }) => `${host}${path}`)).size).toBe(4 * 19)
+
+  const begun = starts(await two.allEvents())
+  expect([...begun.workers].sort()).toEqual([names.one, names.two])
+  for (const domain of common) {
+    const times = begun.ofDomain(`${domain}.`)
+    expect(times).toHaveLength(24)
+    expect(shortest(times, 5)).toBeGreaterThanOrEqual(950)
+  }
+})
+
+test('spiders that wait for the same domain take turns, at the distance that the throttle asks for', async () => {
+  const common = '127.0.1.1'
+  const paths = Array.from({ length: 6 }, (_, n) => n)
+  const web = await openWeb(({ host, path }) => (path === '/' ? anchors(paths.map((n) => web.url(common, `/${host}/${n}`))) : ''))
+  const { one, two, ofOne, ofTwo } = await openTwo({ hits: 20, windowS: 3, moderated: true })
+  const seeds = [ofOne[0] ?? '', ofTwo[0] ?? '']
+  const ids = await Promise.all(seeds.map((host) => one.feed({ url: web.url(host, '/'), crawlid: host, maxdepth: 1 })))
+  for (const id of ids) expect(await two.ended(id)).toMatchObject({ state: 'succeeded', result: { fetched: 7 } })
+  const begun = starts(await two.allEvents())
+  expect(shortest(begun.ofDomain(`${common}.`), 1)).toBeGreaterThanOrEqual(130)
+  const turns = web.visits.filter(({ host }) => host === common).map(({ path }) => path.split('/')[1])
+  // Nobody is left behind: each has had about its half whenever one looks.
+  const ahead = turns.map((_, index) => turns.slice(0, index + 1).reduce((sum, host) => sum + (host === seeds[0] ? 1 : -1), 0))
+  expect(Math.max(...ahead.map(Math.abs))).toBeLessThanOrEqual(3)
+})
+
+test('a crawl that runs elsewhere is left alone, and taken over when its process dies', async () => {
+  const paths = Array.from({ length: 20 }, (_, n) => `/${n}`)
+  let isHeld = true
+  const web = await openWeb(({ host, path }) => (path === '/' ? anchors(paths.map((to) => web.url(host, to))) : ''), {
+    holds: ({ path }) => isHeld && path !== '/',
+  })
+  const { one, two, ofOne, reads, kill } = await openTwo({ concurrency: 4 }, 1_000)
+  const [host = ''] = ofOne
+  const id = await two.feed({ url: web.url(host, '/'), maxdepth: 1 })
+  await two.until(() => two.crawls.totals().fetching === 4)
+  expect(two.queue.job(id)?.holder).toBe(two.queries.byId(id)?.worker)
+  expect(starts(await two.allEvents()).workers).toEqual(new Set([names.one]))
+  kill()
+  isHeld = false
+  const done = await two.ended(id)
+  expect(done).toMatchObject({ state: 'succeeded', attempt: 2, result: { fetched: 21 } })
+  expect(starts(await two.allEvents()).workers).toEqual(new Set([names.one, names.two]))
+  // The four that were on their way are fetched again, nothing else.
+  expect(web.visits).toHaveLength(21 + 4)
+  expect(one.queue.job(id)?.state).toBe('ended')
+  expect(reads.filter((stream) => stream === `operation-${id}`).length).toBeLessThanOrEqual(4)
+})
+
+test('what waits in the queue of another one does not make a process busy', async () => {
+  const paths = Array.from({ length: 50 }, (_, n) => `/${n}`)
+  const web = await openWeb(({ host, path }) => (path === '/' ? anchors(paths.map((to) => web.url(host, to))) : ''), {
+    holds: ({ path }) => path !== '/',
+  })
+  const { one, two, ofOne, ofTwo, reads } = await openTwo({ concurrency: 2 })
+  const [mine = ''] = ofOne
+  const [other = ''] = ofTwo
+  const id = await two.feed({ url: web.url(other, '/'), maxdepth: 1 })
+  await two.until(() => two.crawls.totals().fetching === 2)
+  // The same domain by another crawl: its seed belongs to the owner of the domain, whose slots are all in use.
+  const second = await two.feed({ url: web.url(other, '/'), crawlid: 'second' })
+  const own = await one.feed({ url: web.url(mine, '/'), crawlid: 'own' })
+  await one.ended(own)
+  expect(one.queries.byId(second)?.state).toBe('pending')
+  expect(reads.filter((stream) => stream.endsWith(id) || stream.endsWith(second))).toEqual([])
+})
