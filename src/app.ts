@@ -11,6 +11,7 @@ import type { HttpPorts } from './http/ports.ts'
 import { buildServer } from './http/server.ts'
 import { urlOf } from './http/url-of.ts'
 import { operationQueries } from './projections/operations.ts'
+import { createHeartbeat } from './workers/crawling/heartbeat.ts'
 import { createKinds } from './workers/kinds.ts'
 import { createSupervisor } from './workers/supervisor.ts'
 
@@ -73,6 +74,7 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
     settings,
   }
   const server = buildServer(ports, [createCrawlingFace({ ports, settings: config.crawling, node: identity })])
+  const heartbeat = createHeartbeat({ leases, clock, logger, node: identity })
   let url = ''
 
   const lifecycle = createLifecycle({
@@ -89,7 +91,9 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
         if (!engines.isShared) return swept
         swept.catch(() => undefined)
       },
+      () => Promise.all(engines.publishers.map((publisher) => publisher.start())),
       () => runtime?.start(),
+      () => heartbeat.start(),
       async () => {
         health.started()
         logger.info({ url, head: await log.head(), kinds: runtime === undefined ? 0 : kinds.all.length }, 'ready')
@@ -102,7 +106,7 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
       node.endWorks()
       await runtime?.stop(config.shutdownGraceMs)
     },
-    parts: [() => server.close(), () => office.leave(), ...node.parts],
+    parts: [() => server.close(), () => office.leave(), () => heartbeat.stop(), ...node.parts],
   })
 
   return { ...lifecycle, fetch: (request) => server.fetch(request), url: () => url, ports }

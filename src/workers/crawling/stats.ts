@@ -6,12 +6,11 @@ import { crawlKind } from '../../projections/crawling/pages.ts'
 import type { Leases } from '../leases.ts'
 import type { Work } from '../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime } from './answering.ts'
+import { liveServers } from './heartbeat.ts'
 import { spiders } from './spiders.ts'
 
 export interface StatsPorts extends AnsweringPorts {
   readonly leases: Leases
-  /** The server processes that answer requests; `id` is what the index shows as `my_id`. */
-  readonly restNodes: () => readonly { readonly host: string; readonly id: string }[]
 }
 
 /** Counters, live nodes and queues, by kind. Source: crawling contract, section 5.6. */
@@ -29,7 +28,7 @@ export const statsWork = (ports: StatsPorts): Work<StatsRequest> => ({
 })
 
 /** What each kind adds to the members that all have. */
-const answersOf = ({ projections, leases, restNodes, clock }: StatsPorts): Record<StatsRequest['stats'], () => object> => {
+const answersOf = ({ projections, leases, clock }: StatsPorts): Record<StatsRequest['stats'], () => object> => {
   const now = clock.now()
   const counters = counterQueries(projections.views('crawling-counters'))
   const workers = leases.live(now).map(({ worker, host, kinds }) => ({ id: worker, host, kinds }))
@@ -49,7 +48,7 @@ const answersOf = ({ projections, leases, restNodes, clock }: StatsPorts): Recor
   }
   const kafka = (): object => monitor('incoming', thatDo('crawling.stats'))
   const redis = (): object => monitor('monitor', thatDo('crawling.stats'))
-  const rest = (): object => ({ nodes: nodesOf(restNodes()) })
+  const rest = (): object => ({ nodes: nodesOf(liveServers(leases, now)) })
   return {
     'kafka-monitor': kafka,
     'redis-monitor': redis,

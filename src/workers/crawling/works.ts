@@ -36,7 +36,7 @@ export interface CrawlingWorksOptions {
  * `crawling.crawl`, which must be after the views were started.
  */
 export const crawlingWorks = (options: CrawlingWorksOptions): readonly Work[] => {
-  const { settings, clock, node } = options
+  const { settings, clock } = options
   const spider = createSpider({ ...options, targets: createTargets(settings) })
   const expiry = createExpiry(options)
   const crawl = crawlWork({ spider, settings, clock })
@@ -51,7 +51,7 @@ export const crawlingWorks = (options: CrawlingWorksOptions): readonly Work[] =>
     { ...crawl, scheduler },
     infoWork(options),
     stopWork(options),
-    statsWork({ ...options, restNodes: () => [node] }),
+    statsWork(options),
     zookeeperWork(options),
   ] as unknown as readonly Work[]
 }

@@ -26,6 +26,7 @@ import { openBlobs } from '../../../src/stores/embedded/blobs.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
 import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
+import { createHeartbeat } from '../../../src/workers/crawling/heartbeat.ts'
 import { crawlingWorks } from '../../../src/workers/crawling/works.ts'
 import { createKinds } from '../../../src/workers/kinds.ts'
 import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
@@ -116,6 +117,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const submit = createSubmit({ executor, kinds, secrets })
   const workers = { bus, executor, leases, kinds, secrets, clock: systemClock, logger }
   const runtime = createRuntime({ ...workers, name: 'worker', host: 'crawler-1', log, leaseMs })
+  const heartbeat = createHeartbeat({ leases, clock: systemClock, logger, node: { id, host: 'crawler-1' } })
   let isOpen = true
 
   const stop = async (graceMs = 400): Promise<void> => {
@@ -125,6 +127,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     await supervisor.stop()
     stopping.abort()
     await runtime.stop(graceMs)
+    await heartbeat.stop()
     await projections.stop()
     if (options.disk === undefined) await log.close()
   }
@@ -134,6 +137,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     if (leads) await supervisor.sweep()
     if (leads) relay.start()
     await runtime.start()
+    await heartbeat.start()
     if (leads) supervisor.start()
   }
   if (isStarted) await start()
@@ -178,6 +182,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     log,
     projections,
     executor,
+    leases,
     blobs,
     clock,
     settings,

@@ -6,6 +6,7 @@ import { Unavailable } from '../../../src/lib/errors.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
 import { createCrawlers } from '../../../src/workers/crawling/crawlers.ts'
+import { liveServers } from '../../../src/workers/crawling/heartbeat.ts'
 import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
 import { type CrawlingOptions, folder, openCrawling } from './harness.ts'
 
@@ -171,4 +172,18 @@ test('what waits in the queue of another one does not make a process busy', asyn
   await one.ended(own)
   expect(one.queries.byId(second)?.state).toBe('pending')
   expect(reads.filter((stream) => stream.endsWith(id) || stream.endsWith(second))).toEqual([])
+})
+
+test('statistics name every live process, whoever is asked', async () => {
+  const { one, two } = await openTwo({})
+  for (const asked of [one, two]) {
+    const all = await asked.ask('crawling.stats', { stats: 'all' })
+    expect(all).toMatchObject({
+      rest: { nodes: { 'crawler-1': [names.one, names.two] } },
+      crawler: { spiders: { total_spider_count: 2, link: { count: 2 } } },
+      'kafka-monitor': { nodes: { 'crawler-1': [expect.any(String), expect.any(String)] } },
+    })
+  }
+  await two.stop()
+  expect(liveServers(one.leases, Date.now()).map(({ id }) => id)).toEqual([names.one])
 })

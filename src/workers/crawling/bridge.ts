@@ -1,0 +1,236 @@
+import type { Logger } from 'pino'
+import type { MessageTopics, TopicMessage } from '../../bus/message-topics.ts'
+import { answer } from '../../commands/crawling/answer.ts'
+import { crawl } from '../../commands/crawling/crawl.ts'
+import { forward } from '../../commands/crawling/forward.ts'
+import { type CrawlingSettings, crawlingTopics } from '../../commands/crawling/settings.ts'
+import type { CommandContext, Executor } from '../../commands/execute.ts'
+import type { FeedClass } from '../../events/crawling/feed.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { crawlKey } from '../../lib/crawl-key.ts'
+import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { uuidOf } from '../../lib/feed-uuid.ts'
+import { derivedId } from '../../lib/ids.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import { messageId, objectOf } from './topic-messages.ts'
+
+/** What is to be passed on. */
+export interface Forwarding {
+  readonly payload: JsonValue
+  /** As it came. */
+  readonly bytes: Uint8Array
+  readonly class: FeedClass | null
+  readonly awaitsAnswer: boolean
+}
+
+export interface BridgeAnswer {
+  readonly answer: JsonObject
+  /** Names it where it is recorded; null where it was too large for that. */
+  readonly id: string | null
+}
+
+/** A place in the row of those who wait for an answer of one uuid. */
+export interface Asking {
+  /** Undefined where time ran out or `signal` aborted. */
+  answer(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<BridgeAnswer | undefined>
+  /** Always to be called in the end. */
+  leave(): void
+}
+
+/** The Scrapy Cluster behind this server. Source: crawling contract, section 8. */
+export interface Bridge {
+  /** Whether the brokers answer and its answers are heard. */
+  connected(): boolean
+  /** Resolves when answers are heard, or after a while where no broker answers: it goes on trying. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** To be called before `forward`, because an answer may come before that returns. */
+  ask(uuid: JsonValue): Asking
+  /** Records what was fed and passes it on, once for each command. Rejects with `Unavailable` where the brokers did not confirm it. */
+  forward(forwarding: Forwarding, context: CommandContext): Promise<void>
+  /** Whether an answer is on its way to somebody who waits here. */
+  isAwaited(id: string): boolean
+}
+
+/** Source: crawling contract, section 13. */
+const acknowledgedWithinMs = 10_000
+const startWithinMs = 10_000
+const actor = { principal: 'scrapy-cluster', face: 'crawling', address: null }
+
+interface Waiter {
+  readonly take: (answer: BridgeAnswer) => void
+  isServed: boolean
+}
+
+export const createBridge = ({
+  topics,
+  executor,
+  settings,
+  clock,
+  logger,
+}: {
+  readonly topics: MessageTopics
+  readonly executor: Executor
+  readonly settings: CrawlingSettings
+  readonly clock: Clock
+  readonly logger: Logger
+}): Bridge => {
+  const { incoming, outbound } = crawlingTopics(settings)
+  const waiters = new Map<string, Set<Waiter>>()
+  const handing = new Set<string>()
+  const stopping = new AbortController()
+  let isListening = false
+
+  /** Whoever has waited longest for this uuid and has no answer yet. */
+  const nextWaiter = (uuid: string): Waiter | undefined => {
+    for (const waiter of waiters.get(uuid) ?? []) if (!waiter.isServed) return waiter
+    return undefined
+  }
+
+  const record = async (id: string, uuid: string, given: JsonObject): Promise<boolean> => {
+    const context = { commandId: derivedId('answer', id), actor, correlationId: uuid }
+    try {
+      await executor.execute(answer, { type: 'ReceiveAnswer', operation: id, uuid, answer: given }, context)
+      return true
+    } catch (error) {
+      if (!(error instanceof Unacceptable)) throw error
+      logger.error({ uuid, reason: messageOf(error) }, 'an answer is too large to be kept: only who waits for it gets it')
+      return false
+    }
+  }
+
+  const expired = async (message: TopicMessage, { spiderid, appid, crawlid, server_time }: JsonObject): Promise<void> => {
+    if (typeof spiderid !== 'string' || typeof appid !== 'string' || typeof crawlid !== 'string') return
+    const name = { spiderid, appid, crawlid }
+    const expires = Math.floor(Number(server_time) || Number(message.timestamp) / 1000)
+    const context = { commandId: messageId(message), actor, correlationId: crawlKey(name) }
+    await executor.execute(crawl, { type: 'ExpireCrawl', name, expires }, context)
+  }
+
+  /** Every node hears every answer; recorded is it once. Whatever it is, it must not hold up what comes after it. */
+  const hear = async (message: TopicMessage): Promise<void> => {
+    const given = objectOf(message)
+    if (given === undefined) {
+      const { topic, partition, offset } = message
+      logger.warn({ topic, partition, offset }, 'a message that is no JSON object is passed over')
+      return
+    }
+    if (given.uuid === undefined || given.uuid === null) return given.action === 'expired' ? expired(message, given) : undefined
+    const uuid = uuidOf(given.uuid)
+    const id = messageId(message)
+    const waiter = nextWaiter(uuid)
+    if (waiter === undefined) {
+      await record(id, uuid, given)
+      return
+    }
+    handing.add(id)
+    let isTaken = false
+    try {
+      const isRecorded = await record(id, uuid, given)
+      // Time may have run out meanwhile: then it is there for a poll.
+      if (waiter.isServed || !waiters.get(uuid)?.has(waiter)) return
+      waiter.isServed = true
+      isTaken = true
+      waiter.take({ answer: given, id: isRecorded ? id : null })
+    } finally {
+      if (!isTaken) handing.delete(id)
+    }
+  }
+
+  const listen = async (): Promise<void> => {
+    const { signal } = stopping
+    await topics.prepare(
+      [
+        { topic: incoming, partitions: 1 },
+        { topic: outbound, partitions: 1 },
+      ],
+      signal,
+    )
+    await topics.listen({ topic: outbound, signal, handle: hear })
+    isListening = true
+  }
+
+  const bounded = <Result>(ms: number, work: Promise<Result>, late: () => Result): Promise<Result> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>()
+    const cancel = clock.after(ms, () => {
+      try {
+        resolve(late())
+      } catch (error) {
+        reject(error)
+      }
+    })
+    return Promise.race([work, promise]).finally(cancel)
+  }
+
+  const confirm = (command: Parameters<typeof forward.decide>[0], context: CommandContext): Promise<unknown> =>
+    executor
+      .execute(forward, command, { ...context, commandId: derivedId(command.type, context.commandId) })
+      .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'what became of a feed could not be recorded'))
+
+  return {
+    connected: () => isListening && topics.connected(),
+    start: () => {
+      const listening = listen().catch((error: unknown) => {
+        if (!stopping.signal.aborted) logger.error({ err: error }, 'answers of the Scrapy Cluster are not heard')
+      })
+      return bounded(startWithinMs, listening, () => undefined)
+    },
+    stop: async () => {
+      stopping.abort()
+      await topics.close()
+    },
+    ask: (given) => {
+      const uuid = uuidOf(given)
+      const found = Promise.withResolvers<BridgeAnswer | undefined>()
+      let id: string | null = null
+      const waiter: Waiter = {
+        isServed: false,
+        take: (taken) => {
+          id = taken.id
+          found.resolve(taken)
+        },
+      }
+      const all = waiters.get(uuid) ?? new Set()
+      waiters.set(uuid, all.add(waiter))
+      return {
+        answer: async ({ timeoutMs, signal }) => {
+          const end = (): void => found.resolve(undefined)
+          signal.addEventListener('abort', end, { once: true })
+          const cancel = clock.after(timeoutMs, end)
+          return found.promise.finally(() => {
+            cancel()
+            signal.removeEventListener('abort', end)
+          })
+        },
+        leave: () => {
+          all.delete(waiter)
+          if (all.size === 0 && waiters.get(uuid) === all) waiters.delete(uuid)
+          if (id !== null) handing.delete(id)
+        },
+      }
+    },
+    forward: async ({ payload, bytes, class: found, awaitsAnswer }, context) => {
+      const id = context.commandId
+      if (!isListening || !topics.connected()) throw new Unavailable('no Kafka broker answers')
+      const received = await executor.execute(forward, { type: 'ReceiveFeed', id, payload, class: found, awaitsAnswer }, context)
+      if (received.state === 'forwarded') return
+      try {
+        await bounded(acknowledgedWithinMs, topics.send([{ topic: incoming, value: bytes }]), () => {
+          throw new Unavailable('the brokers did not confirm the feed in time')
+        })
+      } catch (error) {
+        void confirm({ type: 'GiveUpForward', id, topic: incoming, reason: messageOf(error) }, context)
+        throw error
+      }
+      await confirm({ type: 'ConfirmForward', id, topic: incoming }, context)
+    },
+    isAwaited: (id) => handing.has(id),
+  }
+}
+
+/** Whether a payload is one for which a client may wait or poll: contract crawling, section 4.3. */
+export const awaitedUuid = (payload: JsonValue): JsonValue | undefined => {
+  if (!isObject(payload) || !Object.hasOwn(payload, 'uuid')) return undefined
+  const uuid = payload.uuid as JsonValue
+  return typeof uuid === 'object' && uuid !== null ? undefined : uuid
+}
