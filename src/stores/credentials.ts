@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { readFileSync, statSync } from 'node:fs'
+import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs'
 import { compare, hash as hashPassword, truncates } from 'bcryptjs'
 import { LRUCache } from 'lru-cache'
 import { z } from 'zod'
@@ -72,7 +72,7 @@ type Entry = z.infer<typeof Entry>
 const CredentialsFile = z.strictObject({ version: z.literal(1), credentials: z.array(Entry) })
 
 const ownerOnly = 0o600
-/** A credential that was removed is good for so much longer at most. */
+/** A credential that was removed is good for so much longer at most, where the system does not tell of the change. */
 const lookAgainMs = 1_000
 const tokenBytes = 32
 const bcryptCost = 10
@@ -88,8 +88,8 @@ export const allows = ({ scopes }: Principal, scope: string): boolean =>
   scopes.includes('*') || scopes.includes(scope) || (scope.endsWith(':read') && scopes.includes(scope.replace(/read$/, 'write')))
 
 /**
- * Credentials in a JSON file (0600), read again when it changes: looked at once a second at most, and before somebody is turned
- * away. Throws `Unavailable` when the file is there but cannot be read or understood.
+ * Credentials in a JSON file (0600), read again when it changes: looked at when the system tells of a change, once a second at most
+ * without that, and before somebody is turned away. Throws `Unavailable` when the file is there but cannot be read or understood.
  */
 export const openCredentials = (file: string, { clock = systemClock }: { readonly clock?: Clock } = {}): Credentials => {
   let seen: string | undefined
@@ -100,6 +100,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
   let entries: readonly Entry[] = []
   let fault: string | undefined
   let everConfigured = false
+  let watcher: FSWatcher | undefined
   /** Hashes of user, password and stored hash that bcrypt took lately: it is slow by intent, requests are not. */
   const verified = new LRUCache<string, true>({ max: verifiedMost, ttl: verifiedForMs })
   const line = new Map<string, Promise<boolean>>()
@@ -118,8 +119,22 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       fault = `the credentials file ${file} cannot be used: ${messageOf(error)}`
     }
     seen = mark
+    watchAnew()
     marks = new Set(entries.map(markOfEntry))
     everConfigured ||= entries.length > 0 || fault !== undefined
+  }
+
+  /** Each write makes a new file, so each is watched once. The directory is not: it may hold a log that is written all the time. */
+  const watchAnew = (): void => {
+    watcher?.close()
+    watcher = undefined
+    try {
+      watcher = watch(file, { persistent: false }, () => {
+        lookedAt = Number.NEGATIVE_INFINITY
+      }).on('error', () => undefined)
+    } catch {
+      // No file, or a system that cannot: then the look once a second has to do.
+    }
   }
 
   /** A clock that was set back counts as time that has passed. */
@@ -189,6 +204,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
     } catch (error) {
       throw new Unavailable(`the credentials file ${file} cannot be written: ${messageOf(error)}`)
     }
+    refresh()
   }
 
   current()
