@@ -1,9 +1,10 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
+import { within } from '../../lib/within.ts'
 import type { ConsumeOptions, Job, JobBus } from '../job-bus.ts'
 import { checkKafka, whatIsWrong } from './check.ts'
-import { brief, createKafka, impatient } from './client.ts'
+import { createKafka, endless, impatient } from './client.ts'
 import { consumeJobs } from './consumer.ts'
 import { createDeadLetters, type DeadLetterReason } from './dead-letters.ts'
 import { messageOfJob, type Source } from './messages.ts'
@@ -25,6 +26,7 @@ export interface KafkaBus extends JobBus {
 const checkMs = 5_000
 const startWithinMs = 30_000
 const tryAgainMs = 1_000
+const closeMs = 3_000
 
 /** The job bus on Kafka: what is published is heard by one worker of every group of workers that take the same kinds. */
 export const createKafkaBus = ({
@@ -36,12 +38,17 @@ export const createKafkaBus = ({
   readonly logger: Logger
   readonly clock: Clock
 }): KafkaBus => {
-  const kafka = createKafka({ settings, logger, retry: brief })
+  const givenUp = new AbortController()
+  // Waiting in place costs a consumer nothing, while a new one would have to wait until the group has forgotten the old one.
+  const kafka = createKafka({ settings, logger, retry: endless, signal: givenUp.signal })
   const producer = createGatheringProducer({ kafka, clock, logger })
   const deadLetters = createDeadLetters({ producer, settings, clock })
   const topic = jobsTopic(settings)
   const closing = new AbortController()
+  const consuming = new Set<Promise<void>>()
   let pulse: Pulse | undefined
+
+  const isConnected = (): boolean => pulse?.isConnected() ?? false
 
   const publish = (jobs: readonly Job[]): Promise<void> =>
     producer.send(jobs.map((job) => ({ topic, message: messageOfJob(job) })))
@@ -70,22 +77,27 @@ export const createKafkaBus = ({
     start: async () => {
       await untilReachable()
       try {
-        await ensureTopics(kafka, busTopics(settings), logger)
+        await ensureTopics(createKafka({ settings, logger, retry: impatient }), busTopics(settings), logger)
       } catch (error) {
         throw new Unavailable(`${messageOf(error)}: ${whatIsWrong(error, settings).sentence}`)
       }
       pulse = startPulse({ kafka: createKafka({ settings, logger, retry: impatient }), settings, clock, logger })
     },
-    connected: () => pulse?.isConnected() ?? false,
+    connected: isConnected,
     publish,
     consume: (options: ConsumeOptions, handle) => {
       const signal = AbortSignal.any([options.signal, closing.signal])
-      return consumeJobs({ kafka, settings, clock, logger, publish, bury }, { ...options, signal }, handle)
+      const done = consumeJobs({ kafka, settings, clock, logger, publish, bury, isConnected }, { ...options, signal }, handle)
+      consuming.add(done)
+      return done.finally(() => consuming.delete(done))
     },
     close: async () => {
       closing.abort()
+      const otherwise = 'a handler has not returned'
+      await within({ clock, ms: closeMs, otherwise }, Promise.all(consuming)).catch(() => undefined)
       pulse?.stop()
       await producer.close()
+      givenUp.abort()
     },
   }
 }

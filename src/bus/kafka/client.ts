@@ -12,8 +12,8 @@ const requestTimeoutMs = 15_000
 
 /** About a minute: as long as a broker may take to start again without anything being given up. */
 const patient: RetryOptions = { retries: 60, initialRetryTime: 100, maxRetryTime: 1_000, factor: 0.2, multiplier: 2 }
-/** For whoever tries again by himself: about ten seconds, the start of a broker. */
-export const brief: RetryOptions = { ...patient, retries: 12 }
+/** Until it is there again, or the client's signal aborts. */
+export const endless: RetryOptions = { ...patient, retries: Number.MAX_SAFE_INTEGER }
 /** For questions whose answer is wanted now. */
 export const impatient: RetryOptions = { ...patient, retries: 2, maxRetryTime: 200 }
 
@@ -28,16 +28,20 @@ export const createKafka = ({
   settings,
   logger,
   retry = patient,
+  signal,
 }: {
   readonly settings: KafkaSettings
   readonly logger: Logger
   /** How long a fault is borne; default about a minute. */
   readonly retry?: RetryOptions
+  /** When it aborts, what still waits for brokers that are away is given up. */
+  readonly signal?: AbortSignal
 }): Kafka => {
   swallowNegativeTimeoutWarning()
   const sasl = saslOf(settings)
   return new Kafka({
-    brokers: [...settings.brokers],
+    // kafkajs has no other way to be told to stop trying: no brokers is an error that it does not try again.
+    brokers: () => (signal?.aborted ? [] : [...settings.brokers]),
     clientId: settings.clientId,
     connectionTimeout: connectionTimeoutMs,
     authenticationTimeout: authenticationTimeoutMs,

@@ -38,6 +38,7 @@ export interface ConsumerPorts {
   readonly logger: Logger
   readonly publish: (jobs: readonly Job[]) => Promise<void>
   readonly bury: (source: Source, why: DeadLetterReason) => Promise<void>
+  readonly isConnected: () => boolean
 }
 
 /**
@@ -45,7 +46,7 @@ export interface ConsumerPorts {
  * no work keeps a member from its group; handlers are fed from there. Resolves when the last handler has returned.
  */
 export const consumeJobs = async (
-  { kafka, settings, clock, logger, publish, bury }: ConsumerPorts,
+  { kafka, settings, clock, logger, publish, bury, isConnected }: ConsumerPorts,
   { kinds, concurrency, signal }: ConsumeOptions,
   handle: (job: Job) => Promise<void>,
 ): Promise<void> => {
@@ -113,7 +114,7 @@ export const consumeJobs = async (
   const live = async (): Promise<Member | undefined> => {
     for (let waitMs = shortestReplaceMs; !signal.aborted; waitMs = Math.min(2 * waitMs, longestReplaceMs)) {
       const bornAt = clock.now()
-      const member = joinGroup({ kafka, settings, topic, groupId, clock, logger, take })
+      const member = joinGroup({ kafka, settings, topic, groupId, clock, logger, take, isConnected })
       const reason = await Promise.race([member.ended, aborted])
       if (reason === undefined) return member
       if (clock.now() - bornAt > goodLifeMs) waitMs = shortestReplaceMs

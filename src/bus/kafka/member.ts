@@ -21,8 +21,9 @@ const longestHeartbeatMs = 500
 const rebalanceMs = 10_000
 const partitionsAtATime = 16
 const leaveMs = 1_500
-/** A member that says nothing for longer than any rebalance takes is taken for dead. */
+/** A member that says nothing for longer than any rebalance takes, while the brokers answer others, is taken for dead. */
 const silenceMs = (sessionTimeoutMs: number): number => rebalanceMs + 2 * sessionTimeoutMs
+const listenMs = 1_000
 
 /**
  * Joins the group and hands every batch to `take`, whose messages are committed as soon as it returns. kafkajs is not left to restart itself:
@@ -36,6 +37,7 @@ export const joinGroup = ({
   clock,
   logger,
   take,
+  isConnected,
 }: {
   readonly kafka: Kafka
   readonly settings: KafkaSettings
@@ -45,6 +47,8 @@ export const joinGroup = ({
   readonly logger: Logger
   /** False: nothing of the batch was taken, and whoever has the partition next gets it again. */
   readonly take: (batch: Batch) => Promise<boolean>
+  /** Whether the brokers answer. */
+  readonly isConnected: () => boolean
 }): Member => {
   const { sessionTimeoutMs } = settings
   const consumer = kafka.consumer({
@@ -57,7 +61,7 @@ export const joinGroup = ({
     retry: { restartOnFailure: async () => false },
   })
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
-  const silence = watchSilence(consumer, { clock, ms: silenceMs(sessionTimeoutMs), onSilence: end })
+  const silence = watchSilence(consumer, { clock, isConnected, longestMs: silenceMs(sessionTimeoutMs), onSilence: end })
   consumer.on(consumer.events.CRASH, ({ payload }) => end(messageOf(payload.error)))
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     const partitions = payload.memberAssignment[topic]?.length ?? 0
@@ -92,20 +96,29 @@ export const joinGroup = ({
 
 const watchSilence = (
   consumer: Consumer,
-  { clock, ms, onSilence }: { readonly clock: Clock; readonly ms: number; readonly onSilence: (reason: string) => void },
+  {
+    clock,
+    isConnected,
+    longestMs,
+    onSilence,
+  }: {
+    readonly clock: Clock
+    readonly isConnected: () => boolean
+    readonly longestMs: number
+    readonly onSilence: (reason: string) => void
+  },
 ): { stop(): void } => {
+  let silentMs = 0
   let cancel: () => void = () => undefined
-  let isStopped = false
+  const listen = (): void => {
+    silentMs = isConnected() ? silentMs + listenMs : 0
+    if (silentMs > longestMs) onSilence(`nothing was heard of it for ${silentMs} ms`)
+    else cancel = clock.after(listenMs, listen)
+  }
+  cancel = clock.after(listenMs, listen)
   const heard = (): void => {
-    cancel()
-    if (!isStopped) cancel = clock.after(ms, () => onSilence(`nothing was heard of it for ${ms} ms`))
+    silentMs = 0
   }
-  heard()
   for (const event of [consumer.events.GROUP_JOIN, consumer.events.FETCH, consumer.events.HEARTBEAT]) consumer.on(event, heard)
-  return {
-    stop: () => {
-      isStopped = true
-      cancel()
-    },
-  }
+  return { stop: () => cancel() }
 }
