@@ -1,18 +1,30 @@
 import type { AnswerEvent } from '../../events/crawling/answer.ts'
-import { type Decider, refuse } from '../decider.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { type Decider, nothing, refuse } from '../decider.ts'
 
-export interface AnswerCommand {
-  /** `DeliverAnswer` by the `/feed` that waited, `PollAnswer` by a `/poll`. */
-  readonly type: 'DeliverAnswer' | 'PollAnswer'
-  /** The operation whose result the answer is. */
-  readonly operation: string
-  readonly uuid: string
-}
-export type AnswerState = 'open' | 'delivered' | 'polled'
+export type AnswerCommand =
+  | {
+      /** `DeliverAnswer` by the `/feed` that waited, `PollAnswer` by a `/poll`. */
+      readonly type: 'DeliverAnswer' | 'PollAnswer'
+      /** The operation whose result the answer is, or the message that brought it. */
+      readonly operation: string
+      readonly uuid: string
+    }
+  | {
+      /** A Scrapy Cluster has answered; every node hears it and the first one records it. */
+      readonly type: 'ReceiveAnswer'
+      /** Derived from the message. */
+      readonly operation: string
+      readonly uuid: string
+      readonly answer: JsonValue
+    }
+export type AnswerState = 'open' | 'received' | 'delivered' | 'polled'
 export interface AnswerRefusal {
   readonly reason: 'already-taken'
   readonly by: 'delivered' | 'polled'
 }
+
+const states = { AnswerReceived: 'received', AnswerDelivered: 'delivered', AnswerPolled: 'polled' } as const
 
 /** An answer is handed out once; of two that ask at the same time the first to be recorded gets it. */
 export const answer: Decider<AnswerCommand, AnswerEvent, AnswerState, AnswerRefusal> = {
@@ -20,9 +32,14 @@ export const answer: Decider<AnswerCommand, AnswerEvent, AnswerState, AnswerRefu
   memory: 'last',
   streamOf: ({ operation }) => `answer-${operation}`,
   initial: 'open',
-  evolve: (_state, event) => (event.type === 'AnswerPolled' ? 'polled' : 'delivered'),
-  decide: ({ type, uuid }, state) => {
-    if (state !== 'open') return refuse({ reason: 'already-taken', by: state })
-    return { events: [{ type: type === 'PollAnswer' ? 'AnswerPolled' : 'AnswerDelivered', data: { uuid } }] }
+  evolve: (_state, event) => states[event.type],
+  decide: (command, state) => {
+    const { uuid } = command
+    if (command.type === 'ReceiveAnswer') {
+      if (state !== 'open') return nothing
+      return { events: [{ type: 'AnswerReceived', data: { uuid, answer: command.answer as never } }] }
+    }
+    if (state === 'delivered' || state === 'polled') return refuse({ reason: 'already-taken', by: state })
+    return { events: [{ type: command.type === 'PollAnswer' ? 'AnswerPolled' : 'AnswerDelivered', data: { uuid } }] }
   },
 }

@@ -94,9 +94,15 @@ export const feed: Decider<FeedCommand, FeedEvent, { readonly rejected: boolean 
   evolve: () => ({ rejected: true }),
   decide: ({ payload, nearestClass, errors }, { rejected }) => {
     if (rejected) return { events: [] }
-    const text = JSON.stringify(payload)
-    const kept =
-      text.length > longestPayload ? { payload: text.slice(0, longestPayload), truncated: true } : { payload: payload as never }
-    return { events: [{ type: 'FeedRejected', data: { ...kept, nearestClass, errors: errors.slice(0, mostErrors) } }] }
+    const data = { ...keptPayload(payload), nearestClass, errors: errors.slice(0, mostErrors) }
+    return { events: [{ type: 'FeedRejected', data }] }
   },
+}
+
+/** A payload as an event keeps it: whole, or the beginning of its JSON text. */
+export const keptPayload = (payload: JsonValue): { readonly payload: never; readonly truncated?: true } => {
+  const text = JSON.stringify(payload)
+  return text.length > longestPayload
+    ? { payload: text.slice(0, longestPayload) as never, truncated: true }
+    : { payload: payload as never }
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
 
+const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is no name of a topic')
+
 /** Every setting of the crawling face, with the original's defaults. Source: crawling contract, sections 6 and 13. */
 export const CrawlingSettings = z.object({
   /** Starts of fetches per domain within the window. */
@@ -43,6 +45,21 @@ export const CrawlingSettings = z.object({
   base64Body: yesOrNo.default(false),
   /** How long an answer that nobody polled is kept. */
   answerRetentionDays: whole(1).default(7),
+  /**
+   * `local`: fed by HTTP, crawled here. `bridge`: HTTP in front of a Scrapy Cluster, which crawls. `cluster`: crawled here, fed and read
+   * by Kafka too. Source: crawling contract, section 8.
+   */
+  mode: z.enum(['local', 'bridge', 'cluster'], 'is not local, bridge or cluster').default('local'),
+  /** Brokers of the topics below, `host:port,host:port`; default KAFKA_BROKERS. */
+  kafkaBrokers: z.string().optional(),
+  /** Beginning of the topics that answers and items are read from or written to, and of the group that reads what is fed. */
+  topicPrefix: topicName.default('demo'),
+  /** Topic of what is fed; default `<topic prefix>.incoming`. */
+  incomingTopic: topicName.optional(),
+  /** Whether answers and items also go to a topic of their appid alone. */
+  appidTopics: yesOrNo.default(false),
+  /** Whether a bridge keeps the items that the cluster behind it has crawled. */
+  bridgeItems: yesOrNo.default(false),
 })
 export type CrawlingSettings = z.infer<typeof CrawlingSettings>
 
@@ -55,3 +72,14 @@ export const defaultCrawlingSettings: CrawlingSettings = CrawlingSettings.parse(
  */
 export const crawlingSettings = (environment: Environment): CrawlingSettings =>
   settingsFrom('CRAWLING', CrawlingSettings, environment)
+
+/** Names of the topics and of the group that shares what is fed. Source: crawling contract, section 8. */
+export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSettings, 'topicPrefix' | 'incomingTopic'>) => ({
+  incoming: incomingTopic ?? `${topicPrefix}.incoming`,
+  outbound: `${topicPrefix}.outbound_firehose`,
+  crawled: `${topicPrefix}.crawled_firehose`,
+  outboundOf: (appid: string): string => `${topicPrefix}.outbound_${appid}`,
+  crawledOf: (appid: string): string => `${topicPrefix}.crawled_${appid}`,
+  group: `${topicPrefix}-group`,
+})
+export type CrawlingTopics = ReturnType<typeof crawlingTopics>

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { Unacceptable, Unavailable } from '../../lib/errors.ts'
+import type { Bridge } from '../../workers/crawling/bridge.ts'
 import { createChanges } from '../changes.ts'
 import type { Face, HttpContext, HttpEnv } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -8,6 +9,7 @@ import { Problem } from '../problem.ts'
 import { crawlRoutes } from './crawls.ts'
 import { crawlingDocuments } from './documents.ts'
 import { createFeed } from './feed.ts'
+import { createForwardingFeed } from './forward.ts'
 import { createIndex } from './index.ts'
 import { itemRoutes } from './items.ts'
 import { messages } from './messages.ts'
@@ -24,21 +26,28 @@ export const createCrawlingFace = ({
   ports,
   settings,
   node,
+  bridge,
 }: {
   readonly ports: HttpPorts
   readonly settings: CrawlingSettings
   readonly node: CrawlingNode
+  /** The Scrapy Cluster that this server stands in front of, in mode `bridge`. */
+  readonly bridge?: Bridge | undefined
 }): Face => {
   const awaited = new Set<string>()
+  const closing = new AbortController()
   const changes = createChanges(ports)
-  const status = createNodeStatus({ ports, node })
+  const status = createNodeStatus({ ports, node, bridge })
   const { id } = node
   const index = createIndex({ status, id })
-  const feed = createFeed({ ports, settings, changes, awaited })
+  const feed =
+    bridge === undefined
+      ? createFeed({ ports, settings, changes, awaited, closing: closing.signal })
+      : createForwardingFeed({ ports, settings, bridge })
   const poll = createPoll({
     ports,
     retentionDays: settings.answerRetentionDays,
-    isAwaited: (operationId) => awaited.has(operationId),
+    isAwaited: (operationId) => awaited.has(operationId) || (bridge?.isAwaited(operationId) ?? false),
   })
   const app = new Hono<HttpEnv>()
   app.on(['GET', 'POST'], '/', index)
@@ -57,6 +66,7 @@ export const createCrawlingFace = ({
       if (method === 'OPTIONS') return 'open'
       return method === 'POST' && path !== '/' && paths.includes(path) ? 'write' : 'read'
     },
+    close: () => closing.abort(),
     notFound: elsewhere,
     methodNotAllowed: elsewhere,
     unauthorised: (_c, reason) =>

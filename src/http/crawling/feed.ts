@@ -30,11 +30,14 @@ export const createFeed = ({
   settings,
   changes,
   awaited,
+  closing,
 }: {
   readonly ports: HttpPorts
   readonly settings: Pick<CrawlingSettings, 'responseWaitMs' | 'strict' | 'maxDepth'>
   readonly changes: Changes
   readonly awaited: Set<string>
+  /** Aborts when the server goes down: who waits polls another one, or this one when it is back. */
+  readonly closing: AbortSignal
 }): ((c: HttpContext) => Promise<Response>) => {
   const { executor, submit, projections, clock } = ports
   const classify = createClassifier(settings)
@@ -81,7 +84,7 @@ export const createFeed = ({
     const { uuid } = request.request
     const later = (): Response => success({ poll_id: uuid }, headers)
     if (!request.answerable || settings.responseWaitMs === 0) return later()
-    const { signal } = c.req.raw
+    const signal = AbortSignal.any([c.req.raw.signal, closing])
     const found = await answerOf(operationId, signal)
     if (found === undefined || found === null || signal.aborted) return later()
     return (await deliver(c, operationId, uuid)) ? success(found, headers) : later()
@@ -122,7 +125,7 @@ export const createFeed = ({
  * What the original answers to what it cannot use: it looks for `uuid` in whatever was parsed, waits for an answer that never
  * comes, and fails where the value cannot be searched or the uuid cannot be a key.
  */
-const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Response => {
+export const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Response => {
   const unknown = (): Response => failure(500, { message: messages.unknown }, headers)
   if (Array.isArray(value) || typeof value === 'string') return value.includes('uuid') ? unknown() : success(null, headers)
   if (!isObject(value)) return unknown()
@@ -148,7 +151,7 @@ function submissionOf(request: Request): SubmitRequest & { readonly correlationI
 const longestHeader = 300
 
 /** Additional headers that tell a client what became of its request. The reasons are ASCII already but for the mark of a cut. */
-const feedHeaders = (classified: Classified): Record<string, string> => {
+export const feedHeaders = (classified: Classified): Record<string, string> => {
   if (classified.class !== 'unrecognised') return { 'Feed-Class': classified.class }
   const { nearestClass, errors } = classified
   const { pointer, message } = errors[0]

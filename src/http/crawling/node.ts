@@ -1,3 +1,4 @@
+import type { Bridge } from '../../workers/crawling/bridge.ts'
 import type { HttpPorts } from '../ports.ts'
 
 /** This server process as clients of the face see it. */
@@ -9,9 +10,9 @@ export interface CrawlingNode {
 }
 
 export interface NodeStatus {
-  /** Whether the log takes commands. */
+  /** Whether the log takes commands; in front of a Scrapy Cluster, whether its brokers answer. */
   readonly kafkaConnected: boolean
-  /** Whether the views answer. */
+  /** Whether the views answer; in front of a Scrapy Cluster, whether the log takes commands too. */
   readonly redisConnected: boolean
   readonly nodeHealth: 'GREEN' | 'YELLOW' | 'RED'
   readonly uptimeMs: number
@@ -24,9 +25,11 @@ const isNeeded = (view: string): boolean => view === 'operations' || view.starts
 export const createNodeStatus = ({
   ports,
   node,
+  bridge,
 }: {
   readonly ports: Pick<HttpPorts, 'log' | 'projections' | 'health' | 'clock'>
   readonly node: CrawlingNode
+  readonly bridge?: Bridge | undefined
 }): (() => Promise<NodeStatus>) => {
   const { log, projections, health, clock } = ports
 
@@ -46,7 +49,9 @@ export const createNodeStatus = ({
   }
 
   return async () => {
-    const [kafkaConnected, redisConnected] = await Promise.all([takesCommands().catch(() => false), answers().catch(() => false)])
+    const [takes, shows] = await Promise.all([takesCommands().catch(() => false), answers().catch(() => false)])
+    const kafkaConnected = bridge?.connected() ?? takes
+    const redisConnected = bridge === undefined ? shows : takes && shows
     const nodeHealth = kafkaConnected && redisConnected ? 'GREEN' : kafkaConnected || redisConnected ? 'YELLOW' : 'RED'
     return { kafkaConnected, redisConnected, nodeHealth, uptimeMs: Math.max(0, clock.now() - node.startedAt) }
   }

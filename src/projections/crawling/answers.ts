@@ -1,7 +1,9 @@
 import { answerEvents } from '../../events/crawling/answer.ts'
+import { forwardEvents } from '../../events/crawling/bridge.ts'
 import { feedEvents } from '../../events/crawling/feed.ts'
 import { operationEvents } from '../../events/operation.ts'
 import { instant, parseInstant } from '../../lib/clock.ts'
+import { uuidOf } from '../../lib/feed-uuid.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
@@ -23,8 +25,8 @@ export type AnswerRowState = (typeof answerStates)[number]
  */
 export const answers: Projection = {
   name: 'crawling-answers',
-  version: 1,
-  filter: { streamPrefixes: ['operation-', 'answer-', 'feed-'] },
+  version: 2,
+  filter: { streamPrefixes: ['operation-', 'answer-', 'feed-', 'forward-'] },
   schema: [
     `CREATE TABLE answers (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, kind TEXT, appid TEXT, request TEXT NOT NULL,
@@ -36,7 +38,8 @@ export const answers: Projection = {
     `CREATE INDEX answers_done ON answers (requested_at) WHERE state IN ('answered', 'read', 'replaced', 'never')`,
   ],
   apply: (event, tx) => {
-    if (event.stream.startsWith('answer-')) applyTaken(event, tx)
+    if (event.stream.startsWith('answer-')) applyAnswer(event, tx)
+    else if (event.stream.startsWith('forward-')) applyForward(event, tx)
     else if (event.stream.startsWith('feed-')) applyFeed(event, tx)
     else applyOperation(event, tx)
   },
@@ -44,7 +47,7 @@ export const answers: Projection = {
 
 export interface AnswerRow {
   readonly seq: number
-  /** The operation's id, or the feed's where nothing came of it. */
+  /** The operation's id, or the feed's where nothing came of it, or that of the message by which a Scrapy Cluster answered. */
   readonly id: string
   /** JSON text. */
   readonly uuid: string
@@ -167,6 +170,15 @@ const insert = (
   )
 }
 
+const store = (event: RecordedEvent, tx: Tx, answer: JsonValue): void =>
+  tx.run(
+    `UPDATE answers SET state = 'stored', answer = ?, answered_at = ?, position = ? WHERE id = ? AND state = 'waiting'`,
+    JSON.stringify(answer),
+    event.recordedAt,
+    event.position,
+    idOf(event),
+  )
+
 const never = (event: RecordedEvent, tx: Tx, reason: string): void =>
   tx.run(
     `UPDATE answers SET state = 'never', reason = ?, answered_at = ?, position = ? WHERE id = ? AND state = 'waiting'`,
@@ -185,13 +197,7 @@ const applyOperation = on(operationEvents, {
   OperationSucceeded: (event, tx) => {
     const { result } = event.data
     if (!isObject(result)) return never(event, tx, 'a request of this form has no answer')
-    tx.run(
-      `UPDATE answers SET state = 'stored', answer = ?, answered_at = ?, position = ? WHERE id = ? AND state = 'waiting'`,
-      JSON.stringify(result),
-      event.recordedAt,
-      event.position,
-      idOf(event),
-    )
+    store(event, tx, result as JsonValue)
   },
   OperationFailed: (event, tx) => never(event, tx, event.data.error.message),
   OperationCancelled: (event, tx) => never(event, tx, event.data.reason ?? 'cancelled'),
@@ -207,10 +213,43 @@ const applyFeed = on(feedEvents, {
   },
 })
 
+/** A Scrapy Cluster was asked; its answer names the uuid alone. */
+const applyForward = on(forwardEvents, {
+  FeedReceived: (event, tx) => {
+    const { payload, awaitsAnswer } = event.data
+    if (!awaitsAnswer || !isObject(payload)) return
+    const asked = typeof payload.action === 'string' ? payload.action : event.data.class
+    const kind = asked === null ? null : `crawling.${asked.includes('-') ? 'zookeeper' : asked}`
+    insert(event, tx, {
+      uuid: uuidOf(payload.uuid as JsonValue),
+      kind,
+      request: payload as JsonValue,
+      state: 'waiting',
+      reason: null,
+    })
+  },
+  FeedNotForwarded: (event, tx) => never(event, tx, event.data.reason),
+})
+
 const take = (event: RecordedEvent, tx: Tx, state: 'answered' | 'read'): void =>
   tx.run(`UPDATE answers SET state = ?, answer = NULL, taken_at = ? WHERE id = ?`, state, event.recordedAt, idOf(event))
 
-const applyTaken = on(answerEvents, {
+const applyAnswer = on(answerEvents, {
+  AnswerReceived: (event, tx) => {
+    const { uuid, answer } = event.data
+    // The request that has waited longest becomes the answer's.
+    const asked = tx.get<{ seq: number }>(
+      `SELECT min(seq) AS seq FROM answers WHERE uuid = ? AND state = 'waiting'`,
+      JSON.stringify(uuid),
+    )?.seq
+    if (asked != null) tx.run(`UPDATE answers SET id = ? WHERE seq = ?`, idOf(event), asked)
+    else {
+      const { appid } = answer as { readonly appid?: JsonValue }
+      const request = { uuid, ...(appid === undefined ? {} : { appid }) }
+      insert(event, tx, { uuid, kind: null, request, state: 'waiting', reason: null })
+    }
+    store(event, tx, answer as JsonValue)
+  },
   AnswerDelivered: (event, tx) => take(event, tx, 'answered'),
   AnswerPolled: (event, tx) => {
     take(event, tx, 'read')

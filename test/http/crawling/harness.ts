@@ -23,6 +23,7 @@ import { openCredentials } from '../../../src/stores/credentials.ts'
 import { openBlobs } from '../../../src/stores/embedded/blobs.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
+import type { Bridge } from '../../../src/workers/crawling/bridge.ts'
 import { createKinds } from '../../../src/workers/kinds.ts'
 import { createLocalLeases } from '../../../src/workers/leases.ts'
 import { createRuntime } from '../../../src/workers/runtime.ts'
@@ -61,6 +62,8 @@ export interface FaceOptions {
   /** Where everything is kept for a second life; without it log and views are in memory. */
   readonly directory?: string
   readonly clock?: Clock
+  /** What stands between the face and a Scrapy Cluster; started here. */
+  readonly bridge?: (ports: Pick<HttpPorts, 'executor' | 'clock' | 'logger'> & { readonly settings: CrawlingSettings }) => Bridge
   /** False: a server that is still starting. */
   readonly ready?: boolean
 }
@@ -115,7 +118,8 @@ export const startFace = async ({
     settings: { ...defaultHttpSettings, ...http },
   }
   const crawling = { ...defaultCrawlingSettings, ...settings }
-  const face = createCrawlingFace({ ports, settings: crawling, node: { id: '0123456789ab', startedAt: clock.now() } })
+  const bridge = options.bridge?.({ executor, clock, logger, settings: crawling })
+  const face = createCrawlingFace({ ports, settings: crawling, node: { id: '0123456789ab', startedAt: clock.now() }, bridge })
   const server = buildServer(ports, [face])
   const relay = createRelay({ bus, projections, queries: operations, clock, logger })
   const runtime = createRuntime({ name: 'test', host: 'test', log, bus, executor, leases, kinds: known, secrets, clock, logger })
@@ -124,6 +128,7 @@ export const startFace = async ({
   await supervisor.sweep()
   relay.start()
   await runtime.start()
+  await bridge?.start()
   if (options.ready !== false) health.started()
 
   let stopped: Promise<void> | undefined
@@ -131,6 +136,7 @@ export const startFace = async ({
     relay.stop()
     await supervisor.stop()
     await runtime.stop(0)
+    await bridge?.stop()
     await server.close()
     await bus.close()
     await projections.stop()

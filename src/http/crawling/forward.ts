@@ -1,0 +1,91 @@
+import { answer } from '../../commands/crawling/answer.ts'
+import { createClassifier, feed } from '../../commands/crawling/feed.ts'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { crawlKey } from '../../lib/crawl-key.ts'
+import { uuidOf } from '../../lib/feed-uuid.ts'
+import { derivedId } from '../../lib/ids.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { awaitedUuid, type Bridge } from '../../workers/crawling/bridge.ts'
+import { requestContext } from '../context.ts'
+import type { HttpContext } from '../face.ts'
+import type { HttpPorts } from '../ports.ts'
+import { answerRejected, feedHeaders } from './feed.ts'
+import { messages } from './messages.ts'
+import { exactly, type Payload, readPayload } from './payload.ts'
+import { failure, success } from './wrapper.ts'
+
+/**
+ * `POST /feed` in front of a Scrapy Cluster: passes on whatever was fed, as it came, and waits for the answer where there is a `uuid`. Nothing
+ * is refused but in strict mode: the cluster may know requests that are unknown here. Source: crawling contract, sections 4.3 and 8.
+ */
+export const createForwardingFeed = ({
+  ports,
+  settings,
+  bridge,
+}: {
+  readonly ports: HttpPorts
+  readonly settings: Pick<CrawlingSettings, 'responseWaitMs' | 'strict' | 'maxDepth'>
+  readonly bridge: Bridge
+}): ((c: HttpContext) => Promise<Response>) => {
+  const { executor } = ports
+  const classify = createClassifier(settings)
+
+  /** Records that the answer is handed out here, so that no poll gets it; false where it is taken or cannot be recorded. */
+  const deliver = async (c: HttpContext, id: string, uuid: string): Promise<boolean> => {
+    const context = { ...requestContext(c), commandId: derivedId('deliver', id) }
+    try {
+      return (await executor.execute(answer, { type: 'DeliverAnswer', operation: id, uuid }, context)).refused === undefined
+    } catch {
+      return false
+    }
+  }
+
+  const forwarded = async (
+    c: HttpContext,
+    { value, text }: Payload,
+    {
+      class: found,
+      correlationId,
+    }: { readonly class: Parameters<Bridge['forward']>[0]['class']; readonly correlationId: string },
+    headers: Record<string, string>,
+  ): Promise<Response> => {
+    const uuid = awaitedUuid(value)
+    const bytes = Buffer.from(text.startsWith(byteOrderMark) ? text.slice(1) : text)
+    const asking = uuid === undefined || settings.responseWaitMs === 0 ? undefined : bridge.ask(uuid)
+    try {
+      const context = { ...requestContext(c), correlationId }
+      await bridge.forward({ payload: value, bytes, class: found, awaitsAnswer: uuid !== undefined }, context)
+      if (uuid === undefined) return answerRejected({ value, text }, headers)
+      const { signal } = c.req.raw
+      const given = await asking?.answer({ timeoutMs: settings.responseWaitMs, signal })
+      const isMine = given !== undefined && !signal.aborted && (given.id === null || (await deliver(c, given.id, uuidOf(uuid))))
+      if (isMine) return success(given.answer, headers)
+      return success({ poll_id: (exactly(text) as { readonly uuid: JsonValue }).uuid }, headers)
+    } finally {
+      asking?.leave()
+    }
+  }
+
+  return async (c) => {
+    const payload = await readPayload(c)
+    if (payload === undefined) return failure(400, { message: messages.notJson })
+    const classified = classify(payload.value)
+    const headers = ports.settings.extraHeaders ? feedHeaders(classified) : {}
+    const context = requestContext(c)
+    if (classified.class !== 'unrecognised') {
+      const { request } = classified
+      const correlationId = 'uuid' in request ? request.uuid : crawlKey(request)
+      return forwarded(c, payload, { class: classified.class, correlationId }, headers)
+    }
+    if (!settings.strict) return forwarded(c, payload, { class: null, correlationId: context.correlationId }, headers)
+    const { nearestClass, errors } = classified
+    await executor.execute(
+      feed,
+      { type: 'RejectFeed', id: context.commandId, payload: payload.value, nearestClass, errors },
+      context,
+    )
+    return failure(400, { message: messages.notInSchema, cause: errors[0].message }, headers)
+  }
+}
+
+const byteOrderMark = '\uFEFF'
