@@ -65,6 +65,7 @@ interface SubmittableKind {
   readonly submittable: boolean
   readonly input: z.ZodType
   readonly policy: Policy
+  readonly complete?: (input: JsonValue) => JsonValue
 }
 
 const longestTimeoutMs = 365 * 24 * 3_600_000
@@ -103,6 +104,7 @@ export const createSubmit =
     const errors = [...problems(Conditions, request, []), ...problems(kind.input, request.input, ['input'])]
     if (errors.length > 0) return { refused: { reason: 'invalid', errors } }
     const id = context.commandId
+    const input = kind.complete?.(request.input) ?? request.input
     const outcome = await executor.execute(
       operation,
       {
@@ -114,7 +116,7 @@ export const createSubmit =
           lane: request.lane ?? null,
           priority: request.priority ?? defaultPriority,
           runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
-          input: (await sealInput(kind.input, request.input, id, secrets)) as never,
+          input: (await sealInput(kind.input, input, id, secrets)) as never,
           policy: { ...kind.policy, ...present(request.policy ?? {}) },
           externalRef: request.externalRef ?? null,
           parent: request.parent ?? null,

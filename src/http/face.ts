@@ -42,6 +42,8 @@ export interface Face {
    * server or a position that was not reached), `Unavailable` of a store, or a fault; all but problems are already logged. Never show a fault's message.
    */
   failed(c: HttpContext, error: unknown): Response | Promise<Response>
+  /** The server goes down: whatever waits is answered with what there is. */
+  close?(): void
   /** Routes that this face adds to the native API under `/v1`. */
   readonly native?: readonly NativeRoute[]
   /** Its own routes in the words of the OpenAPI document, from the schemas that validate. */

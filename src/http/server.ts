@@ -88,6 +88,7 @@ export const buildServer = (
 
   const close: HttpServer['close'] = async ({ graceMs = 5_000 } = {}) => {
     closing.abort()
+    for (const face of faces) face.close?.()
     hub.close()
     const listening = server
     server = undefined

@@ -27,6 +27,11 @@ export interface Work<Input = unknown, Output extends JsonValue = JsonValue> {
   /** Whether `POST /v1/operations` may ask for it. */
   readonly submittable: boolean
   readonly input: z.ZodType<Input>
+  /**
+   * Adds to a valid input what is recorded with it because it must not be reckoned again later: the time of the request, what a list
+   * said that may be another one in the next version. Default: recorded as it was submitted.
+   */
+  readonly complete?: (input: JsonValue) => JsonValue
   readonly policy: Policy
   /** Most bytes of output that are kept. Default 8 MiB. */
   readonly outputCapBytes?: number

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { domainKeyOf } from '../../lib/domain-key.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 
 /** Text whose length counts in code points, as the original counts it, not in UTF-16 units. */
 const text = (least: number, most: number) =>
@@ -80,7 +81,12 @@ export type ZookeeperRequest = z.infer<typeof ZookeeperRequest>
 export const crawlInput = ({ now, maxDepth }: { readonly now: () => number; readonly maxDepth: number }) =>
   z
     .strictObject({ ...crawlShape(maxDepth), ts: z.number().optional(), domain: z.string().optional() })
-    .transform((request) => ({ ...request, ts: request.ts ?? now() / 1000, domain: domainKeyOf(request.url) }))
+    .transform((request) => ({ ...request, ts: request.ts ?? now() / 1000, domain: request.domain ?? domainKeyOf(request.url) }))
+/** A valid crawl as it is recorded. Who feeds it has no say in either: a wrong domain would have a throttle of its own. */
+export const completeCrawl = (input: JsonValue, now: number): JsonValue => {
+  const crawl = input as JsonObject & { readonly url: string }
+  return { ...crawl, ts: now / 1000, domain: domainKeyOf(crawl.url) }
+}
 export type CrawlInput = z.infer<ReturnType<typeof crawlInput>>
 
 /** Whether a request of this class can have an answer at all; clients of the others poll in vain. Section 4.3. */

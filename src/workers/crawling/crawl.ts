@@ -1,4 +1,4 @@
-import { type CrawlInput, crawlInput } from '../../commands/crawling/requests.ts'
+import { type CrawlInput, completeCrawl, crawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
@@ -22,6 +22,7 @@ export const crawlWork = ({
   description: 'Fetches a page and the pages that it links to, down to a depth, at the pace that its domains allow',
   submittable: true,
   input: crawlInput({ now: clock.now, maxDepth: settings.maxDepth }),
+  complete: (input) => completeCrawl(input, clock.now()),
   policy: {
     attempts: 1000,
     timeoutMs: 30 * dayMs,

@@ -27,6 +27,15 @@ describe('an answer that comes too late for its feed', () => {
     expect(await post('/poll', poll('a'))).toMatchObject({ status: 404, body: noMatch })
   })
 
+  test('is left to a poll by a server that goes down', async () => {
+    const { post, hold, stop } = await startFace({ settings: { responseWaitMs: 600_000 } })
+    const held = hold('a')
+    const answered = post('/feed', info('a'))
+    await held.started
+    await stop()
+    expect((await answered).body).toEqual(success(poll('a')))
+  })
+
   test('goes to one of two polls', async () => {
     const { post, untilAnswer } = await startFace(atOnce)
     await post('/feed', info('a'))

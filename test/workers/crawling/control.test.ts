@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { crawlKey } from '../../../src/lib/crawl-key.ts'
+import { Unacceptable, Unavailable } from '../../../src/lib/errors.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
-import { links, openCrawling, openSite } from './harness.ts'
+import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
+import type { EventLog } from '../../../src/stores/event-log.ts'
+import { folder, links, openCrawling, openSite } from './harness.ts'
 
 /** A site whose paths below `/slow` answer only when they are told to. */
 const openSlowSite = async (front: string) => {
@@ -148,6 +152,27 @@ test('a blacklisted domain is not fetched until it is let free', async () => {
   ])
   await crawling.ask('crawling.zookeeper', { ...zookeeper, action: 'blacklist-remove' })
   expect((await crawling.ended(id)).state).toBe('succeeded')
+  expect(crawling.crawls.domainRules({ limit: 10 }).items).toEqual([])
+})
+
+test('a change of a domain that the log does not take is answered with the error of the original', async () => {
+  const shared = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+  onTestFinished(() => shared.close())
+  const failing: EventLog = {
+    ...shared,
+    append: (stream, ...rest) => {
+      if (stream === 'domain-gone.com') return Promise.reject(new Unavailable('no log'))
+      if (stream === 'domain-large.com') return Promise.reject(new Unacceptable('too large'))
+      return shared.append(stream, ...rest)
+    },
+  }
+  const crawling = await openCrawling({ disk: { log: failing, directory: folder() } })
+  const error = 'Unable to store Zookeeper config'
+  expect(await crawling.ask('crawling.zookeeper', { domain: 'large.com', action: 'blacklist-update' })).toMatchObject({ error })
+  expect(await crawling.ask('crawling.zookeeper', { domain: 'gone.com', action: 'blacklist-update' })).toEqual({
+    ...{ domain: 'gone.com', action: 'blacklist-update', appid: 'test', uuid: 'u-1', server_time: expect.any(Number) },
+    error,
+  })
   expect(crawling.crawls.domainRules({ limit: 10 }).items).toEqual([])
 })
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { JsonObject } from '../../../src/lib/json.ts'
 import { links, openCrawling, openSite } from './harness.ts'
 
 test('a crawl of depth 0 brings one item and ends with its counts', async () => {
@@ -20,6 +21,17 @@ test('a crawl of depth 0 brings one item and ends with its counts', async () => 
   const item = await crawling.item(row as NonNullable<typeof row>)
   expect(item).toMatchObject({ appid: 'test', crawlid: 'one', attrs: { n: 1 }, url: site.url('/'), status_code: 200, links: [] })
   expect(item.body).toContain('<h1>Hello</h1>')
+})
+
+test('what is fed is recorded with its time and its domain, whatever its client says of them', async () => {
+  const site = await openSite({ '/': '' })
+  const crawling = await openCrawling()
+  const id = await crawling.feed({ url: site.url('/'), domain: 'elsewhere.com', ts: 1 })
+  await crawling.ended(id)
+  const [requested] = await crawling.events(`operation-${id}`)
+  const { input } = (requested?.data ?? {}) as { input: JsonObject }
+  expect(input).toEqual({ appid: 'test', crawlid: 'one', url: site.url('/'), domain: '127.0.0.1.', ts: expect.any(Number) })
+  expect(Math.abs(Number(input.ts) - crawling.clock.now() / 1000)).toBeLessThan(60)
 })
 
 test('links are followed down to the depth, each once, breadth before depth', async () => {
