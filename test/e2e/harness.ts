@@ -185,6 +185,7 @@ export interface LoggedEvent {
   readonly id: string
   readonly type: string
   readonly data: Json
+  readonly recordedAt: string
 }
 
 /** The whole log, oldest first. */

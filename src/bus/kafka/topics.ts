@@ -1,5 +1,6 @@
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { KafkaSettings } from './settings.ts'
 
@@ -9,6 +10,11 @@ const longestSegmentMs = 7 * dayMs
 
 export const jobsTopic = ({ topicPrefix }: KafkaSettings): string => `${topicPrefix}.jobs`
 export const deadLettersTopic = ({ topicPrefix }: KafkaSettings): string => `${topicPrefix}.dead-letters`
+
+/** A topic that another node made a moment ago is there, but cannot be asked about yet; kafkajs does not wait for that. */
+const unsettled: readonly unknown[] = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_CONTROLLER']
+const settleTries = 40
+const settleMs = 250
 
 /** Only whole segments are removed, never the one that is written: they have to be shorter than what is kept. */
 const segmentMs = (retentionMs: number): number =>
@@ -30,20 +36,44 @@ export const topicPlan = (
     { name: 'retention.ms', value: String(retentionMs) },
     { name: 'segment.ms', value: String(segmentMs(retentionMs)) },
     { name: 'cleanup.policy', value: compacted ? 'compact,delete' : 'delete' },
+    ...config,
   ],
 })
 
 /** The topics without which there is no bus. */
 export const busTopics = (settings: KafkaSettings): readonly ITopicConfig[] => [
   topicPlan(settings, { topic: jobsTopic(settings), retentionMs: settings.jobsRetentionMs }),
-  topicPlan(settings, { topic: deadLettersTopic(settings), retentionMs: settings.retentionMs, compacted: true }),
+  topicPlan(settings, {
+    topic: deadLettersTopic(settings),
+    retentionMs: settings.retentionMs,
+    compacted: true,
+    // A letter is as large as its message, and says why.
+    config: [{ name: 'max.message.bytes', value: String(2 * 1_048_588) }],
+  }),
 ]
 
 /**
  * Creates the topics that are not there yet; others are taken as they are, with a warning where their partitions are not as planned. Several
  * nodes may do it at the same time. Rejects with an error of kafkajs that names the topic.
  */
-export const ensureTopics = async (kafka: Kafka, topics: readonly ITopicConfig[], logger: Logger): Promise<void> => {
+export const ensureTopics = async (
+  kafka: Kafka,
+  topics: readonly ITopicConfig[],
+  logger: Logger,
+  clock: Clock = systemClock,
+): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ensureOnce(kafka, topics, logger)
+    } catch (error) {
+      const { type } = reasonOf(error) as { readonly type?: unknown }
+      if (attempt >= settleTries || !unsettled.includes(type)) throw error
+      await clock.sleep(settleMs)
+    }
+  }
+}
+
+const ensureOnce = async (kafka: Kafka, topics: readonly ITopicConfig[], logger: Logger): Promise<void> => {
   const admin = kafka.admin()
   await admin.connect()
   try {

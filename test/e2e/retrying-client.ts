@@ -1,0 +1,65 @@
+import { systemClock } from '../../src/lib/clock.ts'
+import type { ClusterNode } from './cluster.ts'
+import type { Json } from './harness.ts'
+
+/** Requests that a client made until one of the servers said yes. */
+export interface Load {
+  /** Ids of acknowledged operations, by the client's key. */
+  readonly acknowledged: Map<string, string>
+  /** Answers and broken connections that made a client try again. */
+  readonly retries: () => number
+  readonly sent: () => number
+  /** Resolves when every operation is acknowledged. */
+  readonly done: Promise<void>
+}
+
+const everyMs = 10
+const answerWithinMs = 5_000
+const pauseMs = 200
+
+/**
+ * 100 operations a second, whatever becomes of the earlier ones. Who is not answered, or with 409 or 5xx, asks the other server with
+ * the same `Idempotency-Key`, for as long as it takes.
+ */
+export const openLoad = (servers: readonly ClusterNode[], count: number, request: (index: number) => Json): Load => {
+  const acknowledged = new Map<string, string>()
+  let retries = 0
+  let sent = 0
+
+  const submit = async (index: number): Promise<void> => {
+    const key = `operation-${index}`
+    const body = JSON.stringify(request(index))
+    for (let attempt = index; ; attempt++) {
+      const server = servers[attempt % servers.length] as ClusterNode
+      const answer = await fetch(`${server.url()}/v1/operations`, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'Idempotency-Key': key },
+        body,
+        signal: AbortSignal.timeout(answerWithinMs),
+      })
+        .then(async (response) => ({ status: response.status, text: await response.text() }))
+        .catch(() => undefined)
+      if (answer !== undefined && answer.status < 300) {
+        acknowledged.set(key, (JSON.parse(answer.text) as { id: string }).id)
+        return
+      }
+      if (answer !== undefined && answer.status < 500 && answer.status !== 409)
+        throw new Error(`${server.name} answered ${answer.status}: ${answer.text}`)
+      retries++
+      await systemClock.sleep(pauseMs)
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    const begun = systemClock.now()
+    const all: Promise<void>[] = []
+    while (sent < count) {
+      const due = Math.min(count, Math.floor((systemClock.now() - begun) / everyMs) + 1)
+      while (sent < due) all.push(submit(sent++))
+      await systemClock.sleep(everyMs)
+    }
+    await Promise.all(all)
+  }
+
+  return { acknowledged, retries: () => retries, sent: () => sent, done: run() }
+}
