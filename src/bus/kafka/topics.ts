@@ -1,4 +1,4 @@
-import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
+import type { Admin, IResourceConfigEntry, ITopicConfig, Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
@@ -27,7 +27,13 @@ export const topicPlan = (
     topic,
     retentionMs,
     compacted = false,
-  }: { readonly topic: string; readonly retentionMs: number; readonly compacted?: boolean },
+    config = [],
+  }: {
+    readonly topic: string
+    readonly retentionMs: number
+    readonly compacted?: boolean
+    readonly config?: readonly IResourceConfigEntry[]
+  },
 ): ITopicConfig => ({
   topic,
   numPartitions: partitions,
