@@ -106,7 +106,13 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
       node.endWorks()
       await runtime?.stop(config.shutdownGraceMs)
     },
-    parts: [() => server.close(), () => office.leave(), () => heartbeat.stop(), ...node.parts],
+    parts: [
+      () => server.close(),
+      () => office.leave(),
+      () => heartbeat.stop(),
+      ...engines.publishers.map((publisher) => () => publisher.stop()),
+      ...node.parts,
+    ],
   })
 
   return { ...lifecycle, fetch: (request) => server.fetch(request), url: () => url, ports }

@@ -18,6 +18,7 @@ export const openEmbeddedEngines = async ({ config, clock }: EnginesOptions): Pr
     viewsDirectory: data.views,
     isShared: false,
     checks: {},
+    publishers: [],
     close: async () => {
       await bus.close()
       await log.close()

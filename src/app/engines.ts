@@ -19,6 +19,8 @@ export interface Engines {
   readonly isShared: boolean
   /** What is asked for health beside log and views, by name; rejects, or never answers, where it is out of reach. */
   readonly checks: Readonly<Record<string, () => Promise<unknown>>>
+  /** What carries events elsewhere, on one node at a time; a server starts and stops it. */
+  readonly publishers: readonly { start(): Promise<void>; stop(): Promise<void> }[]
   /** Bus first, log last. */
   close(): Promise<void>
 }
@@ -30,4 +32,4 @@ export interface EnginesOptions {
 }
 
 /** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */
-export const openEngines = async (options: EnginesOptions): Promise<Engines> => openEmbeddedEngines(options)
+export const openEngines = (options: EnginesOptions): Promise<Engines> => openEmbeddedEngines(options)

@@ -16,11 +16,18 @@ export const runUntilSignalled = async <App extends Running>(
   build: () => Promise<App>,
   announce: (app: App) => void,
 ): Promise<void> => {
-  const app = await failing(build)
-  const ended = untilSignalled(app)
-  await failing(() => app.start())
-  announce(app)
-  await ended
+  const stayAwake = new AbortController()
+  // Bounded waits do not keep a process alive by themselves; without anything else to wait for it would end in their middle.
+  systemClock.sleep(Number.MAX_SAFE_INTEGER, stayAwake.signal).catch(() => undefined)
+  try {
+    const app = await failing(build)
+    const ended = untilSignalled(app)
+    await failing(() => app.start())
+    announce(app)
+    await ended
+  } finally {
+    stayAwake.abort()
+  }
 }
 
 const failing = async <Result>(step: () => Promise<Result>): Promise<Result> => {
