@@ -14,6 +14,7 @@ import { crawlHeaders, type FetchedPage, FetchFailed, fetchPage } from './fetch.
 import { itemDocument } from './item.ts'
 import type { CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { createLinkFilter, type ExtractedLinks, extractLinks, type Link } from './links.ts'
+import { habitsOf } from './spiders.ts'
 import type { Targets } from './targets.ts'
 
 /** What becomes of a fetched page; `release` as in `Tested`. */
@@ -110,8 +111,9 @@ export const createPageFetcher =
     }
 
     const item = async (fetched: FetchedPage, extracted: ExtractedLinks): Promise<PageResult> => {
-      const follows = page.depth < input.maxdepth
-      const links = follows && !('error' in filter) ? extracted.links : []
+      const habits = habitsOf(spiderid)
+      const follows = habits.goesOn(page.depth, input.maxdepth)
+      const links = follows && !('error' in filter) ? habits.choose(extracted.links) : []
       const kept =
         links.length === 0 ? undefined : queueable(page, links, (candidates) => tests.test(input, own, candidates, limits))
       const { found = [] } = kept ?? {}
@@ -120,14 +122,14 @@ export const createPageFetcher =
         const document = itemDocument({
           appid,
           crawlid,
-          attrs: (input.attrs as JsonObject | undefined) ?? null,
+          attrs: habits.attrs((input.attrs as JsonObject | undefined) ?? null, page.depth),
           url: page.url,
           responseUrl: fetched.responseUrl,
           statusCode: fetched.status,
           requestHeaders: fetched.requestHeaders,
           responseHeaders: fetched.headers,
           encoding: extracted.encoding,
-          links,
+          links: habits.listed(links),
           fetchedAt: clock.now(),
         })
         const [body, described] = await Promise.all([blobs.put(fetched.body), blobs.put(Buffer.from(JSON.stringify(document)))])

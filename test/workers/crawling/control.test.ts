@@ -226,7 +226,8 @@ test('stats count what was asked, fetched and queued, this very request included
   await crawling.ended(await crawling.feed({ url: site.url('/gone'), crawlid: 'two' }))
   await crawling.feed({ url: site.url('/'), spiderid: 'nobody' })
   const once_ = { '900': 1, '3600': 1, '21600': 1, '43200': 1, '86400': 1, '604800': 1, lifetime: 1 }
-  const spiders = { unique_spider_count: 1, total_spider_count: 1, link: { count: 1, '200': once_, '404': once_ } }
+  const link = { count: 1, '200': once_, '404': once_ }
+  const spiders = { unique_spider_count: 2, total_spider_count: 2, link, wandering: { count: 1 } }
   const machines = { count: 1, 'crawler-1': { '200': once_, '404': once_ } }
   const domains = [{ domain: '127.0.0.1.', backlog: 1 }]
   const queues = { total_backlog: 1, queue_nobody: { spider_backlog: 1, num_domains: 1, domains } }
