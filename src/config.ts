@@ -154,6 +154,9 @@ export const loadClientConfig = (env: Environment = process.env): ClientConfig =
   }
 }
 
+/** Settings of Kafka for commands that talk to it by themselves; undefined where no brokers are named. Throws as `kafkaSettings` does. */
+export const loadKafkaSettings = (env: Environment = process.env): Config['kafka'] => kafkaSettings(present(env))
+
 /** An empty value is an unset one, as shells and compose files make them. */
 const present = (env: Environment): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))

@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   projections: async () => (await import('./projections.ts')).projectionsCommand,
   audit: async () => (await import('./audit.ts')).auditCommand,
   credentials: async () => (await import('./credentials.ts')).credentialsCommand,
+  'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand,
   backup: async () => (await import('./backup.ts')).backupCommand,
   restore: async () => (await import('./restore.ts')).restoreCommand,
 }

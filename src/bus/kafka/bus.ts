@@ -6,12 +6,12 @@ import type { ConsumeOptions, Job, JobBus } from '../job-bus.ts'
 import { checkKafka, whatIsWrong } from './check.ts'
 import { createKafka, endless, impatient } from './client.ts'
 import { consumeJobs } from './consumer.ts'
-import { createDeadLetters, type DeadLetterReason } from './dead-letters.ts'
+import { type DeadLetterReason, letterOf } from './dead-letters.ts'
 import { messageOfJob, type Source } from './messages.ts'
 import { createGatheringProducer } from './producer.ts'
 import { type Pulse, startPulse } from './pulse.ts'
 import type { KafkaSettings } from './settings.ts'
-import { busTopics, ensureTopics, jobsTopic } from './topics.ts'
+import { busTopics, deadLettersTopic, ensureTopics, jobsTopic } from './topics.ts'
 
 export interface KafkaBus extends JobBus {
   /**
@@ -42,7 +42,6 @@ export const createKafkaBus = ({
   // Waiting in place costs a consumer nothing, while a new one would have to wait until the group has forgotten the old one.
   const kafka = createKafka({ settings, logger, retry: endless, signal: givenUp.signal })
   const producer = createGatheringProducer({ kafka, clock, logger })
-  const deadLetters = createDeadLetters({ producer, settings, clock })
   const topic = jobsTopic(settings)
   const closing = new AbortController()
   const consuming = new Set<Promise<void>>()
@@ -57,8 +56,8 @@ export const createKafkaBus = ({
   const bury = async (source: Source, why: DeadLetterReason): Promise<void> => {
     const place = { topic: source.topic, partition: source.partition, offset: source.message.offset, ...why }
     logger.warn(place, 'a message goes to the dead letters')
-    await deadLetters
-      .bury(source, why)
+    await producer
+      .send([{ topic: deadLettersTopic(settings), message: letterOf(source, why, clock) }])
       .catch((error: unknown) => logger.error({ ...place, err: error }, 'the dead letter was not written'))
   }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { Kafka, logLevel, Partitioners, type RetryOptions, type SASLOptions } from 'kafkajs'
 import type { Logger } from 'pino'
+import { parseInstant } from '../../lib/clock.ts'
 import { messageOf, Unacceptable } from '../../lib/errors.ts'
 import type { KafkaSettings } from './settings.ts'
 
@@ -100,18 +101,28 @@ const told = [
   'error',
 ] as const
 
+/** The same complaint is made once in so long; its repetitions are details. */
+const quietMs = 30_000
+
 /** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
-const logInto =
-  (logger: Logger) =>
-  ({ level, namespace, log }: { level: logLevel; namespace: string; log: Record<string, unknown> }): void => {
+const logInto = (logger: Logger) => {
+  const complaints = new Map<string, number>()
+  const isNews = (text: string, at: number): boolean => {
+    for (const [said, since] of complaints) if (at - since >= quietMs) complaints.delete(said)
+    if (complaints.has(text)) return false
+    complaints.set(text, at)
+    return true
+  }
+  return ({ level, namespace, log }: { level: logLevel; namespace: string; log: Record<string, unknown> }): void => {
     const details: Record<string, unknown> = { namespace }
     // It hands over an error in place of its message here and there.
     const text = messageOf(log.message)
     for (const name of told) if (log[name] !== undefined) details[name] = messageOf(log[name])
-    if (level === logLevel.ERROR || level === logLevel.WARN) logger.warn(details, text)
-    else if (level === logLevel.INFO) logger.debug(details, text)
-    else logger.trace(details, text)
+    if (level > logLevel.INFO) logger.trace(details, text)
+    else if (level === logLevel.INFO || !isNews(text, parseInstant(String(log.timestamp)))) logger.debug(details, text)
+    else logger.warn(details, text)
   }
+}
 
 let isFiltered = false
 

@@ -1,6 +1,5 @@
 import type { KafkaMessage, Message } from 'kafkajs'
 import { z } from 'zod'
-import { messageOf } from '../../lib/errors.ts'
 import type { Job } from '../job-bus.ts'
 
 /** The value of a message in `<prefix>.jobs`, as JSON. Members that are not known here are passed over. */
@@ -29,8 +28,8 @@ export const jobOfMessage = ({ value }: KafkaMessage): Job | { readonly reason: 
   let json: unknown
   try {
     json = JSON.parse(value.toString())
-  } catch (error) {
-    return { reason: `it is not JSON: ${messageOf(error)}` }
+  } catch {
+    return { reason: 'it is not JSON' }
   }
   const parsed = JobMessage.safeParse(json)
   if (parsed.success) return parsed.data

@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import { partitioner } from './client.ts'
 
-export interface Record {
+export interface TopicRecord {
   readonly topic: string
   readonly message: Message
 }
@@ -15,22 +15,28 @@ export interface GatheringProducer {
    * Resolves when all replicas in sync have the records. Rejects with `Unavailable` where that is not known after the bounded wait:
    * they may be there or come later all the same, so whoever consumes has to be safe against twice.
    */
-  send(records: readonly Record[]): Promise<void>
+  send(records: readonly TopicRecord[]): Promise<void>
   /** Waits for what is on its way, as long as the bounded wait allows, and disconnects. */
   close(): Promise<void>
 }
 
 interface Waiting {
-  readonly records: readonly Record[]
+  readonly records: readonly TopicRecord[]
+  /** Bytes, about. */
+  readonly size: number
   readonly settle: (error?: Error) => void
   isSettled: boolean
 }
 
 const waitMs = 10_000
 const mostRecordsPerBatch = 1_000
+/** What goes to one partition at once counts against `max.message.bytes`, 1 MiB by default. */
+const mostBytesPerBatch = 900_000
 /** About 30 MB of doorbells; past it a broker that is away costs no further memory. */
 const mostWaiting = 100_000
 const closeMs = 2_000
+/** What a record is besides its key, value and headers, at most. */
+const recordBytes = 70
 
 /**
  * One idempotent producer with one batch in flight: while it is, the next one gathers, which carries far more than a request for each.
@@ -77,10 +83,12 @@ export const createGatheringProducer = ({
 
   const nextBatch = (): Waiting[] => {
     let count = 0
+    let bytes = 0
     let taken = 0
-    for (const { records } of waiting) {
-      if (taken > 0 && count + records.length > mostRecordsPerBatch) break
+    for (const { records, size } of waiting) {
+      if (taken > 0 && (count + records.length > mostRecordsPerBatch || bytes + size > mostBytesPerBatch)) break
       count += records.length
+      bytes += size
       taken++
     }
     const batch = waiting.slice(0, taken)
@@ -115,6 +123,7 @@ export const createGatheringProducer = ({
       return new Promise((resolve, reject) => {
         const entry: Waiting = {
           records,
+          size: records.reduce((sum, { message }) => sum + sizeOf(message), 0),
           isSettled: false,
           settle: (error) => {
             if (entry.isSettled) return
@@ -143,6 +152,11 @@ export const createGatheringProducer = ({
     },
   }
 }
+
+const sizeOf = ({ key, value, headers = {} }: Message): number =>
+  Object.entries(headers).reduce((sum, [name, text]) => sum + name.length + String(text).length, recordBytes) +
+  (key?.length ?? 0) +
+  (value?.length ?? 0)
 
 const byTopic = (batch: readonly Waiting[]): { topic: string; messages: Message[] }[] => {
   const topics = new Map<string, Message[]>()
