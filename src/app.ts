@@ -1,3 +1,4 @@
+import { openCrawlingTopics } from './app/crawling-topics.ts'
 import { createLifecycle } from './app/lifecycle.ts'
 import { type Overrides, openNode } from './app/node.ts'
 import { createOffice } from './app/office.ts'
@@ -73,7 +74,9 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
     logger,
     settings,
   }
-  const server = buildServer(ports, [createCrawlingFace({ ports, settings: config.crawling, node: identity })])
+  const crawlingTopics = openCrawlingTopics(config, { ...ports, leadership })
+  const { bridge } = crawlingTopics ?? {}
+  const server = buildServer(ports, [createCrawlingFace({ ports, settings: config.crawling, node: identity, bridge })])
   const heartbeat = createHeartbeat({ leases, clock, logger, node: identity })
   let url = ''
 
@@ -93,6 +96,7 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
       },
       () => Promise.all(engines.publishers.map((publisher) => publisher.start())),
       () => runtime?.start(),
+      () => crawlingTopics?.start(),
       () => heartbeat.start(),
       async () => {
         health.started()
@@ -107,10 +111,11 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
       await runtime?.stop(config.shutdownGraceMs)
     },
     parts: [
-      () => server.close(),
-      () => office.leave(),
-      () => heartbeat.stop(),
-      ...engines.publishers.map((publisher) => () => publisher.stop()),
+      { name: 'server', close: () => server.close() },
+      { name: 'office', close: office.leave },
+      { name: 'heartbeat', close: heartbeat.stop },
+      { name: 'crawling topics', close: () => crawlingTopics?.stop() },
+      ...engines.publishers.map((publisher) => ({ name: 'publisher', close: publisher.stop })),
       ...node.parts,
     ],
   })

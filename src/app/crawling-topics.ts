@@ -1,20 +1,40 @@
 import type { Logger } from 'pino'
 import { createKafka } from '../bus/kafka/client.ts'
 import { createKafkaMessageTopics } from '../bus/kafka/message-topics.ts'
-import type { MessageTopics } from '../bus/message-topics.ts'
 import type { Config } from '../config.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Bridge, createBridge } from '../workers/crawling/bridge.ts'
+import { type ClusterPorts, createCluster } from '../workers/crawling/cluster.ts'
 
-/** The topics of a Scrapy Cluster, where the settings name their brokers. */
-export const openCrawlingTopics = ({
-  config: { crawlingKafka: settings },
-  clock,
-  logger,
-}: {
-  readonly config: Config
-  readonly clock: Clock
-  readonly logger: Logger
-}): MessageTopics | undefined =>
-  settings === undefined
-    ? undefined
-    : createKafkaMessageTopics({ kafka: createKafka({ settings, logger }), settings, clock, logger })
+export interface CrawlingTopics {
+  /** Stands behind the face in mode `bridge`. */
+  readonly bridge?: Bridge
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** What links crawling with the topics of a Scrapy Cluster; undefined where it is local. */
+export const openCrawlingTopics = (
+  { crawling: settings, crawlingKafka }: Config,
+  ports: Omit<ClusterPorts, 'topics' | 'settings'> & { readonly logger: Logger },
+): CrawlingTopics | undefined => {
+  if (crawlingKafka === undefined || settings.mode === 'local') return undefined
+  const { clock, logger } = ports
+  const ending = new AbortController()
+  const kafka = createKafka({ settings: crawlingKafka, logger, signal: ending.signal })
+  const topics = createKafkaMessageTopics({ kafka, settings: crawlingKafka, clock, logger })
+  const bridge = settings.mode === 'bridge' ? createBridge({ ...ports, topics, settings }) : undefined
+  const parts = bridge ?? createCluster({ ...ports, topics, settings })
+  return {
+    ...(bridge === undefined ? {} : { bridge }),
+    start: () => parts.start(),
+    stop: async () => {
+      const stopped = parts.stop()
+      // What waits for brokers that are away would wait on.
+      const cancel = clock.after(stopWithinMs, () => ending.abort())
+      await stopped.finally(cancel)
+      ending.abort()
+    },
+  }
+}
+
+const stopWithinMs = 3_000

@@ -20,6 +20,7 @@ import { probe } from '../workers/probe.ts'
 import { createRuntime, type Runtime } from '../workers/runtime.ts'
 import type { Work } from '../workers/work.ts'
 import { type Engines, openEngines } from './engines.ts'
+import type { Part } from './lifecycle.ts'
 
 /** What tests and embedding programs bring along instead of the defaults. */
 export interface Overrides {
@@ -51,7 +52,7 @@ export interface Node {
   /** Ends what works began by themselves; to be called before the runtime is stopped. */
   endWorks(): void
   /** What is to be closed, in this order, when nobody uses it any more. */
-  readonly parts: readonly (() => unknown)[]
+  readonly parts: readonly Part[]
 }
 
 /**
@@ -121,7 +122,8 @@ export const openNode = async ({
     executor,
     identity,
     health,
-    works: [probe(clock) as Work, ...crawling, ...works],
+    // In front of a Scrapy Cluster nothing is crawled here.
+    works: [probe(clock) as Work, ...(config.crawling.mode === 'bridge' ? [] : crawling), ...works],
     createRuntime: (kinds) => {
       const runtime = createRuntime({
         ...engines,
@@ -141,7 +143,7 @@ export const openNode = async ({
       return runtime
     },
     endWorks: () => ending.abort(),
-    parts: [() => projections.stop(), () => engines.close(), () => lock.release()],
+    parts: [{ name: 'views', close: projections.stop }, ...engines.parts, { name: 'data directory', close: lock.release }],
   }
 }
 

@@ -22,7 +22,7 @@ export interface FollowerOptions {
   readonly filter?: Filter
   /** Where to begin when nothing was ever delivered: with the whole history, or with what happens from the first start on. */
   readonly beginning: 'origin' | 'head'
-  /** Resolves when all of them are delivered; when it rejects, they are given again after a while. */
+  /** Resolves when all of them, a few hundred at most, are delivered; when it rejects, they are given again after a while. */
   readonly deliver: (events: readonly RecordedEvent[], signal: AbortSignal) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
@@ -40,6 +40,7 @@ interface Mark {
   readonly revision: number
 }
 
+const mostAtOnce = 500
 const markEveryMs = 1_000
 const firstPauseMs = 500
 const longestPauseMs = 10_000
@@ -128,13 +129,17 @@ export const createFollower = (options: FollowerOptions): Follower => {
     if (signal.aborted) leave()
     try {
       for await (const batch of followInBatches({ log, after: reached, filter, signal: inner.signal, clock, logger })) {
-        const events = batch.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
-        if (events.length > 0) await untilDone('delivering events', signal, () => deliver(events, signal))
-        const last = batch.at(-1)
-        // A `live` item stands where the backlog ended, which may be before what a later restart begins with: never go back.
-        const place = last === undefined ? reached : last.kind === 'event' ? last.event.position : last.position
-        if (place > reached) reached = place
-        if (clock.now() - keptAt >= markEveryMs && !(await mark())) return
+        for (let from = 0; from < batch.length; from += mostAtOnce) {
+          const items = batch.slice(from, from + mostAtOnce)
+          const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
+          if (events.length > 0) await untilDone('delivering events', signal, () => deliver(events, signal))
+          const last = items.at(-1)
+          // A `live` item stands where the backlog ended, which may be before what a restart began with: never go back.
+          const place = last === undefined ? reached : last.kind === 'event' ? last.event.position : last.position
+          if (place > reached) reached = place
+          if (clock.now() - keptAt >= markEveryMs && !(await mark())) return
+          if (signal.aborted) return
+        }
       }
     } finally {
       signal.removeEventListener('abort', leave)

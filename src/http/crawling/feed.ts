@@ -1,8 +1,7 @@
 import { answer } from '../../commands/crawling/answer.ts'
 import { type Classified, createClassifier, feed, type Unrecognised } from '../../commands/crawling/feed.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
-import type { SubmitRequest } from '../../commands/submit.ts'
-import { crawlKey } from '../../lib/crawl-key.ts'
+import { submissionOf } from '../../commands/crawling/submission.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
@@ -132,20 +131,6 @@ export const answerRejected = ({ value, text }: Payload, headers: Record<string,
   if (!Object.hasOwn(value, 'uuid')) return success(null, headers)
   if (typeof value.uuid === 'object' && value.uuid !== null) return unknown()
   return success({ poll_id: (exactly(text) as { readonly uuid: JsonValue }).uuid }, headers)
-}
-
-const kinds = { stop: 'crawling.stop', info: 'crawling.info' } as const
-
-function submissionOf(request: Request): SubmitRequest & { readonly correlationId: string } {
-  if (request.class === 'crawl') {
-    const key = crawlKey(request.request)
-    const externalRef = `crawl-${key}`
-    return { kind: 'crawling.crawl', input: request.request as unknown as JsonValue, externalRef, correlationId: key }
-  }
-  const asked = request.request
-  const action = 'action' in asked ? asked.action : undefined
-  const kind = request.class === 'action' ? kinds[action as keyof typeof kinds] : `crawling.${request.class}`
-  return { kind, input: asked as unknown as JsonValue, externalRef: asked.uuid, correlationId: asked.uuid }
 }
 
 const longestHeader = 300

@@ -12,6 +12,8 @@ import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 /** Kinds of operations that answer a `uuid`. */
 const answeringKinds = ['crawling.info', 'crawling.stop', 'crawling.stats', 'crawling.zookeeper']
 
+export const isAnsweringKind = (kind: string): boolean => answeringKinds.includes(kind)
+
 /**
  * `waiting` for its operation; `stored` for `/poll`; `answered` by the `/feed` that waited; `read` by a poll; `replaced` by a later
  * answer of the same uuid that was read; `never`: no answer can come, `reason` says why.
@@ -191,7 +193,7 @@ const never = (event: RecordedEvent, tx: Tx, reason: string): void =>
 const applyOperation = on(operationEvents, {
   OperationRequested: (event, tx) => {
     const { kind, externalRef, input } = event.data
-    if (externalRef === null || !answeringKinds.includes(kind)) return
+    if (externalRef === null || !isAnsweringKind(kind)) return
     insert(event, tx, { uuid: externalRef, kind, request: input as JsonValue, state: 'waiting', reason: null })
   },
   OperationSucceeded: (event, tx) => {
