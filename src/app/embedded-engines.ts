@@ -19,9 +19,9 @@ export const openEmbeddedEngines = async ({ config, clock }: EnginesOptions): Pr
     isShared: false,
     checks: {},
     publishers: [],
-    close: async () => {
-      await bus.close()
-      await log.close()
-    },
+    parts: [
+      { name: 'bus', close: bus.close },
+      { name: 'log', close: log.close },
+    ],
   }
 }

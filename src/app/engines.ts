@@ -6,6 +6,7 @@ import type { EventLog } from '../stores/event-log.ts'
 import type { Leadership } from '../workers/leadership.ts'
 import type { Leases } from '../workers/leases.ts'
 import { openEmbeddedEngines } from './embedded-engines.ts'
+import type { Part } from './lifecycle.ts'
 
 /** What a node stands on. Which adapters they are is not the business of whoever holds them. */
 export interface Engines {
@@ -21,8 +22,8 @@ export interface Engines {
   readonly checks: Readonly<Record<string, () => Promise<unknown>>>
   /** What carries events elsewhere, on one node at a time; a server starts and stops it. */
   readonly publishers: readonly { start(): Promise<void>; stop(): Promise<void> }[]
-  /** Bus first, log last. */
-  close(): Promise<void>
+  /** What is to be closed, in this order: bus first, log last. */
+  readonly parts: readonly Part[]
 }
 
 export interface EnginesOptions {

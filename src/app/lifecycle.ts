@@ -9,6 +9,13 @@ export interface Lifecycle {
   stop(): Promise<void>
 }
 
+/** Something that was opened. */
+export interface Part {
+  /** Said where it does not close. */
+  readonly name: string
+  close(): unknown
+}
+
 /** A part that does not close by then is left to the end of the process. */
 const closeWithinMs = 10_000
 
@@ -23,25 +30,13 @@ export const createLifecycle = ({
   /** Lets go of what runs, before anything is closed. */
   readonly drain: () => Promise<void>
   /** What is closed, from the outside in. */
-  readonly parts: readonly (() => unknown)[]
+  readonly parts: readonly Part[]
   readonly clock: Clock
   readonly logger: Logger
 }): Lifecycle => {
   let stopped: Promise<void> | undefined
 
-  /** A failure of one part does not keep the others open. */
-  const close = async (): Promise<void> => {
-    for (const part of parts) {
-      const { promise: late, resolve } = Promise.withResolvers<'late'>()
-      const cancel = clock.after(closeWithinMs, () => resolve('late'))
-      try {
-        if ((await Promise.race([part(), late])) === 'late') logger.error('a part did not close in time')
-      } catch (error) {
-        logger.error({ err: error }, 'a part did not close')
-      }
-      cancel()
-    }
-  }
+  const close = (): Promise<void> => closeAll({ parts, clock, logger })
 
   const stop = async (): Promise<void> => {
     try {
@@ -70,5 +65,27 @@ export const createLifecycle = ({
       stopped ??= stop()
       return stopped
     },
+  }
+}
+
+/** Closes one after the other; a failure of one part does not keep the others open. */
+export const closeAll = async ({
+  parts,
+  clock,
+  logger,
+}: {
+  readonly parts: readonly Part[]
+  readonly clock: Clock
+  readonly logger: Logger
+}): Promise<void> => {
+  for (const part of parts) {
+    const { promise: late, resolve } = Promise.withResolvers<'late'>()
+    const cancel = clock.after(closeWithinMs, () => resolve('late'))
+    try {
+      if ((await Promise.race([part.close(), late])) === 'late') logger.error({ part: part.name }, 'a part did not close in time')
+    } catch (error) {
+      logger.error({ err: error, part: part.name }, 'a part did not close')
+    }
+    cancel()
   }
 }

@@ -6,7 +6,7 @@ import { urlOf } from '../http/url-of.ts'
 import type { KindPatterns } from '../workers/kind-patterns.ts'
 import { createKinds } from '../workers/kinds.ts'
 import type { Runtime } from '../workers/runtime.ts'
-import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { closeAll, createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { type Overrides, openNode } from './node.ts'
 
 export interface WorkerApp extends Lifecycle {
@@ -32,7 +32,7 @@ export const buildWorker = async (
   const known = node.works.map(({ kind }) => kind)
   const [idle] = patterns.idle(known)
   if (idle !== undefined) {
-    for (const part of node.parts) await part()
+    await closeAll({ parts: node.parts, clock, logger })
     throw new InvalidSettings(`"${idle}" is no kind of work that is known here; there are ${known.join(', ')}`)
   }
   const kinds = createKinds(node.works.filter(({ kind }) => patterns.matches(kind)))
@@ -61,7 +61,7 @@ export const buildWorker = async (
       node.endWorks()
       await runtime.stop(config.shutdownGraceMs)
     },
-    parts: [() => server.close(), ...node.parts],
+    parts: [{ name: 'health server', close: server.close }, ...node.parts],
   })
 
   return { ...lifecycle, url: () => url, kinds: names, state: health.state }
