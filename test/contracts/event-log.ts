@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { RevisionConflict, Unacceptable, Unavailable } from '../../src/lib/errors.ts'
-import { type EventLog, type Expected, type NewEvent, origin } from '../../src/stores/event-log.ts'
+import { type EventLog, type Expected, type Feed, type NewEvent, origin } from '../../src/stores/event-log.ts'
 import { all, event, events, eventsOf, followed, isLive, metadata, places } from './event-log-tools.ts'
 
 /** What every event log promises. `open` makes an empty one; the suite closes it. */
@@ -350,9 +350,13 @@ export const eventLogContract = (name: string, open: () => Promise<EventLog>): v
       const log = await opened()
       expect(await all(log.subscribe({ signal: AbortSignal.abort() }))).toEqual([])
       const stop = new AbortController()
-      const waiting = all(log.subscribe({ signal: stop.signal }))
-      setImmediate(() => stop.abort())
-      expect(await waiting).toEqual([{ kind: 'live', position: origin }])
+      const given: Feed[] = []
+      for await (const feed of log.subscribe({ signal: stop.signal })) {
+        given.push(feed)
+        // By then it waits for more.
+        setImmediate(() => setImmediate(() => stop.abort()))
+      }
+      expect(given).toEqual([{ kind: 'live', position: origin }])
       await log.append('thing-1', 'noStream', events(10))
       expect(await followed(log, {}, (feeds) => feeds.length === 3)).toHaveLength(3)
     })

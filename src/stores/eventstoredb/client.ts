@@ -36,6 +36,7 @@ export interface ConnectionOptions {
 const startWithinMsDefault = 60_000
 const retryMs = 500
 const tellEveryMs = 5_000
+const disposeWithinMs = 1_000
 
 /**
  * The one client of the process. Waits a minute for a server that is still starting, because engines often start together, and says so
@@ -62,11 +63,11 @@ export const connectEventStoreDb = async ({
     try {
       const asked = obtainIdentity({ client, callOptions: { ...callOptions, deadline: appendTimeoutMs } })
       const identity = await within(appendTimeoutMs * 2, asked, clock)
-      return { client, server, identity, callOptions, close: () => client.dispose() }
+      return { client, server, identity, callOptions, close: () => dispose(client, clock) }
     } catch (error) {
       fault = unavailable(server, 'cannot be used', error)
       if (isFinal(error) || clock.now() >= giveUpAt || faultOf(error) === 'wrong-expected-version') {
-        await client.dispose()
+        await dispose(client, clock)
         throw fault
       }
     }
@@ -77,6 +78,10 @@ export const connectEventStoreDb = async ({
     await clock.sleep(retryMs)
   }
 }
+
+/** Ends all calls. The client waits for each to end, which one that broke at the wrong moment never does. */
+const dispose = (client: EventStoreDBClient, clock: Clock): Promise<void> =>
+  within(disposeWithinMs, client.dispose(), clock).catch(() => undefined)
 
 const clientOf = (url: string): EventStoreDBClient => {
   try {

@@ -38,14 +38,13 @@ const readIdentity = async ({
   readonly client: EventStoreDBClient
   readonly callOptions: BaseOptions
 }): Promise<string | undefined> => {
-  const events = client.readStream(stream, { maxCount: 1, ...callOptions })
+  let identity: string | undefined
   try {
-    for await (const { event } of events) if (event !== undefined) return LogIdentified.parse(event.data).identity
-    return undefined
+    // To its end, though it is one event: a call that is left early stays open in the client.
+    for await (const { event } of client.readStream(stream, { maxCount: 1, ...callOptions }))
+      if (event !== undefined) identity ??= LogIdentified.parse(event.data).identity
   } catch (error) {
-    if (faultOf(error) === 'stream-not-found') return undefined
-    throw error
-  } finally {
-    await events.cancel().catch(() => undefined)
+    if (faultOf(error) !== 'stream-not-found') throw error
   }
+  return identity
 }

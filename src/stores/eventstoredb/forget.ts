@@ -1,0 +1,59 @@
+import type { Clock } from '../../lib/clock.ts'
+import { RevisionConflict } from '../../lib/errors.ts'
+import { derivedId } from '../../lib/ids.ts'
+import { encodeAppend } from '../encode-append.ts'
+import type { Appender } from './append.ts'
+import type { EventStoreDbConnection } from './client.ts'
+import { faultOf, isFinal, unavailable } from './faults.ts'
+import type { Reader } from './reader.ts'
+import { within } from './within.ts'
+
+/** A system type: nobody is shown it. */
+const lastType = '$forgotten'
+const tries = 10
+const retryMs = 100
+
+/**
+ * Deletes a key stream: no read shows it from then on. The bytes are gone after the server's next scavenge of the chunk that holds them.
+ * A scavenge keeps the last event of every deleted stream, for its revision; so an empty event is put behind the keys before.
+ */
+export const createForget = ({
+  connection: { client, server, callOptions },
+  appender,
+  reader,
+  appendTimeoutMs,
+  clock,
+}: {
+  readonly connection: EventStoreDbConnection
+  readonly appender: Appender
+  readonly reader: Reader
+  readonly appendTimeoutMs: number
+  readonly clock: Clock
+}) => {
+  const once = async (stream: string): Promise<void> => {
+    const [last] = (await reader.stream(stream, { from: 'end', backwards: true, limit: 1 })).events
+    if (last === undefined) return
+    let { revision } = last
+    if (last.type !== lastType) {
+      const id = derivedId(lastType, stream, revision)
+      const metadata = { correlationId: id, actor: { principal: 'system', face: null, address: null }, schema: 1 }
+      revision = (await appender.append(encodeAppend(stream, revision, [{ id, type: lastType, data: {}, metadata }]))).revision
+    }
+    const options = { ...callOptions, expectedRevision: BigInt(revision), deadline: appendTimeoutMs }
+    await within(appendTimeoutMs, client.deleteStream(stream, options), clock)
+  }
+
+  /** Whatever fails half-way is done again from the beginning: what is deleted is not found. */
+  return async (stream: string): Promise<void> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await once(stream)
+        return
+      } catch (error) {
+        const moved = error instanceof RevisionConflict || faultOf(error) === 'wrong-expected-version'
+        if (attempt >= tries || (!moved && isFinal(error))) throw unavailable(server, `did not delete ${stream}`, error)
+      }
+      await clock.sleep(retryMs)
+    }
+  }
+}

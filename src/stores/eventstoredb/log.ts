@@ -1,0 +1,175 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
+import { Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { encodeAppend } from '../encode-append.ts'
+import type {
+  Appended,
+  EventLog,
+  Expected,
+  NewEvent,
+  ReadAllOptions,
+  ReadStreamOptions,
+  RecordedEvent,
+  SubscribeOptions,
+} from '../event-log.ts'
+import { origin, type Position } from '../event-log.ts'
+import { isKeyStream } from '../hidden-streams.ts'
+import { createAppender } from './append.ts'
+import type { EventStoreDbConnection } from './client.ts'
+import { createFollow } from './follow.ts'
+import { createForget } from './forget.ts'
+import { createHub } from './hub.ts'
+import { fromPosition } from './positions.ts'
+import { createReader, pageEvents } from './reader.ts'
+import { isSystemType, toStoredMetadata } from './recorded.ts'
+
+export interface EventStoreDbLogOptions {
+  readonly connection: EventStoreDbConnection
+  readonly appendTimeoutMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** An event of another log, with the time of its recording there. */
+export type CopiedEvent = NewEvent & Pick<RecordedEvent, 'recordedAt'>
+
+export interface EventStoreDbLog extends EventLog {
+  /** Like `append`, for events that were recorded elsewhere before: they keep their `recordedAt`. */
+  appendCopied(stream: string, expected: Expected, events: readonly CopiedEvent[]): Promise<Appended>
+}
+
+/**
+ * The event log on an EventStoreDB server from 23.10 on. Beyond what every log promises:
+ *
+ * - A repeated append with an explicit expected revision or `noStream` is recognised for ever; with `any` and `streamExists`
+ *   among the last 128 events of its stream.
+ * - An append that the server does not answer is `Unavailable` after three times `appendTimeoutMs`.
+ * - `subscribe` from a position beyond the head begins at the head. It goes on when the server comes back, for ever.
+ * - `forget` hides at once and for good; the bytes go with the server's next scavenge. A stream that is made again goes on with the
+ *   revisions of the forgotten one.
+ * - `close` lets the appends that are under way finish; later ones are `Unavailable`. The connection stays open.
+ */
+export const createEventStoreDbLog = ({
+  connection,
+  appendTimeoutMs,
+  clock,
+  logger,
+}: EventStoreDbLogOptions): EventStoreDbLog => {
+  const reader = createReader({ connection, clock })
+  const appender = createAppender({ connection, reader, appendTimeoutMs, clock })
+  const forget = createForget({ connection, appender, reader, appendTimeoutMs, clock })
+  const hub = createHub({ connection, clock, logger })
+  const follow = createFollow({ hub, reader, clock })
+  const end = new AbortController()
+  let closed: Promise<void> | undefined
+
+  const mustBeOpen = (): void => {
+    if (closed !== undefined) throw new Unavailable('the log is closed')
+  }
+
+  const append = async (stream: string, expected: Expected, events: readonly NewEvent[], times?: readonly string[]) => {
+    mustBeOpen()
+    // Events of one command share their metadata object, and what is stored of it.
+    const stored = new Map<unknown, NewEvent['metadata']>()
+    const given = events.map((event, index) => {
+      const recordedAt = times?.[index]
+      const metadata =
+        (recordedAt === undefined ? stored.get(event.metadata) : undefined) ?? toStoredMetadata(event.metadata, recordedAt)
+      if (recordedAt === undefined) stored.set(event.metadata, metadata)
+      return { ...event, metadata }
+    })
+    return appender.append(encodeAppend(stream, expected, given))
+  }
+
+  async function* readStream(
+    stream: string,
+    { from, backwards = false, limit = Number.POSITIVE_INFINITY }: ReadStreamOptions = {},
+  ) {
+    let next = firstRevision(from, backwards)
+    let left = limit
+    while (left > 0 && next !== undefined) {
+      mustBeOpen()
+      const { events, more } = await reader.stream(stream, { from: next, backwards, limit: left })
+      for (const event of events) {
+        if (isSystemType(event.type)) continue
+        left -= 1
+        yield event
+      }
+      const last = events.at(-1)
+      if (!more || last === undefined) return
+      next = backwards ? (last.revision === 0 ? undefined : last.revision - 1) : last.revision + 1
+    }
+  }
+
+  async function* readAll({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
+    mustBeOpen()
+    if (after !== undefined) fromPosition(after)
+    let left = limit
+    if (backwards) {
+      // Beyond the head the server knows no positions.
+      let before: Position | 'end' = after === undefined || after > (await reader.head()) ? 'end' : after
+      while (left > 0) {
+        mustBeOpen()
+        const { events, reached, end } = await reader.backwards({ before, limit: left }, filter)
+        yield* events
+        left -= events.length
+        if (end) return
+        before = reached
+      }
+      return
+    }
+    // What comes after the call is not part of the answer, or a reader of a busy log would never reach the end.
+    const upTo = await reader.head()
+    let low = after ?? origin
+    while (left > 0 && low < upTo) {
+      mustBeOpen()
+      const { events, reached, end } = await reader.forwards({ after: low, upTo, limit: Math.min(left, pageEvents) }, filter)
+      yield* events
+      left -= events.length
+      if (end) return
+      low = reached
+    }
+  }
+
+  const close = async (): Promise<void> => {
+    end.abort()
+    await appender.drain()
+    await hub.close()
+  }
+
+  return {
+    append: (stream, expected, events) => append(stream, expected, events),
+    appendCopied: (stream, expected, events) =>
+      append(
+        stream,
+        expected,
+        events.map(({ id, type, data, metadata }) => ({ id, type, data, metadata })),
+        events.map(({ recordedAt }) => recordedAt),
+      ),
+    readStream,
+    readAll,
+    subscribe: (options: SubscribeOptions) => follow({ ...options, signal: AbortSignal.any([options.signal, end.signal]) }),
+    head: async () => {
+      mustBeOpen()
+      return reader.head()
+    },
+    forget: async (stream) => {
+      mustBeOpen()
+      if (!isKeyStream(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)
+      await forget(stream)
+    },
+    close: () => {
+      closed ??= close()
+      return closed
+    },
+  }
+}
+
+/** Undefined where there is nothing to read. */
+const firstRevision = (from: ReadStreamOptions['from'], backwards: boolean): number | 'end' | undefined => {
+  if (from === 'start') return 0
+  if (from === 'end') return backwards ? 'end' : undefined
+  if (from === undefined) return backwards ? 'end' : 0
+  if (!Number.isSafeInteger(from) || from < 0) throw new Unacceptable(`${from} is no revision`)
+  return from
+}

@@ -1,0 +1,25 @@
+import { pino } from 'pino'
+import { open } from '/tmp/leases/shim.ts'
+import { systemClock as clock } from '../../../src/lib/clock.ts'
+import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/leadership.ts'
+import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
+import type { Leadership } from '../../../src/workers/leadership.ts'
+import type { Leases } from '../../../src/workers/leases.ts'
+
+export interface LeaseStore {
+  /** Of one node each; on a stream of the test's own. */
+  leases(stream: string): Leases
+  leadership(host?: string): Leadership
+  close(): Promise<void>
+}
+
+/** A connection as a process has it, and the leases and offices on it. */
+export const openLeaseStore = async (url: string): Promise<LeaseStore> => {
+  const logger = pino({ level: 'silent' })
+  const { connection, log } = await open(url, logger)
+  return {
+    leases: (stream) => createEventStoreDbLeases({ connection, log, clock, logger, stream }),
+    leadership: (host = 'here') => createEventStoreDbLeadership({ connection, log, clock, logger, host }),
+    close: () => connection.close(),
+  }
+}

@@ -1,0 +1,125 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { systemClock as clock } from '../../../src/lib/clock.ts'
+import { newId } from '../../../src/lib/ids.ts'
+import type { Leases } from '../../../src/workers/leases.ts'
+import { leasesContract } from '../../contracts/leases.ts'
+import { canOwnEventStoreDb, ownEventStoreDb } from '../../engines/own.ts'
+import { eventStoreDbUrl } from '../../engines/running.ts'
+import { startChild } from './child.ts'
+import { type LeaseStore, openLeaseStore } from './lease-store.ts'
+import { openWire } from './wire.ts'
+
+const patience = { timeout: 20_000, interval: 5 }
+/** A beat, and a busy machine. */
+const judgedWithinMs = 2_500
+
+const opened = async (url: string): Promise<LeaseStore> => {
+  const store = await openLeaseStore(url)
+  onTestFinished(() => store.close())
+  return store
+}
+const started = async (url: string, stream: string): Promise<Leases> => {
+  const leases = (await opened(url)).leases(stream)
+  onTestFinished(() => leases.close())
+  await leases.start()
+  return leases
+}
+const workers = (leases: Leases): string[] => leases.live(clock.now()).map(({ worker }) => worker)
+const untilLive = (leases: Leases, worker: string) => expect.poll(() => workers(leases), patience).toContain(worker)
+const untilDead = (leases: Leases, worker: string) => expect.poll(() => workers(leases), patience).not.toContain(worker)
+const newStream = (): string => `lease-workers-${newId()}`
+
+describe.skipIf(eventStoreDbUrl === undefined)('leases on EventStoreDB', () => {
+  const url = eventStoreDbUrl ?? ''
+
+  leasesContract('EventStoreDB', async () => {
+    const stream = newStream()
+    const [here, there] = [await opened(url), await opened(url)]
+    return [here.leases(stream), there.leases(stream)]
+  })
+
+  test('a killed worker is dead when its lease is over, and not before; a stopped one at once', async () => {
+    const stream = newStream()
+    const leaseMs = 3_000
+    const killed = startChild('lease-child.ts', url, stream, String(leaseMs))
+    const stopped = startChild('lease-child.ts', url, stream, String(60_000))
+    const [killedName, stoppedName] = [await killed.line(), await stopped.line()]
+    const leases = await started(url, stream)
+    expect(workers(leases).sort()).toEqual([killedName, stoppedName].sort())
+
+    stopped.kill('SIGTERM')
+    await stopped.ended
+    await untilDead(leases, stoppedName)
+
+    killed.kill('SIGKILL')
+    const at = clock.now()
+    await killed.ended
+    await untilDead(leases, killedName)
+    const took = clock.now() - at
+    expect(took).toBeGreaterThan(leaseMs / 2)
+    expect(took).toBeLessThan(leaseMs + judgedWithinMs)
+  })
+
+  test('a worker that was frozen past its lease goes on under another name', async () => {
+    const stream = newStream()
+    const leases = await started(url, stream)
+    const child = startChild('lease-child.ts', url, stream, '1500')
+    const before = await child.line()
+    await untilLive(leases, before)
+    child.kill('SIGSTOP')
+    await untilDead(leases, before)
+    child.kill('SIGCONT')
+    const after = await child.line()
+    expect(after).not.toBe(before)
+    await untilLive(leases, after)
+    expect(workers(leases)).not.toContain(before)
+  })
+
+  test('a node that hears nothing for a while takes nobody for dead', async () => {
+    const stream = newStream()
+    const wire = await openWire(url)
+    const leases = await started(wire.url, stream)
+    const leaseMs = 1_500
+    const child = startChild('lease-child.ts', url, stream, String(leaseMs))
+    const worker = await child.line()
+    await untilLive(leases, worker)
+    for (const cut of [wire.hold, wire.cut]) {
+      cut()
+      // Two leases of silence, seen by a node that hears: the worker did renew.
+      const witness = await started(url, stream)
+      const since = clock.now()
+      while (clock.now() < since + 2 * leaseMs) {
+        expect(workers(leases)).toContain(worker)
+        await clock.sleep(5)
+      }
+      expect(workers(witness)).toContain(worker)
+      wire.restore()
+      await expect
+        .poll(() => leases.live(clock.now()).find((lease) => lease.worker === worker)?.until, patience)
+        .toBeGreaterThan(clock.now() + leaseMs / 2)
+    }
+    child.kill('SIGKILL')
+    await untilDead(leases, worker)
+  })
+})
+
+describe.skipIf(!canOwnEventStoreDb)('leases on an EventStoreDB that ends', () => {
+  test('workers outlive a restart of the server, and who died meanwhile is found out', async () => {
+    const server = await ownEventStoreDb()
+    onTestFinished(() => server.stop())
+    const stream = newStream()
+    const leases = await started(server.url, stream)
+    const leaseMs = 8_000
+    const [living, dying] = [1, 2].map(() => startChild('lease-child.ts', server.url, stream, String(leaseMs)))
+    const [survivor, victim] = [(await living?.line()) ?? '', (await dying?.line()) ?? '']
+    await untilLive(leases, survivor)
+    await untilLive(leases, victim)
+    await server.kill('SIGKILL')
+    dying?.kill('SIGKILL')
+    await server.start()
+    await untilDead(leases, victim)
+    expect(workers(leases)).toContain(survivor)
+    const late = await started(server.url, stream)
+    expect(workers(late)).toContain(survivor)
+  })
+})
