@@ -1,41 +1,16 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { parseInstant, systemClock } from '../../../src/lib/clock.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { Unavailable } from '../../../src/lib/errors.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
-import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
+import type { EventLog } from '../../../src/stores/event-log.ts'
 import { createCrawlers } from '../../../src/workers/crawling/crawlers.ts'
 import { liveServers } from '../../../src/workers/crawling/heartbeat.ts'
 import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
 import { type CrawlingOptions, folder, openCrawling } from './harness.ts'
+import { anchors, openWeb, shortest, starts } from './web.ts'
 
 const kind = 'crawling.crawl'
 const names = { one: 'aaaaaaaaaaaa', two: 'bbbbbbbbbbbb' }
-
-interface Visit {
-  readonly host: string
-  readonly path: string
-  readonly at: number
-}
-
-/** One site under every address of the loopback network: each is a domain of its own. */
-const openWeb = async (page: (visit: Visit) => string, { holds }: { readonly holds?: (visit: Visit) => boolean } = {}) => {
-  const visits: Visit[] = []
-  const server = createServer((request, response) => {
-    const visit = { host: String(request.headers.host).split(':')[0] ?? '', path: request.url ?? '', at: performance.now() }
-    visits.push(visit)
-    server.emit('visit')
-    if (!holds?.(visit)) response.writeHead(200, { 'content-type': 'text/html' }).end(page(visit))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
-  const { port } = server.address() as AddressInfo
-  onTestFinished(async () => {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  return { server, visits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
-}
 
 /** Two processes over one log, each with its own views; `kill` cuts the first one off without a word. */
 const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) => {
@@ -75,26 +50,6 @@ const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) =
   const ofOne = hosts.filter((host) => crawlers.owns(`${host}.`))
   return { one, two, ofOne, ofTwo: hosts.filter((host) => !ofOne.includes(host)), reads, kill: () => (isCut = true) }
 }
-
-const starts = (events: readonly RecordedEvent[]) => {
-  const putOff = new Set(
-    events.filter(({ type }) => type === 'PageFetchPutOff').map(({ stream, data }) => `${stream}/${data.attempt}`),
-  )
-  const all = events.filter(({ type }) => type === 'PageFetchStarted')
-  const kept = all.filter(({ stream, data }) => !putOff.has(`${stream}/${data.attempt}`))
-  return {
-    putOff: putOff.size,
-    workers: new Set(kept.map(({ data }) => data.worker)),
-    ofDomain: (domain: string) =>
-      kept.filter(({ data }) => data.domain === domain).map(({ recordedAt }) => parseInstant(recordedAt)),
-  }
-}
-
-/** The shortest time in which one more start than `hits` happened. */
-const shortest = (times: readonly number[], hits: number): number =>
-  times.slice(hits).reduce((least, at, index) => Math.min(least, at - (times[index] ?? 0)), Number.POSITIVE_INFINITY)
-
-const anchors = (urls: readonly string[]): string => urls.map((url) => `<a href="${url}">x</a>`).join('')
 
 test('two processes crawl: every page once, and no domain gets more starts in a window than it may', async () => {
   const common = ['127.0.1.1', '127.0.1.2', '127.0.1.3']

@@ -1,0 +1,56 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { parseInstant } from '../../../src/lib/clock.ts'
+
+interface Recorded {
+  readonly type: string
+  readonly stream: string
+  readonly recordedAt: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export interface Visit {
+  readonly host: string
+  readonly path: string
+  readonly at: number
+}
+
+/** One site under every address of the loopback network: each is a domain of its own. */
+export const openWeb = async (page: (visit: Visit) => string, { holds }: { readonly holds?: (visit: Visit) => boolean } = {}) => {
+  const visits: Visit[] = []
+  const server = createServer((request, response) => {
+    const visit = { host: String(request.headers.host).split(':')[0] ?? '', path: request.url ?? '', at: performance.now() }
+    visits.push(visit)
+    server.emit('visit')
+    if (!holds?.(visit)) response.writeHead(200, { 'content-type': 'text/html' }).end(page(visit))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  const { port } = server.address() as AddressInfo
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { server, visits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
+}
+
+/** The starts of fetches that were not put off. */
+export const starts = (events: readonly Recorded[]) => {
+  const putOff = new Set(
+    events.filter(({ type }) => type === 'PageFetchPutOff').map(({ stream, data }) => `${stream}/${data.attempt}`),
+  )
+  const all = events.filter(({ type }) => type === 'PageFetchStarted')
+  const kept = all.filter(({ stream, data }) => !putOff.has(`${stream}/${data.attempt}`))
+  return {
+    putOff: putOff.size,
+    workers: new Set(kept.map(({ data }) => data.worker)),
+    ofDomain: (domain: string) =>
+      kept.filter(({ data }) => data.domain === domain).map(({ recordedAt }) => parseInstant(recordedAt)),
+  }
+}
+
+/** The shortest time in which one more start than `hits` happened. */
+export const shortest = (times: readonly number[], hits: number): number =>
+  times.slice(hits).reduce((least, at, index) => Math.min(least, at - (times[index] ?? 0)), Number.POSITIVE_INFINITY)
+
+export const anchors = (urls: readonly string[]): string => urls.map((url) => `<a href="${url}">x</a>`).join('')
