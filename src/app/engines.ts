@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Leadership } from '../workers/leadership.ts'
 import type { Leases } from '../workers/leases.ts'
+import { openDistributedEngines } from './distributed-engines.ts'
 import { openEmbeddedEngines } from './embedded-engines.ts'
 import type { Part } from './lifecycle.ts'
 
@@ -33,4 +34,7 @@ export interface EnginesOptions {
 }
 
 /** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */
-export const openEngines = (options: EnginesOptions): Promise<Engines> => openEmbeddedEngines(options)
+export const openEngines = (options: EnginesOptions): Promise<Engines> => {
+  const { eventStoreDb } = options.config
+  return eventStoreDb === undefined ? openEmbeddedEngines(options) : openDistributedEngines({ ...options, eventStoreDb })
+}

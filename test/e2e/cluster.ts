@@ -36,6 +36,8 @@ export interface Cluster {
   readonly directory: string
   /** A server that takes no work itself. */
   server(name: string): ClusterNode
+  /** Any command line of the program, such as `['worker', '--json', '--kinds', 'probe']`. */
+  node(name: string, words: readonly string[], env?: Readonly<Record<string, string>>): ClusterNode
   worker(name: string, env?: Readonly<Record<string, string>>): ClusterNode
 }
 
@@ -66,6 +68,7 @@ export const openCluster = ({ eventStoreDbUrl, kafkaBrokers, env = {}, program =
     clusterNode({ name, program, words, env: { ...shared, DATA_DIR: join(directory, name), ...more } })
   return {
     directory,
+    node,
     server: (name) => node(name, ['serve', '--json', '--no-workers']),
     worker: (name, more) => node(name, ['worker', '--json'], more),
   }

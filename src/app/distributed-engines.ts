@@ -1,0 +1,72 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { createInProcessBus } from '../bus/in-process.ts'
+import type { JobBus } from '../bus/job-bus.ts'
+import { createKafkaBus } from '../bus/kafka/bus.ts'
+import { createKafka } from '../bus/kafka/client.ts'
+import { createEventPublisher } from '../bus/kafka/publisher.ts'
+import type { KafkaSettings } from '../bus/kafka/settings.ts'
+import { dataDirectory } from '../data-directory.ts'
+import { createEventStoreDbLeadership } from '../stores/eventstoredb/leadership.ts'
+import { createEventStoreDbLeases } from '../stores/eventstoredb/leases.ts'
+import { openEventStoreDb } from '../stores/eventstoredb/open.ts'
+import type { EventStoreDbSettings } from '../stores/eventstoredb/settings.ts'
+import type { Engines, EnginesOptions } from './engines.ts'
+import { closeAll, type Part } from './lifecycle.ts'
+
+/** Of the log's identity: enough to tell any two logs apart. */
+const identityLength = 12
+
+/** EventStoreDB as the log, and Kafka as the bus where it is named: what many nodes share. Waits for engines that are still starting. */
+export const openDistributedEngines = async ({
+  config,
+  eventStoreDb,
+  clock,
+  logger,
+}: EnginesOptions & { readonly eventStoreDb: EventStoreDbSettings }): Promise<Engines> => {
+  /** The last one that was opened is closed first. */
+  const parts: Part[] = []
+  try {
+    const connection = await openEventStoreDb({ ...eventStoreDb, clock, logger })
+    parts.unshift({ name: 'EventStoreDB', close: connection.close })
+    const { log } = connection
+    const leases = createEventStoreDbLeases({ connection, log, clock, logger })
+    parts.unshift({ name: 'leases', close: leases.close })
+    const leadership = createEventStoreDbLeadership({ connection, log, host: hostname(), clock, logger })
+    const { bus, isConnected } = await openBus(config.kafka)
+    await leases.start()
+    const { directory } = dataDirectory(config.dataDir)
+    const engines = { log, bus, leases, leadership }
+    return {
+      ...engines,
+      viewsDirectory: join(directory, `views-${connection.identity.slice(0, identityLength)}`),
+      isShared: true,
+      checks: isConnected === undefined ? {} : { kafka: isConnected },
+      publishers: config.kafka?.publishEvents === true ? [publisher(config.kafka, engines, connection.identity)] : [],
+      parts,
+    }
+  } catch (error) {
+    await closeAll({ parts, clock, logger })
+    throw error
+  }
+
+  async function openBus(settings: KafkaSettings | undefined): Promise<{
+    readonly bus: JobBus
+    readonly isConnected?: () => Promise<void>
+  }> {
+    if (settings === undefined) return { bus: createInProcessBus() }
+    const bus = createKafkaBus({ settings, clock, logger })
+    parts.unshift({ name: 'Kafka', close: bus.close })
+    await bus.start()
+    return {
+      bus,
+      isConnected: async () => {
+        if (!bus.connected()) throw new Error(`no broker answers at ${settings.brokers.join(',')}`)
+      },
+    }
+  }
+
+  function publisher(settings: KafkaSettings, { log, leadership }: Pick<Engines, 'log' | 'leadership'>, identity: string) {
+    return createEventPublisher({ log, kafka: createKafka({ settings, logger }), settings, identity, leadership, clock, logger })
+  }
+}
