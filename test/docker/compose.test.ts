@@ -50,7 +50,7 @@ describe('compose.yaml', () => {
   test('every volume that is used is declared, and every file that is mounted is there', () => {
     const declared = namesIn(section('volumes'))
     const mounts = [...compose.matchAll(/^ +volumes: \[(.*)\]$/gm)].flatMap(([, list = '']) =>
-      list.split(',').map((mount) => mount.trim().replaceAll("'", '').split(':')[0] ?? ''),
+      list.split(',').map((mount) => mount.trim().replaceAll(/['"]/g, '').split(':')[0] ?? ''),
     )
     expect(mounts.length).toBeGreaterThan(8)
     for (const mount of mounts) {
