@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { canOwnEventStoreDb, ownEventStoreDb } from '../engines/own.ts'
 import { kafkaBrokers } from '../engines/running.ts'
@@ -49,7 +48,7 @@ test.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)(
         return fed.headers.get('operation-id') ?? ''
       }),
     )
-    while (web.visits.length < 3 * hits) await once(web.server, 'visit')
+    await web.untilVisits(3 * hits)
     const busy = workers.find(({ name }) => name === 'worker-1')
     await busy?.kill('SIGKILL')
 

@@ -36,7 +36,8 @@ interface Starts {
   counted: number
   /** The last one that another process made. */
   elsewhere: number
-  isLastOwn: boolean
+  /** The last one of this process, where it came to something. */
+  own: number
   heldUntil: number
 }
 
@@ -65,7 +66,7 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
     if (known) return known
     if (domains.size >= sweepAt) sweep()
     const never = Number.NEGATIVE_INFINITY
-    const starts: Starts = { times: [], last: never, counted: 0, elsewhere: never, isLastOwn: false, heldUntil: never }
+    const starts: Starts = { times: [], last: never, counted: 0, elsewhere: never, own: never, heldUntil: never }
     domains.set(key, starts)
     return starts
   }
@@ -110,7 +111,7 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       const catchingUp = starts.counted >= rule.hits
       const spaced = moderated && rule.hits !== 1 && !catchingUp
       const granted = Math.max(byWindow, spaced ? starts.last + rule.windowMs / rule.hits : 0)
-      const isContested = starts.isLastOwn && starts.elsewhere > now - 2 * rule.windowMs
+      const isContested = starts.last === starts.own && starts.elsewhere > now - 2 * rule.windowMs
       const giveWay = isContested ? Math.min(giveWayMs, rule.windowMs / rule.hits / 4) : 0
       return Math.ceil(Math.max(now, granted + giveWay, starts.heldUntil))
     },
@@ -119,7 +120,7 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       starts.last = clock.now()
       starts.times.push(starts.last)
       starts.counted++
-      starts.isLastOwn = true
+      starts.own = starts.last
       return starts.last
     },
     takeBack(domain, at) {
@@ -129,13 +130,12 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       starts.times.splice(index, 1)
       starts.last = starts.times.at(-1) ?? Number.NEGATIVE_INFINITY
       starts.counted--
-      starts.isLastOwn = false
+      if (at === starts.own) starts.own = Number.NEGATIVE_INFINITY
     },
     startedElsewhere(domain, at) {
       const starts = startsOf(comparableDomain(domain))
       enter(starts, [at])
       starts.elsewhere = Math.max(starts.elsewhere, at)
-      starts.isLastOwn = starts.last > at
     },
     hold(domain, until) {
       startsOf(comparableDomain(domain)).heldUntil = until

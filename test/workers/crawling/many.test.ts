@@ -19,19 +19,24 @@ const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) =
   const directory = folder()
   const leases = createLocalLeases()
   let isCut = false
-  const whileAlive = <Result>(work: () => Promise<Result>): Promise<Result> =>
-    isCut ? Promise.reject(new Unavailable('cut off')) : work()
+  let isSilent = false
+  const unless = <Result>(fault: boolean, work: () => Promise<Result>): Promise<Result> =>
+    fault ? Promise.reject(new Unavailable('cut off')) : work()
   /** Streams that the first process read. */
   const reads: string[] = []
   const log: EventLog = {
     ...shared,
-    append: (...append) => whileAlive(() => shared.append(...append)),
+    append: (...append) => unless(isCut, () => shared.append(...append)),
     readStream: (stream, options) => {
       reads.push(stream)
       return shared.readStream(stream, options)
     },
   }
-  const own: Leases = { ...leases, renew: (lease) => whileAlive(() => leases.renew(lease)), release: async () => undefined }
+  const own: Leases = {
+    ...leases,
+    renew: (lease) => unless(isCut || isSilent, () => leases.renew(lease)),
+    release: async () => undefined,
+  }
   const options = settings === undefined ? {} : { settings }
   const one = await openCrawling({
     ...options,
@@ -48,7 +53,15 @@ const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) =
   /** Addresses whose crawls the first process begins, and those of the second. */
   const hosts = Array.from({ length: 200 }, (_, index) => `127.0.0.${index + 1}`)
   const ofOne = hosts.filter((host) => crawlers.owns(`${host}.`))
-  return { one, two, ofOne, ofTwo: hosts.filter((host) => !ofOne.includes(host)), reads, kill: () => (isCut = true) }
+  return {
+    one,
+    two,
+    ofOne,
+    ofTwo: hosts.filter((host) => !ofOne.includes(host)),
+    reads,
+    kill: () => (isCut = true),
+    silence: () => (isSilent = true),
+  }
 }
 
 test('two processes crawl: every page once, and no domain gets more starts in a window than it may', async () => {
@@ -100,6 +113,7 @@ test('a crawl that runs elsewhere is left alone, and taken over when its process
   await two.until(() => two.crawls.totals().fetching === 4)
   expect(two.queue.job(id)?.holder).toBe(two.queries.byId(id)?.worker)
   expect(starts(await two.allEvents()).workers).toEqual(new Set([names.one]))
+  await web.untilVisits(5)
   kill()
   isHeld = false
   const done = await two.ended(id)
@@ -141,4 +155,36 @@ test('statistics name every live process, whoever is asked', async () => {
   }
   await two.stop()
   expect(liveServers(one.leases, Date.now()).map(({ id }) => id)).toEqual([names.one])
+})
+
+test('a process that lives but could not renew its lease leaves its crawl to another, and spoils nothing', async () => {
+  const paths = Array.from({ length: 20 }, (_, n) => `/${n}`)
+  let isHeld = true
+  const web = await openWeb(({ host, path }) => (path === '/' ? anchors(paths.map((to) => web.url(host, to))) : ''), {
+    holds: ({ path }) => isHeld && path !== '/',
+  })
+  const { two, ofOne, silence } = await openTwo({ concurrency: 4 }, 1_000)
+  const [host = ''] = ofOne
+  const id = await two.feed({ url: web.url(host, '/'), maxdepth: 1 })
+  await two.until(() => two.crawls.totals().fetching === 4)
+  await web.untilVisits(5)
+  isHeld = false
+  silence()
+  expect(await two.ended(id)).toMatchObject({ state: 'succeeded', attempt: 2, result: { fetched: 21 } })
+  expect(two.crawled().sort()).toEqual(['/', ...paths].sort())
+  expect(web.visits).toHaveLength(21 + 4)
+})
+
+test('a crawl expires once, whoever minds the timers, and also when that one is gone', async () => {
+  const { one, two, kill } = await openTwo({}, 1_000)
+  const inSeconds = (s: number): number => Math.floor(systemClock.now() / 1000) + s
+  const waiting = { url: 'http://127.0.2.1/', spiderid: 'nobody' }
+  const first = await two.feed({ ...waiting, crawlid: 'first', expires: inSeconds(1) })
+  expect((await two.ended(first)).state).toBe('cancelled')
+  kill()
+  const second = await two.feed({ ...waiting, crawlid: 'second', expires: inSeconds(3) })
+  expect((await two.ended(second)).state).toBe('cancelled')
+  const expired = (await two.allEvents()).filter(({ type }) => type === 'CrawlExpired').map(({ data }) => data.crawlid)
+  expect(expired).toEqual(['first', 'second'])
+  await one.inState(second, 'cancelled')
 })

@@ -109,6 +109,44 @@ test('a restart goes on with the window that was open', () => {
   expect(next('127.0.0.1.')).toBe(19_000)
 })
 
+test('starts of others count, and those that came to nothing do not', () => {
+  const { throttle, next, pass } = setUp({ hits: 2, moderated: false })
+  throttle.startedElsewhere('example.com', startAt)
+  const own = throttle.started('example.com')
+  expect(next()).toBe(60_000 + 100)
+  throttle.takeBack('example.com', own)
+  expect(next()).toBe(0)
+  pass(1_000)
+  throttle.started('example.com')
+  expect(next()).toBe(60_000 + 100)
+  throttle.takeBack('example.com', startAt)
+  expect(next()).toBe(1_000)
+})
+
+test('who started last gives way to others, if there are any', () => {
+  const { throttle, next, pass } = setUp({ hits: 2, windowMs: 600 })
+  throttle.started('example.com')
+  expect(next()).toBe(300)
+  pass(10)
+  // Another one came too late, and says so.
+  throttle.startedElsewhere('example.com', startAt + 10)
+  throttle.takeBack('example.com', startAt + 10)
+  expect(next()).toBe(300 + 75)
+  pass(300)
+  throttle.startedElsewhere('example.com', startAt + 310)
+  // Two have started: only the window counts from now on, and nobody gives way after the start of another one.
+  expect(next()).toBe(600)
+})
+
+test('a domain is held for as long as it is told', () => {
+  const { throttle, next, pass } = setUp()
+  throttle.hold('example.com', startAt + 500)
+  expect(next()).toBe(500)
+  expect(next('other.com')).toBe(0)
+  pass(500)
+  expect(next()).toBe(500)
+})
+
 test('quiet domains are forgotten', () => {
   const { throttle, next, pass } = setUp({ hits: 2, moderated: false })
   throttle.started('first.com')

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -31,7 +32,10 @@ export const openWeb = async (page: (visit: Visit) => string, { holds }: { reado
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   })
-  return { server, visits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
+  const untilVisits = async (count: number): Promise<void> => {
+    while (visits.length < count) await once(server, 'visit')
+  }
+  return { visits, untilVisits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
 }
 
 /** The starts of fetches that were not put off. */
