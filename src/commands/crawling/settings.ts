@@ -73,7 +73,7 @@ export const defaultCrawlingSettings: CrawlingSettings = CrawlingSettings.parse(
 export const crawlingSettings = (environment: Environment): CrawlingSettings =>
   settingsFrom('CRAWLING', CrawlingSettings, environment)
 
-/** Names of the topics and of the group that shares what is fed. Source: crawling contract, section 8. */
+/** Names of the topics and of the groups that share what is fed and what was crawled. Source: crawling contract, section 8. */
 export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSettings, 'topicPrefix' | 'incomingTopic'>) => ({
   incoming: incomingTopic ?? `${topicPrefix}.incoming`,
   outbound: `${topicPrefix}.outbound_firehose`,
@@ -81,5 +81,6 @@ export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSett
   outboundOf: (appid: string): string => `${topicPrefix}.outbound_${appid}`,
   crawledOf: (appid: string): string => `${topicPrefix}.crawled_${appid}`,
   group: `${topicPrefix}-group`,
+  itemsGroup: `${topicPrefix}-intendant-items`,
 })
 export type CrawlingTopics = ReturnType<typeof crawlingTopics>

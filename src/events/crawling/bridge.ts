@@ -21,3 +21,22 @@ export const forwardEvents = defineEvents('forward', {
   FeedNotForwarded: z.object({ topic: z.string(), reason: z.string() }),
 })
 export type ForwardEvent = EventOf<typeof forwardEvents>
+
+/**
+ * What a Scrapy Cluster has crawled, stream `item-<id of the message>`. `item` and `body` are hashes as in `PageFetched`; the body is kept in
+ * UTF-8 where it came as text. Source: crawling contract, sections 7 and 8.
+ */
+export const receivedItemEvents = defineEvents('item', {
+  ItemReceived: z.object({
+    appid: z.string(),
+    crawlid: z.string(),
+    url: z.string(),
+    responseUrl: z.string(),
+    statusCode: z.number().int(),
+    encoding: z.string().nullable(),
+    bytes: z.number().int(),
+    item: z.string(),
+    body: z.string(),
+  }),
+})
+export type ReceivedItemEvent = EventOf<typeof receivedItemEvents>

@@ -1,12 +1,14 @@
+import { receivedItemEvents } from '../../events/crawling/bridge.ts'
 import { pageEvents } from '../../events/crawling/page.ts'
-import { on, type Projection, type Views } from '../projection.ts'
+import type { RecordedEvent } from '../../stores/event-log.ts'
+import { on, type Projection, type Tx, type Views } from '../projection.ts'
 import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
-/** Crawled items: where the document and the body of each are kept. The item's id is the page's. */
+/** Crawled items: where the document and the body of each are kept. The item's id is the page's, or that of the message that brought it. */
 export const crawlingItems: Projection = {
   name: 'crawling-items',
-  version: 1,
-  filter: { streamPrefixes: ['page-'] },
+  version: 2,
+  filter: { streamPrefixes: ['page-', 'item-'] },
   schema: [
     `CREATE TABLE items (
       id TEXT PRIMARY KEY, operation TEXT NOT NULL, spiderid TEXT NOT NULL, appid TEXT NOT NULL, crawlid TEXT NOT NULL,
@@ -16,31 +18,46 @@ export const crawlingItems: Projection = {
     `CREATE INDEX items_appid ON items (appid, crawlid, position)`,
     `CREATE INDEX items_crawlid ON items (crawlid, position)`,
   ],
-  apply: on(pageEvents, {
-    PageFetched: ({ stream, data, recordedAt, position }, tx) =>
-      tx.run(
-        `INSERT OR IGNORE INTO items (id, operation, spiderid, appid, crawlid, url, response_url, status_code, encoding, bytes, item, body, at, position)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-        stream.slice('page-'.length),
-        data.operation,
-        data.spiderid,
-        data.appid,
-        data.crawlid,
-        data.url,
-        data.responseUrl,
-        data.statusCode,
-        data.encoding,
-        data.bytes,
-        data.item,
-        data.body,
-        recordedAt,
-        position,
-      ),
-  }),
+  apply: (event, tx) => (event.stream.startsWith('page-') ? fromPages(event, tx) : fromTopics(event, tx)),
 }
+
+type Kept = Pick<ItemRow, 'appid' | 'crawlid' | 'url' | 'responseUrl' | 'statusCode' | 'encoding' | 'bytes' | 'item' | 'body'>
+
+const keep = (
+  tx: Tx,
+  { stream, recordedAt, position }: RecordedEvent,
+  data: Kept,
+  { operation, spiderid }: { readonly operation: string; readonly spiderid: string },
+): void =>
+  tx.run(
+    `INSERT OR IGNORE INTO items (id, operation, spiderid, appid, crawlid, url, response_url, status_code, encoding, bytes, item, body, at, position)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    stream.slice(stream.indexOf('-') + 1),
+    operation,
+    spiderid,
+    data.appid,
+    data.crawlid,
+    data.url,
+    data.responseUrl,
+    data.statusCode,
+    data.encoding,
+    data.bytes,
+    data.item,
+    data.body,
+    recordedAt,
+    position,
+  )
+
+const fromPages = on(pageEvents, { PageFetched: (event, tx) => keep(tx, event, event.data, event.data) })
+
+/** Items that a Scrapy Cluster has crawled say neither their operation nor their spider. */
+const fromTopics = on(receivedItemEvents, {
+  ItemReceived: (event, tx) => keep(tx, event, event.data, { operation: '', spiderid: '' }),
+})
 
 export interface ItemRow {
   readonly id: string
+  /** Empty, as the spider is, where it was crawled by a Scrapy Cluster. */
   readonly operation: string
   readonly spiderid: string
   readonly appid: string

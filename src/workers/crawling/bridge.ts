@@ -12,6 +12,8 @@ import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { uuidOf } from '../../lib/feed-uuid.ts'
 import { derivedId } from '../../lib/ids.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import type { Blobs } from '../../stores/blobs.ts'
+import { createBridgeItems } from './bridge-items.ts'
 import { messageId, objectOf } from './topic-messages.ts'
 
 /** What is to be passed on. */
@@ -65,20 +67,23 @@ interface Waiter {
 export const createBridge = ({
   topics,
   executor,
+  blobs,
   settings,
   clock,
   logger,
 }: {
   readonly topics: MessageTopics
   readonly executor: Executor
+  readonly blobs: Blobs
   readonly settings: CrawlingSettings
   readonly clock: Clock
   readonly logger: Logger
 }): Bridge => {
-  const { incoming, outbound } = crawlingTopics(settings)
+  const { incoming, outbound, crawled, itemsGroup } = crawlingTopics(settings)
   const waiters = new Map<string, Set<Waiter>>()
   const handing = new Set<string>()
   const stopping = new AbortController()
+  const keepItem = createBridgeItems({ executor, blobs, logger })
   let isListening = false
 
   /** Whoever has waited longest for this uuid and has no answer yet. */
@@ -139,15 +144,15 @@ export const createBridge = ({
 
   const listen = async (): Promise<void> => {
     const { signal } = stopping
-    await topics.prepare(
-      [
-        { topic: incoming, partitions: 1 },
-        { topic: outbound, partitions: 1 },
-      ],
-      signal,
-    )
+    const all = [
+      { topic: incoming, partitions: 1 },
+      { topic: outbound, partitions: 1 },
+    ]
+    await topics.prepare(settings.bridgeItems ? [...all, { topic: crawled }] : all, signal)
     await topics.listen({ topic: outbound, signal, handle: hear })
     isListening = true
+    // All nodes share what is crawled: each item is kept by one of them.
+    if (settings.bridgeItems) topics.consume({ topic: crawled, group: itemsGroup, signal, handle: keepItem })
   }
 
   const bounded = <Result>(ms: number, work: Promise<Result>, late: () => Result): Promise<Result> => {

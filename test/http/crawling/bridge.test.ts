@@ -7,6 +7,7 @@ import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/com
 import { systemClock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
 import { isObject, type JsonObject } from '../../../src/lib/json.ts'
+import { itemQueries } from '../../../src/projections/crawling/items.ts'
 import { createBridge } from '../../../src/workers/crawling/bridge.ts'
 import { canOwnKafka, ownKafka } from '../../engines/own.ts'
 import { kafkaBrokers } from '../../engines/running.ts'
@@ -119,6 +120,41 @@ describe.skipIf(kafkaBrokers === undefined)('in front of a Scrapy Cluster', () =
     expect(list.items).toMatchObject([{ appid: 'testapp', crawlid: 'old', spiderid: 'link', cause: 'expired' }])
   })
 
+  test('items of the cluster are kept where that is wanted', async () => {
+    const prefix = `bridge-${newId()}`
+    const cluster = await startScrapyCluster(brokers, { prefix })
+    const item = {
+      appid: 'testapp',
+      crawlid: 'one',
+      attrs: null,
+      url: 'http://example.com/',
+      response_url: 'http://example.com/index.html',
+      status_code: 200,
+      status_msg: 'OK',
+      request_headers: {},
+      response_headers: { 'Content-Type': ['text/html; charset=windows-1251'] },
+      body: '<p>Привет</p>',
+      encoding: 'windows-1251',
+      links: [],
+      timestamp: '2016-01-05T20:14:54.653703',
+    }
+    await cluster.crawled('json failed to parse')
+    await cluster.crawled(JSON.stringify(item))
+    const face = await startBridge({ brokers, prefix, settings: { bridgeItems: true } })
+    const items = itemQueries(face.ports.projections.views('crawling-items'))
+    const kept = await new Promise<string>((resolve) => {
+      const look = (): void => {
+        const [row] = items.items({ limit: 10, appid: ['testapp'] }).items
+        if (row === undefined) return
+        detach()
+        resolve(row.id)
+      }
+      const detach = face.ports.projections.onApplied(look)
+      look()
+    })
+    expect((await face.send(`/v1/crawls/items/${kept}`)).body).toEqual({ ...item, encoding: 'utf-8' })
+  })
+
   test('two nodes of one log record an answer once, and each hears what it asked', async () => {
     const prefix = `bridge-${newId()}`
     const cluster = await startScrapyCluster(brokers, { prefix })
@@ -131,9 +167,9 @@ describe.skipIf(kafkaBrokers === undefined)('in front of a Scrapy Cluster', () =
       clock: systemClock,
       logger,
     })
-    const { executor, clock } = face.ports
+    const { executor, blobs, clock } = face.ports
     const settings = { ...defaultCrawlingSettings, topicPrefix: prefix }
-    const other = createBridge({ topics, executor, settings, clock, logger })
+    const other = createBridge({ topics, executor, blobs, settings, clock, logger })
     await other.start()
     onTestFinished(() => other.stop())
     const asking = other.ask('on the other node')

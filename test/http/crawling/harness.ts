@@ -63,7 +63,9 @@ export interface FaceOptions {
   readonly directory?: string
   readonly clock?: Clock
   /** What stands between the face and a Scrapy Cluster; started here. */
-  readonly bridge?: (ports: Pick<HttpPorts, 'executor' | 'clock' | 'logger'> & { readonly settings: CrawlingSettings }) => Bridge
+  readonly bridge?: (
+    ports: Pick<HttpPorts, 'executor' | 'blobs' | 'clock' | 'logger'> & { readonly settings: CrawlingSettings },
+  ) => Bridge
   /** False: a server that is still starting. */
   readonly ready?: boolean
 }
@@ -118,7 +120,7 @@ export const startFace = async ({
     settings: { ...defaultHttpSettings, ...http },
   }
   const crawling = { ...defaultCrawlingSettings, ...settings }
-  const bridge = options.bridge?.({ executor, clock, logger, settings: crawling })
+  const bridge = options.bridge?.({ executor, blobs: ports.blobs, clock, logger, settings: crawling })
   const face = createCrawlingFace({ ports, settings: crawling, node: { id: '0123456789ab', startedAt: clock.now() }, bridge })
   const server = buildServer(ports, [face])
   const relay = createRelay({ bus, projections, queries: operations, clock, logger })
