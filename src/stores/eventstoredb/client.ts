@@ -80,8 +80,13 @@ export const connectEventStoreDb = async ({
 }
 
 /** Ends all calls. The client waits for each to end, which one that broke at the wrong moment never does. */
-const dispose = (client: EventStoreDBClient, clock: Clock): Promise<void> =>
-  within(disposeWithinMs, client.dispose(), clock).catch(() => undefined)
+const dispose = async (client: EventStoreDBClient, clock: Clock): Promise<void> => {
+  const done = new AbortController()
+  // This wait keeps the process alive, or it would end here by itself, with nothing left to do.
+  const late = clock.sleep(disposeWithinMs, done.signal).catch(() => undefined)
+  await Promise.race([client.dispose().catch(() => undefined), late])
+  done.abort()
+}
 
 const clientOf = (url: string): EventStoreDBClient => {
   try {

@@ -14,6 +14,8 @@ export interface Collecting<Item> {
   readonly cancel: () => Promise<unknown>
   /** Takes an item; `true` is enough. */
   readonly take: (item: Item) => boolean
+  /** As many items as the server sends by itself; a call that gave them all is not cut off. */
+  readonly most?: number
   /** So long may nothing arrive. */
   readonly idleMs: number
   readonly clock: Clock
@@ -28,31 +30,39 @@ export interface Collection {
   progress(): void
 }
 
-/** Takes items until there is enough; whatever happens, the call behind them is over afterwards. */
-export const collect = <Item>({ source, cancel, take, idleMs, clock }: Collecting<Item>): Collection => {
+/**
+ * How long a call that has given everything may take to end by itself. Cut off at once it is reset, and servers close a connection on which
+ * many calls are reset (the defence against the HTTP/2 rapid reset attack), with all that runs on it.
+ */
+const toEndMs = 1_000
+
+/** Takes items until there is enough; whatever happens, the call behind them is over soon afterwards. */
+export const collect = <Item>({ source, cancel, take, most, idleMs, clock }: Collecting<Item>): Collection => {
   const { promise: outcome, resolve, reject } = Promise.withResolvers<'enough' | 'ended'>()
   let open = true
   let count = 0
-  const close = (): void => {
+  const close = ({ isOver }: { readonly isOver: boolean }): void => {
     open = false
     disarm()
     // Fails where the call never began.
-    cancel().catch(() => undefined)
+    const cut = (): void => void cancel().catch(() => undefined)
+    if (isOver) clock.after(toEndMs, cut)
+    else cut()
   }
   const stop = (): void => {
     if (!open) return
-    close()
+    close({ isOver: most !== undefined && count >= most })
     resolve('enough')
   }
-  const fail = (error: Error): void => {
+  const fail = (error: Error, isOver = true): void => {
     if (!open) return
-    close()
+    close({ isOver })
     reject(error)
   }
   const arm = (seen: number): (() => void) =>
     clock.after(idleMs, () => {
       if (!open) return
-      if (count === seen) fail(new Unavailable(`nothing arrived within ${idleMs} ms`))
+      if (count === seen) fail(new Unavailable(`nothing arrived within ${idleMs} ms`), false)
       else disarm = arm(count)
     })
   let disarm = arm(0)
@@ -62,10 +72,10 @@ export const collect = <Item>({ source, cancel, take, idleMs, clock }: Collectin
     if (take(item)) stop()
   })
   // Stays for good: an error without a listener ends the process.
-  source.on('error', fail)
+  source.on('error', (error) => fail(error))
   source.on('end', () => {
     if (!open) return
-    close()
+    close({ isOver: true })
     resolve('ended')
   })
   source.on('close', () => fail(new Unavailable('the call was closed')))

@@ -89,7 +89,7 @@ export const createReader = ({
         return size >= pageSize
       }
       try {
-        const outcome = await collect({ source, cancel: () => source.cancel(), take, idleMs, clock }).outcome
+        const outcome = await collect({ source, cancel: () => source.cancel(), take, most, idleMs, clock }).outcome
         return { events, more: outcome === 'enough' || events.length >= most }
       } catch (error) {
         if (['stream-not-found', 'stream-deleted'].includes(faultOf(error))) return { events: [], more: false }
@@ -124,7 +124,7 @@ export const createReader = ({
       end = position === upTo
       return end || size >= pageSize || events.length >= limit
     }
-    const outcome = await collect({ source, cancel: () => source.cancel(), take, idleMs, clock }).outcome
+    const outcome = await collect({ source, cancel: () => source.cancel(), take, most, idleMs, clock }).outcome
     if (outcome === 'ended' && seen < most) end = true
     return { events, reached: end ? upTo : reached, end }
   }
@@ -213,7 +213,7 @@ export const createReader = ({
         if (isVisible(stream, type) && matches(filter, { stream, type })) events.push(toRecorded(event))
         return size >= pageSize || events.length >= limit
       }
-      const outcome = await collect({ source, cancel: () => source.cancel(), take, idleMs, clock }).outcome
+      const outcome = await collect({ source, cancel: () => source.cancel(), take, most, idleMs, clock }).outcome
       const end = outcome === 'ended' && seen < most
       return { events, reached: end || reached === 'end' ? origin : reached, end }
     })
@@ -245,7 +245,7 @@ export const createReader = ({
         else if (!isSystemType(event.type)) head = position
         return head !== undefined
       }
-      await collect({ source, cancel: () => source.cancel(), take, idleMs, clock }).outcome
+      await collect({ source, cancel: () => source.cancel(), take, most, idleMs, clock }).outcome
       if (head === undefined && seen < most) head = origin
       if (head === undefined) continue
       known = { last: last ?? origin, head }
