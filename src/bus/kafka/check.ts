@@ -61,11 +61,10 @@ export const whatIsWrong = (error: unknown, settings: KafkaSettings): Problem =>
   const broker = fault.broker ?? named(settings)
   const user = `"${settings.saslUsername}" (${settings.saslMechanism})`
 
-  if (fault.name === 'KafkaJSSASLAuthenticationError') {
-    return message.includes('not supported')
-      ? lasting(`${broker} does not take ${settings.saslMechanism} (KAFKA_SASL_MECHANISM)`)
-      : lasting(`${broker} refused the user ${user}: wrong name or password (KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD)`)
-  }
+  if (fault.type === 'UNSUPPORTED_SASL_MECHANISM' || (isRefusedUser(fault) && message.includes('not supported')))
+    return lasting(`${broker} does not take ${settings.saslMechanism} (KAFKA_SASL_MECHANISM)`)
+  if (isRefusedUser(fault))
+    return lasting(`${broker} refused the user ${user}: wrong name or password (KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD)`)
   if (fault.type === 'ILLEGAL_SASL_STATE')
     return lasting(`${broker} wants no user on this port, but KAFKA_SASL_USERNAME names one`)
   if (fault.type?.endsWith('AUTHORIZATION_FAILED'))
@@ -84,10 +83,12 @@ export const whatIsWrong = (error: unknown, settings: KafkaSettings): Problem =>
   return passing(`${broker} cannot be used: ${plain(message)}`)
 }
 
-const closingReason = ({ tls, saslMechanism }: KafkaSettings): string =>
-  tls || saslMechanism !== undefined
-    ? 'it may be stopping, or its port may not be meant for clients with these settings'
-    : 'it may be stopping, or want TLS (KAFKA_TLS) or a user (KAFKA_SASL_USERNAME)'
+const isRefusedUser = ({ name }: KafkaFault): boolean => name === 'KafkaJSSASLAuthenticationError'
+
+const closingReason = ({ tls, saslMechanism }: KafkaSettings): string => {
+  const missing = [...(tls ? [] : ['TLS (KAFKA_TLS)']), ...(saslMechanism === undefined ? ['a user (KAFKA_SASL_USERNAME)'] : [])]
+  return `it may be stopping, or want ${missing.length > 0 ? missing.join(' or ') : 'other clients than this one'}`
+}
 
 const passing = (sentence: string): Problem => ({ sentence, mayPass: true })
 const lasting = (sentence: string): Problem => ({ sentence, mayPass: false })
