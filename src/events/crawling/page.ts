@@ -3,7 +3,7 @@ import { defineEvents, type EventOf } from '../define.ts'
 
 /** Whose page it is. Every event of a page says so, because views read many streams and remember none. */
 const owner = { operation: z.string(), spiderid: z.string(), appid: z.string(), crawlid: z.string() }
-/** `attempt` counts the fetches of the page from 1, retries and redirect hops included; it fences late outcomes. */
+/** `attempt` counts the starts of the page from 1, retries, redirect hops and what was put off included; it fences late outcomes. */
 const attempt = z.number().int().min(1)
 /** `host` is the machine that fetched. */
 const fetched = { ...owner, attempt, host: z.string() }

@@ -20,7 +20,7 @@ const plugins: Readonly<Record<string, { readonly incoming: string; readonly mon
 }
 /** Failures of requests that nothing can answer are the client's, not the monitor's. */
 const unanswerable = 'unanswerable'
-/** What the original counts where no response came. */
+/** What the original counts where no response came. A fetch whose process died has no outcome, is begun again and counts then. */
 const noResponseCode = '504'
 
 /**

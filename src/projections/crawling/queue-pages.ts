@@ -11,7 +11,7 @@ import { addToCrawlCount } from './purge.ts'
 /** First in, first out among equal priorities: the place in the log, then the place in the event. */
 export const sequence = (event: RecordedEvent, index: number): string => `${event.position}.${String(index).padStart(4, '0')}`
 
-/** An input as it was submitted: its defaults may be missing. */
+/** An input as it was recorded: its defaults may be missing, and of early logs the time and the domain. */
 export type RecordedInput = Pick<CrawlInput, 'appid' | 'crawlid' | 'url'> & Partial<CrawlInput>
 
 /** A fed crawl queues its seed by its request alone. */

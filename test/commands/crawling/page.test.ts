@@ -63,6 +63,26 @@ test('an ended page stays ended', () => {
   ended.when({ type: 'EndFetch', page: 'p', outcome: failed(1), found: [], memory }).then({ refused: { reason: 'page-ended' } })
 })
 
+test('a start that came too early is put off once, and the next one has the next number', () => {
+  const putOff = (attempt: number) => ({ type: 'PageFetchPutOff', data: { ...by(attempt), domain: 'a.' } }) as const
+  const asked = (attempt: number) => ({ type: 'PutOffFetch', page: 'p', fetch: putOff(attempt).data }) as const
+  given(page, [started(1)])
+    .when(asked(1))
+    .then([putOff(1)])
+  given(page, [started(1), putOff(1)])
+    .when(asked(1))
+    .then([])
+  given(page, [started(1), started(2)])
+    .when(asked(1))
+    .then({ refused: { reason: 'attempt-superseded', attempt: 2 } })
+  given(page, [started(1), putOff(1)])
+    .when({ type: 'StartFetch', page: 'p', fetch: fetch(2) })
+    .then([started(2)])
+  given(page, [started(1), putOff(1)])
+    .when({ type: 'EndFetch', page: 'p', outcome: failed(1), found: [], memory })
+    .then({ refused: { reason: 'not-fetching' } })
+})
+
 test('what was found is queued before the outcome, in events of bounded size, the first of which starts the memory anew', () => {
   const queuedIn = (found: readonly QueuedPage[]): PageEvent[] => {
     const state = given(page, [started(1)]).state()
