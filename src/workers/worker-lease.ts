@@ -19,6 +19,8 @@ export interface WorkerLease {
 }
 
 const renewalsPerLease = 3
+/** A renewal that failed is tried again sooner, so that a log that is away for a moment costs no lease. */
+const triesPerLease = 12
 const nameTailLength = 6
 
 export const createWorkerLease = ({
@@ -76,12 +78,14 @@ export const createWorkerLease = ({
   }
 
   const renewAndPlan = async (): Promise<void> => {
+    let pause = leaseMs / renewalsPerLease
     try {
       await renew()
     } catch (error) {
       logger.warn({ err: error, worker }, 'the lease could not be renewed')
+      pause = leaseMs / triesPerLease
     }
-    if (!isStopped) cancelTimer = clock.after(leaseMs / renewalsPerLease, () => void tick())
+    if (!isStopped) cancelTimer = clock.after(pause, () => void tick())
   }
 
   return {
@@ -97,7 +101,9 @@ export const createWorkerLease = ({
       cancelTimer?.()
       // A renewal under way would bring the lease back.
       await ticking
-      await leases.release(worker)
+      await leases
+        .release(worker)
+        .catch((error: unknown) => logger.warn({ err: error, worker }, 'the lease was not released; it runs out'))
     },
   }
 }
