@@ -1,7 +1,7 @@
 import { START } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import type { EventStoreDbConnection } from './client.ts'
+import type { LeaseConnection } from './lease-stream.ts'
 
 /** An event of a followed stream; `createdAt` by the server's clock, milliseconds since the epoch. */
 export interface FollowedEvent {
@@ -26,7 +26,7 @@ export const followStream = ({
   signal,
   onEvent,
 }: {
-  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly connection: LeaseConnection
   readonly stream: string
   readonly clock: Clock
   readonly logger: Logger

@@ -3,13 +3,12 @@ import type { Clock } from '../../lib/clock.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Leadership } from '../../workers/leadership.ts'
 import type { EventLog } from '../event-log.ts'
-import type { EventStoreDbConnection } from './client.ts'
-import { keepShort } from './lease-stream.ts'
+import { keepShort, type LeaseConnection } from './lease-stream.ts'
 import { createOffice, type Office } from './office.ts'
 import { holdOffice } from './office-term.ts'
 
 export interface EventStoreDbLeadershipOptions {
-  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly connection: LeaseConnection
   readonly log: Pick<EventLog, 'append' | 'readStream'>
   readonly clock: Clock
   readonly logger: Logger

@@ -1,9 +1,17 @@
+import { jsonEvent } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { EventOf } from '../../events/define.ts'
 import type { leaseEvents } from '../../events/lease.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { newId } from '../../lib/ids.ts'
 import type { EventLog, NewEvent, RecordedEvent } from '../event-log.ts'
 import type { EventStoreDbConnection } from './client.ts'
+import { unavailable } from './faults.ts'
+import { toStoredMetadata } from './recorded.ts'
+import { within } from './within.ts'
+
+/** What leases and offices need of the connection. */
+export type LeaseConnection = Pick<EventStoreDbConnection, 'client' | 'server' | 'callOptions'>
 
 type LeaseEvent = EventOf<typeof leaseEvents>
 
@@ -14,10 +22,39 @@ export const leaseEvent = ({ type, data }: LeaseEvent): NewEvent => {
   return { id, type, data, metadata: { correlationId: id, actor, schema: 1 } }
 }
 
+/**
+ * Appends without expecting anything, and answers with the revision. One call and no search for a repetition, because a lease said
+ * twice is the same lease. Throws `Unavailable` when there is no answer within `ms`.
+ */
+export const sayLease = async ({
+  connection: { client, server, callOptions },
+  stream,
+  event,
+  ms,
+  clock,
+}: {
+  readonly connection: LeaseConnection
+  readonly stream: string
+  readonly event: LeaseEvent
+  readonly ms: number
+  readonly clock: Clock
+}): Promise<number> => {
+  const { metadata, ...rest } = leaseEvent(event)
+  const stored = jsonEvent({ ...rest, metadata: toStoredMetadata(metadata) })
+  try {
+    const call = client.appendToStream(stream, stored, { ...callOptions, expectedRevision: 'any', deadline: Math.ceil(ms) })
+    return Number((await within(ms, call, clock)).nextExpectedRevision)
+  } catch (error) {
+    throw unavailable(server, `did not take ${event.type}`, error)
+  }
+}
+
 /** The last event of a stream; undefined for one that has none. */
 export const lastEvent = async (log: Pick<EventLog, 'readStream'>, stream: string): Promise<RecordedEvent | undefined> => {
-  for await (const event of log.readStream(stream, { from: 'end', backwards: true, limit: 1 })) return event
-  return undefined
+  let last: RecordedEvent | undefined
+  // To its end, so that nothing of the call is left to be cancelled.
+  for await (const event of log.readStream(stream, { from: 'end', backwards: true, limit: 1 })) last = event
+  return last
 }
 
 /** Lets the server forget what is old. A stream that grows works as well, so a failure is only told. */
@@ -27,7 +64,7 @@ export const keepShort = async ({
   logger,
   metadata,
 }: {
-  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly connection: LeaseConnection
   readonly stream: string
   readonly logger: Logger
   readonly metadata: { readonly maxAge?: number; readonly maxCount: number }

@@ -5,14 +5,13 @@ import type { Clock } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import type { Lease, Leases } from '../../workers/leases.ts'
 import type { EventLog } from '../event-log.ts'
-import type { EventStoreDbConnection } from './client.ts'
 import { type FollowedEvent, followStream } from './follow-stream.ts'
-import { keepShort, lastEvent, leaseEvent } from './lease-stream.ts'
+import { keepShort, type LeaseConnection, lastEvent, sayLease } from './lease-stream.ts'
 import { within } from './within.ts'
 
 export interface EventStoreDbLeasesOptions {
-  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
-  readonly log: Pick<EventLog, 'append' | 'readStream'>
+  readonly connection: LeaseConnection
+  readonly log: Pick<EventLog, 'readStream'>
   readonly clock: Clock
   readonly logger: Logger
   /** Other than `lease-workers` for tests that share a server. */
@@ -41,6 +40,8 @@ const maxCount = 10_000
 const staleMs = 30_000
 /** A renewal that hangs must leave time for another before the lease ends. */
 const renewalsPerLease = 4
+/** At a shutdown: a lease that was not released runs out by itself. */
+const releaseMs = 2_000
 
 /**
  * Leases in one stream that everybody follows. Clocks of different machines never meet: a renewal counts from its reception,
@@ -69,6 +70,8 @@ export const createEventStoreDbLeases = ({
   /** When the last sign of a worker was stamped, until the start is done. */
   const signs = new Map<string, number>()
   let starting: Promise<void> | undefined
+
+  const say = (event: Heard, ms: number): Promise<number> => sayLease({ connection, stream, event, ms, clock })
 
   const know = (worker: string, revision: number, lease: Lease | undefined): void => {
     const known = workers.get(worker)
@@ -147,12 +150,14 @@ export const createEventStoreDbLeases = ({
       const { worker, host, kinds, until } = lease
       const leaseMs = until - clock.now()
       if (leaseMs <= 0) return
-      const event = leaseEvent({ type: 'WorkerRenewed', data: { worker, host, kinds: [...kinds], leaseMs } })
-      const { revision } = await within(leaseMs / renewalsPerLease, log.append(stream, 'any', [event]), clock)
+      const revision = await say(
+        { type: 'WorkerRenewed', data: { worker, host, kinds: [...kinds], leaseMs } },
+        leaseMs / renewalsPerLease,
+      )
       know(worker, revision, lease)
     },
     release: async (worker) => {
-      const { revision } = await log.append(stream, 'any', [leaseEvent({ type: 'WorkerReleased', data: { worker } })])
+      const revision = await say({ type: 'WorkerReleased', data: { worker } }, releaseMs)
       know(worker, revision, undefined)
     },
     live: (now) => {

@@ -4,9 +4,8 @@ import { leaseEvents } from '../../events/lease.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict, Unacceptable } from '../../lib/errors.ts'
 import type { EventLog } from '../event-log.ts'
-import type { EventStoreDbConnection } from './client.ts'
 import { followStream } from './follow-stream.ts'
-import { lastEvent, leaseEvent } from './lease-stream.ts'
+import { type LeaseConnection, lastEvent, leaseEvent } from './lease-stream.ts'
 import { within } from './within.ts'
 
 type OfficeEvent = Extract<EventOf<typeof leaseEvents>, { type: 'OfficeTaken' | 'OfficeRenewed' | 'OfficeLeft' }>
@@ -52,7 +51,7 @@ export const createOffice = ({
   stream,
   signal: following,
 }: {
-  readonly connection: Pick<EventStoreDbConnection, 'client' | 'callOptions'>
+  readonly connection: LeaseConnection
   readonly log: Pick<EventLog, 'append' | 'readStream'>
   readonly clock: Clock
   readonly logger: Logger

@@ -14,7 +14,7 @@ export interface Child {
 
 /** Runs one of the programs beside the tests; it does not outlive the test. */
 export const startChild = (program: string, ...words: readonly string[]): Child => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, program), ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [join(import.meta.dirname, program), ...words], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
   onTestFinished(async () => {
     child.kill('SIGKILL')

@@ -19,6 +19,8 @@ const lease = createWorkerLease({
 })
 await lease.start()
 process.stdout.write(`${lease.worker()}\n`)
+// Nothing else keeps it while the server is away.
+process.stdin.resume()
 process.once('SIGTERM', async () => {
   await lease.stop()
   process.exit(0)

@@ -1,8 +1,8 @@
-import { pino } from 'pino'
-import { open } from '/tmp/leases/shim.ts'
+import { type Logger, pino } from 'pino'
 import { systemClock as clock } from '../../../src/lib/clock.ts'
 import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/leadership.ts'
 import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
+import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
 import type { Leadership } from '../../../src/workers/leadership.ts'
 import type { Leases } from '../../../src/workers/leases.ts'
 
@@ -14,9 +14,9 @@ export interface LeaseStore {
 }
 
 /** A connection as a process has it, and the leases and offices on it. */
-export const openLeaseStore = async (url: string): Promise<LeaseStore> => {
-  const logger = pino({ level: 'silent' })
-  const { connection, log } = await open(url, logger)
+export const openLeaseStore = async (url: string, logger: Logger = pino({ level: 'silent' })): Promise<LeaseStore> => {
+  const connection = await openEventStoreDb({ url, appendTimeoutMs: 5_000, clock, logger })
+  const { log } = connection
   return {
     leases: (stream) => createEventStoreDbLeases({ connection, log, clock, logger, stream }),
     leadership: (host = 'here') => createEventStoreDbLeadership({ connection, log, clock, logger, host }),
