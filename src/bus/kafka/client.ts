@@ -103,6 +103,8 @@ const told = [
 
 /** The same complaint is made once in so long; its repetitions are details. */
 const quietMs = 30_000
+/** What kafkajs warns of and is as it should be: members that come and go, and a producer whose retries have an end. */
+const everyday = /rebalanc|^Limiting retries/
 
 /** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
 const logInto = (logger: Logger) => {
@@ -118,8 +120,10 @@ const logInto = (logger: Logger) => {
     // It hands over an error in place of its message here and there.
     const text = messageOf(log.message)
     for (const name of told) if (log[name] !== undefined) details[name] = messageOf(log[name])
+    const isEveryday = everyday.test(text) || everyday.test(String(details.error))
     if (level > logLevel.INFO) logger.trace(details, text)
-    else if (level === logLevel.INFO || !isNews(text, parseInstant(String(log.timestamp)))) logger.debug(details, text)
+    else if (level === logLevel.INFO || isEveryday || !isNews(text, parseInstant(String(log.timestamp))))
+      logger.debug(details, text)
     else logger.warn(details, text)
   }
 }
