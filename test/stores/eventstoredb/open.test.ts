@@ -1,0 +1,113 @@
+import { pino } from 'pino'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { messageOf, Unacceptable, Unavailable } from '../../../src/lib/errors.ts'
+import { newId } from '../../../src/lib/ids.ts'
+import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { all, event } from '../../contracts/event-log-tools.ts'
+import { canOwnEventStoreDb } from '../../engines/own.ts'
+import { eventStoreDbUrl } from '../../engines/running.ts'
+import { opened, ownServer } from './opened.ts'
+
+const password = 'pa55-w0rd'
+
+/** What a person is told who gives this connection string, and everything that was logged meanwhile. */
+const refusal = async (url: string) => {
+  const logged: string[] = []
+  const logger = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+  const error = await openEventStoreDb({ url, appendTimeoutMs: 500, startWithinMs: 700, clock: systemClock, logger }).catch(
+    (thrown: unknown) => thrown,
+  )
+  expect(messageOf(error)).not.toContain(password)
+  expect(logged.join('')).not.toContain(password)
+  return error
+}
+
+describe('a connection string', () => {
+  const wrong: [what: string, url: string][] = [
+    ['no password', 'esdb://admin@127.0.0.1:2113'],
+    ['a password with a colon', `esdb://admin:a:${password}@127.0.0.1:2113`],
+    ['a password with a slash', `esdb://admin:a/${password}@127.0.0.1:2113`],
+    ['an unknown option', `esdb://admin:${password}@127.0.0.1:2113?tlss=true`],
+    ['an option without a value', `esdb://admin:${password}@127.0.0.1:2113?tls`],
+    ['certificates unverified', `esdb://admin:${password}@127.0.0.1:2113?tlsVerifyCert=false`],
+    ['no port number', `esdb://admin:${password}@127.0.0.1:port?tls=false`],
+    ['a certificate file that is not there', `esdb://admin:${password}@127.0.0.1:2113?tlsCAFile=/nowhere/ca.crt`],
+  ]
+  test.each(wrong)('with %s is refused, and its password is told nobody', async (_, url) => {
+    expect(await refusal(url)).toBeInstanceOf(Unacceptable)
+  })
+})
+
+describe('a server that is not to be had', () => {
+  test('nothing listens there', async () => {
+    const error = await refusal(`esdb://admin:${password}@127.0.0.1:9?tls=false`)
+    expect(error).toBeInstanceOf(Unavailable)
+    expect(messageOf(error)).toMatch(/^EventStoreDB at 127\.0\.0\.1:9 cannot be used: nothing listens there/)
+  })
+
+  test('its name is not known', async () => {
+    const error = await refusal(`esdb://admin:${password}@eventstore.invalid:2113?tls=false`)
+    expect(messageOf(error)).toMatch(/eventstore\.invalid:2113 cannot be used: the host name is not known/)
+  })
+
+  test('no member of a cluster answers', async () => {
+    const error = await refusal(`esdb://admin:${password}@127.0.0.1:9,127.0.0.1:19?tls=false&maxDiscoverAttempts=1`)
+    expect(messageOf(error)).toMatch(/^EventStoreDB at 127\.0\.0\.1:9,127\.0\.0\.1:19 cannot be used: Failed to discover/)
+  })
+
+  test.skipIf(eventStoreDbUrl === undefined)('it speaks no TLS', async () => {
+    const [, host] = /\/\/([^?/]+)/.exec(eventStoreDbUrl ?? '') ?? []
+    const error = await refusal(`esdb://admin:${password}@${host}?tls=true`)
+    expect(messageOf(error)).toMatch(/cannot be used: TLS failed/)
+  })
+})
+
+describe.skipIf(!canOwnEventStoreDb)('a log of one’s own', () => {
+  test('is waited for while its server starts', async () => {
+    const server = await ownServer()
+    await server.kill('SIGKILL')
+    const opening = opened(server.url)
+    await server.start()
+    const { log } = await opening
+    expect((await log.append('thing-1', 'noStream', [event()])).revision).toBe(0)
+  })
+
+  test('has one identity, however many open it first, and after a restart', async () => {
+    const server = await ownServer()
+    const identities = (await Promise.all([1, 2, 3].map(() => opened(server.url)))).map(({ identity }) => identity)
+    expect(new Set(identities).size).toBe(1)
+    await server.kill('SIGKILL')
+    await server.start()
+    expect((await opened(server.url)).identity).toBe(identities[0])
+  })
+})
+
+describe.skipIf(eventStoreDbUrl === undefined)('what is stored', () => {
+  test('carries the names that the server’s own tools follow', async () => {
+    const { log, client } = await opened(eventStoreDbUrl ?? '')
+    const stream = `mapped-${newId()}`
+    const given = { ...event(), metadata: { ...event().metadata, correlationId: 'c-9', causationId: 'k-7', traceparent: 't' } }
+    await log.append(stream, 'noStream', [given, event()])
+    const raw: unknown[] = []
+    for await (const { event: stored } of client.readStream(stream, { maxCount: 10 })) raw.push(stored?.metadata)
+    const { actor, schema } = given.metadata
+    expect(raw).toEqual([
+      { $correlationId: 'c-9', $causationId: 'k-7', actor, schema, traceparent: 't' },
+      { $correlationId: 'c-1', actor, schema },
+    ])
+    expect((await all(log.readStream(stream)))[0]?.metadata).toEqual(given.metadata)
+  })
+
+  test('keeps the time at which a copied event was first recorded', async () => {
+    const { log } = await opened(eventStoreDbUrl ?? '')
+    const stream = `copied-${newId()}`
+    const given = [1, 2].map((n) => ({ ...event(), recordedAt: `2020-01-0${n}T03:04:05.678Z` }))
+    await log.appendCopied(stream, 'noStream', given)
+    await log.appendCopied(stream, 'noStream', given)
+    const stored = await all(log.readStream(stream))
+    expect(stored.map(({ id, metadata, recordedAt }) => ({ id, metadata, recordedAt }))).toEqual(
+      given.map(({ id, metadata, recordedAt }) => ({ id, metadata, recordedAt })),
+    )
+  })
+})
