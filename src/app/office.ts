@@ -9,7 +9,6 @@ export interface Office {
   campaign(): Promise<void>
   /** Leaves it to others at once. Resolves when it is free. */
   leave(): Promise<void>
-  isHeld(): boolean
 }
 
 const name = 'relay-and-supervisor'
@@ -27,7 +26,6 @@ export const createOffice = ({
   readonly logger: Logger
 }): Office => {
   const leaving = new AbortController()
-  let isHeld = false
   let campaigning: Promise<void> = Promise.resolve()
 
   const lead = async (signal: AbortSignal, swept: (error?: unknown) => void): Promise<void> => {
@@ -35,14 +33,11 @@ export const createOffice = ({
     const supervisor = newSupervisor()
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const stop = (): void => {
-      isHeld = false
       relay.stop()
       end(supervisor.stop())
     }
     if (signal.aborted) return
     signal.addEventListener('abort', stop, { once: true })
-    isHeld = true
-    logger.info({ office: name }, 'this node holds the office')
     relay.start()
     try {
       await supervisor.sweep()
@@ -53,7 +48,6 @@ export const createOffice = ({
     }
     if (!signal.aborted) supervisor.start()
     await over
-    logger.info({ office: name }, 'this node has left the office')
   }
 
   return {
@@ -72,6 +66,5 @@ export const createOffice = ({
       leaving.abort()
       return campaigning
     },
-    isHeld: () => isHeld,
   }
 }

@@ -58,6 +58,8 @@ interface Known<State> {
 
 const conflictTries = 5
 const unknownOutcomeTries = 5
+/** A log that itself tried for so long is not asked again: whoever waits for the answer is told now. */
+const longestUnknownMs = 10_000
 const firstPauseMs = 5
 const schemaVersion = 1
 const cachedBytes = 64 * 1024 * 1024
@@ -109,11 +111,12 @@ export const createExecutor = ({
 
   /** An append whose outcome is unknown is repeated verbatim: the same ids at the same revision count once. */
   const append: EventLog['append'] = async (stream, expected, events) => {
+    const until = clock.now() + longestUnknownMs
     for (let attempt = 1; ; attempt++) {
       try {
         return await log.append(stream, expected, events)
       } catch (error) {
-        if (!(error instanceof Unavailable) || attempt >= unknownOutcomeTries) throw error
+        if (!(error instanceof Unavailable) || attempt >= unknownOutcomeTries || clock.now() >= until) throw error
         await clock.sleep(firstPauseMs * 2 ** attempt * (1 + randomFraction()))
       }
     }

@@ -115,6 +115,23 @@ test('an append whose outcome is unknown is repeated verbatim and counts once', 
   expect((await executor.load(operation as never, operationStream(id))).revision).toBe(0)
 })
 
+test('a log that tried for long itself is asked once: whoever waits is told', async () => {
+  const log = await openLog()
+  let elapsed = 0
+  let asked = 0
+  const slow: EventLog = {
+    ...log,
+    append: async () => {
+      asked++
+      elapsed += 15_000
+      throw new Unavailable('no answer')
+    },
+  }
+  const executor = createExecutor({ log: slow, clock: { ...systemClock, now: () => now + elapsed } })
+  await expect(ask(executor, newId())).rejects.toThrow(Unavailable)
+  expect(asked).toBe(1)
+})
+
 test('the same command after a restart is recorded once', async () => {
   const log = await openLog()
   const id = newId()

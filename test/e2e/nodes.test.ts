@@ -22,7 +22,7 @@ const open = async (env: Readonly<Record<string, string>> = {}, brokers = kafkaB
 const startAll = (...nodes: readonly ClusterNode[]): Promise<unknown> => Promise.all(nodes.map((node) => node.start()))
 
 const holdsOffice = (node: ClusterNode): boolean =>
-  node.isUp() && node.output().includes('"office":"relay-and-supervisor","msg":"this node holds the office"')
+  node.isUp() && /"office":"relay-and-supervisor",.*"msg":"this node holds the office"/.test(node.output())
 
 const untilSomeoneLeads = async (nodes: readonly ClusterNode[]): Promise<ClusterNode> => {
   for (;;) {
