@@ -38,10 +38,14 @@ export interface Follower {
 interface Mark {
   readonly position: Position
   readonly revision: number
+  /** Who kept it. */
+  readonly term: string
 }
 
 const mostAtOnce = 500
 const markEveryMs = 1_000
+/** Where nothing was to be delivered: often enough for a restart, and rare because a mark moves the end of the log itself. */
+const markQuietEveryMs = 600_000
 const firstPauseMs = 500
 const longestPauseMs = 10_000
 
@@ -57,13 +61,18 @@ export const createFollower = (options: FollowerOptions): Follower => {
 
   const lastMark = async (): Promise<Mark | undefined> => {
     for await (const { data, revision } of log.readStream(stream, { from: 'end', backwards: true, limit: 1 }))
-      return { position: String(data.position), revision }
+      return { position: String(data.position), revision, term: String(data.term) }
     return undefined
   }
 
-  const keep = async (position: Position, last: number): Promise<number> => {
+  const keep = async (position: Position, last: number, term: string): Promise<number> => {
     const actor = { principal: office, face: null, address: null }
-    const mark = { id: newId(), type: 'Delivered', data: { position }, metadata: { correlationId: office, actor, schema: 1 } }
+    const mark = {
+      id: newId(),
+      type: 'Delivered',
+      data: { position, term },
+      metadata: { correlationId: office, actor, schema: 1 },
+    }
     return (await log.append(stream, last < 0 ? 'noStream' : last, [mark])).revision
   }
 
@@ -87,7 +96,8 @@ export const createFollower = (options: FollowerOptions): Follower => {
     if (known !== undefined) return known
     const position = beginning === 'origin' ? origin : await log.head()
     try {
-      return { position, revision: await keep(position, -1) }
+      const term = newId()
+      return { position, revision: await keep(position, -1, term), term }
     } catch (error) {
       if (error instanceof RevisionConflict) return firstMark()
       throw error
@@ -96,18 +106,21 @@ export const createFollower = (options: FollowerOptions): Follower => {
 
   const lead = async (signal: AbortSignal): Promise<void> => {
     const begin = await untilDone('reading where to go on', signal, firstMark)
+    const term = newId()
     let { revision } = begin
     let kept = begin.position
     let reached = begin.position
     let keptAt = clock.now()
+    let hasDelivered = false
 
     /** False where another node has written meanwhile: this one was frozen and no longer holds the office. */
     const mark = async (): Promise<boolean> => {
       if (reached === kept) return true
       try {
-        revision = await keep(reached, revision)
+        revision = await keep(reached, revision, term)
         kept = reached
         keptAt = clock.now()
+        hasDelivered = false
         return true
       } catch (error) {
         if (!(error instanceof RevisionConflict)) {
@@ -116,7 +129,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
         }
         // It may have been this node's own append, whose outcome was unknown.
         const last = await lastMark().catch(() => undefined)
-        if (last === undefined || last.position > reached || last.revision > revision + 1) return false
+        if (last?.term !== term) return false
         revision = last.revision
         return true
       }
@@ -132,12 +145,17 @@ export const createFollower = (options: FollowerOptions): Follower => {
         for (let from = 0; from < batch.length; from += mostAtOnce) {
           const items = batch.slice(from, from + mostAtOnce)
           const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
-          if (events.length > 0) await untilDone('delivering events', signal, () => deliver(events, signal))
+          if (events.length > 0) {
+            await untilDone('delivering events', signal, () => deliver(events, signal))
+            hasDelivered = true
+          }
           const last = items.at(-1)
           // A `live` item stands where the backlog ended, which may be before what a restart began with: never go back.
           const place = last === undefined ? reached : last.kind === 'event' ? last.event.position : last.position
           if (place > reached) reached = place
-          if (clock.now() - keptAt >= markEveryMs && !(await mark())) return
+          const isDue = clock.now() - keptAt >= (hasDelivered ? markEveryMs : markQuietEveryMs)
+          // Whoever follows the log ends with `inner` alone.
+          if (isDue && !(await mark())) return leave()
           if (signal.aborted) return
         }
       }
