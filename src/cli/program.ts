@@ -32,6 +32,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   credentials: async () => (await import('./credentials.ts')).credentialsCommand,
   'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand,
   backup: async () => (await import('./backup.ts')).backupCommand,
+  log: async () => (await import('./log.ts')).logCommand,
   restore: async () => (await import('./restore.ts')).restoreCommand,
 }
 

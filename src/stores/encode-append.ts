@@ -20,6 +20,8 @@ export interface AppendRequest {
   readonly stream: string
   readonly expected: Expected
   readonly events: readonly EncodedEvent[]
+  /** When the events were recorded elsewhere before, milliseconds since the epoch; without it they are recorded now. */
+  readonly recordedAt?: number
   /** Length of all texts together; a measure of memory, not of the disk. */
   readonly size: number
 }

@@ -133,7 +133,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     for (const { id, type, data, metadata } of events) {
       position += 1
       known.revision += 1
-      sql.addEvent.run(position, known.id, known.revision, type, id, data, metadata, recordedAt)
+      sql.addEvent.run(position, known.id, known.revision, type, id, data, metadata, request.recordedAt ?? recordedAt)
     }
     return { done: 'appended', revision: known.revision, position }
   }

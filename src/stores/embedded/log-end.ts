@@ -1,0 +1,76 @@
+import { instant, parseInstant } from '../../lib/clock.ts'
+import { Unavailable } from '../../lib/errors.ts'
+import { encodeAppend } from '../encode-append.ts'
+import { origin, type RecordedEvent } from '../event-log.ts'
+import { isCopied, type LogEnd } from '../log-end.ts'
+import { fromPosition } from './positions.ts'
+import { place } from './reader.ts'
+import { lastPosition, openWritingConnection } from './schema.ts'
+import { createWriter } from './writer.ts'
+
+const pageEvents = 512
+
+type Row = [
+  position: number,
+  stream: string,
+  revision: number,
+  type: string,
+  id: string,
+  data: string,
+  metadata: string,
+  recordedAt: number,
+]
+
+const page = `SELECT e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at
+  FROM events e CROSS JOIN streams s ON s.id = e.stream WHERE e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?`
+
+/**
+ * A log in a file as one end of a copy; it is made where it is missing. Whoever opens it holds the data directory. Throws what
+ * SQLite throws, and `Unavailable` for a file of another version.
+ */
+export const openEmbeddedLogEnd = (path: string): LogEnd => {
+  const db = openWritingConnection(path)
+  const writer = createWriter({ open: () => db, reopens: false })
+  const rows = db.prepare(page, { returnArrays: true })
+  const opened = lastPosition(db)
+
+  async function* events({ after = origin, everything = false } = {}): AsyncGenerator<RecordedEvent> {
+    let low = fromPosition(after)
+    const high = everything ? Number.MAX_SAFE_INTEGER : opened
+    for (;;) {
+      const found = rows.all(low, high, pageEvents) as unknown as Row[]
+      for (const [sequence, stream, revision, type, id, data, metadata, recordedAt] of found) {
+        low = sequence
+        if (isCopied(stream))
+          yield place({ id, type, data, metadata }, { stream, revision, sequence, recordedAt: instant(recordedAt) }).event
+      }
+      if (found.length < pageEvents) return
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  return {
+    name: path,
+    events,
+    append: async (copied) => {
+      const requests = copied.map((event) => {
+        const { stream, revision, id, type, data, metadata, recordedAt } = event
+        const request = encodeAppend(stream, revision === 0 ? 'noStream' : revision - 1, [{ id, type, data, metadata }])
+        return { ...request, recordedAt: parseInstant(recordedAt) }
+      })
+      const { results } = writer.write({ recordedAt: 0, requests })
+      results.forEach((result, index) => {
+        const { stream, revision } = copied[index] ?? { stream: '', revision: 0 }
+        if (result.done === 'conflict')
+          throw new Unavailable(`${stream} is at revision ${result.actual} although ${revision - 1} was expected`)
+        if (result.done === 'failed') throw new Unavailable(`the log ${path} cannot be written: ${result.message}`)
+      })
+    },
+    forget: async (stream) => {
+      const [result] = writer.write({ recordedAt: 0, requests: [{ kind: 'forget', stream, size: 0 }] }).results
+      if (result?.done === 'failed') throw new Unavailable(`${stream} was not forgotten: ${result.message}`)
+    },
+    share: (position) => (opened === 0 ? 1 : Math.min(1, fromPosition(position) / opened)),
+    close: async () => writer.close(),
+  }
+}
