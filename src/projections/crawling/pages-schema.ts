@@ -67,6 +67,7 @@ export const pagesSchema: readonly string[] = [
   `CREATE TABLE starts (
     spiderid TEXT NOT NULL, domain TEXT NOT NULL, at INTEGER NOT NULL, page TEXT NOT NULL, position TEXT NOT NULL, PRIMARY KEY (spiderid, domain, at, page)
   ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX starts_page ON starts (page)`,
   `CREATE TABLE stop_list (
     crawl TEXT PRIMARY KEY, spiderid TEXT NOT NULL, appid TEXT NOT NULL, crawlid TEXT NOT NULL, cause TEXT NOT NULL, at TEXT NOT NULL,
     uuid TEXT, operation TEXT, position TEXT NOT NULL

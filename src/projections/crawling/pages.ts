@@ -68,9 +68,9 @@ const fromPages = on(pageEvents, {
   },
   /** Nothing was fetched: the start does not count, and the page is where it was. */
   PageFetchPutOff: (event, tx) => {
-    const { operation, spiderid, domain, attempt } = event.data
+    const { operation, attempt } = event.data
     tx.run(`UPDATE pages SET state = 'queued' WHERE id = ?`, pageOf(event))
-    tx.run(`DELETE FROM starts WHERE spiderid = ? AND domain = ? AND page = ?`, spiderid, domain, `${pageOf(event)}/${attempt}`)
+    tx.run(`DELETE FROM starts WHERE page = ?`, `${pageOf(event)}/${attempt}`)
     closeLate(tx, event, operation)
   },
   PagesQueued: (event, tx) => {

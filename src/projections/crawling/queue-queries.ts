@@ -155,13 +155,8 @@ export const queueQueries = (views: Views) => ({
       .map(({ at }) => at),
 
   /** When the log recorded a start, and the place that it got there. */
-  startOf: ({ spiderid, domain }: QueueName, page: string, attempt: number): { at: number; position: string } | undefined =>
-    views.get(
-      `SELECT at, position FROM starts WHERE spiderid = ? AND domain = ? AND page = ?`,
-      spiderid,
-      domain,
-      `${page}/${attempt}`,
-    ),
+  startOf: (page: string, attempt: number): { at: number; position: string } | undefined =>
+    views.get(`SELECT at, position FROM starts WHERE page = ?`, `${page}/${attempt}`),
   /** When the `n`th last start before a place in the log happened, if that was after `since`; `n` counts from 1. */
   startBefore: (
     { spiderid, domain }: QueueName,

@@ -29,7 +29,7 @@ export const tooEarlyMs = ({
   /** Whether the start must keep its distance from the one before, too. */
   readonly isSpaced: boolean
 }): number => {
-  const start = queries.startOf(queue, page, attempt)
+  const start = queries.startOf(page, attempt)
   if (start === undefined) return 0
   /** What is missing between the `n`th start before this one and `distanceMs`. */
   const missing = (n: number, distanceMs: number): number => {
