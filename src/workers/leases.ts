@@ -21,6 +21,11 @@ export interface Leases {
    * how much longer is up to the adapter.
    */
   live(now: number): readonly Lease[]
+  /**
+   * Resolves when `live` knows every renewal that was acknowledged to a worker before the call; throws `Unavailable` where that is not to
+   * be had. Who finds work of a worker that `live` does not name asks this before it judges: the worker may have begun just now.
+   */
+  heard(): Promise<void>
   close(): Promise<void>
 }
 
@@ -36,6 +41,7 @@ export const createLocalLeases = (): Leases => {
       held.delete(worker)
     },
     live: (now) => [...held.values()].filter(({ until }) => until > now),
+    heard: async () => {},
     close: async () => {},
   }
 }

@@ -86,8 +86,11 @@ export const createSupervisor = ({
   })
 
   /** Carries out one command per item of each page until there is no more, waiting for the view in between. */
-  const drain = async <Item>(find: () => readonly Item[], settle: (item: Item) => Promise<Position | null>): Promise<void> => {
-    for (let items = find(); items.length > 0 && !stopping.signal.aborted; items = find()) {
+  const drain = async <Item>(
+    find: () => readonly Item[] | Promise<readonly Item[]>,
+    settle: (item: Item) => Promise<Position | null>,
+  ): Promise<void> => {
+    for (let items = await find(); items.length > 0 && !stopping.signal.aborted; items = await find()) {
       const settled = await Promise.all(
         items.map((item) =>
           settle(item).catch((error: unknown) => {
@@ -112,11 +115,20 @@ export const createSupervisor = ({
     return outcome.position
   }
 
+  const withoutLease = (): readonly Active[] => queries.orphans(leases.live(clock.now()).map(({ worker }) => worker))
+
+  /** A worker that began a moment ago may be known to the view sooner than to the leases: suspects are looked at twice. */
+  const orphans = async (): Promise<readonly Active[]> => {
+    const suspects = withoutLease()
+    if (suspects.length === 0) return suspects
+    await leases.heard()
+    const keyOf = ({ id, attempt }: Active): string => `${id} ${attempt}`
+    const confirmed = new Set(withoutLease().map(keyOf))
+    return suspects.filter((suspect) => confirmed.has(keyOf(suspect)))
+  }
+
   const loseOrphans = (): Promise<void> =>
-    drain(
-      () => queries.orphans(leases.live(clock.now()).map(({ worker }) => worker)),
-      ({ id, attempt }) => end({ type: 'LoseAttempt', id, attempt, now: clock.now() }),
-    )
+    drain(orphans, ({ id, attempt }) => end({ type: 'LoseAttempt', id, attempt, now: clock.now() }))
 
   const timeOutOverdue = (): Promise<void> =>
     drain(

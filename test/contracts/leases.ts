@@ -56,6 +56,16 @@ export const leasesContract = (name: string, open: () => Promise<readonly [Lease
       }
     })
 
+    test('who renewed before the question is known after `heard`', async () => {
+      const [here, there] = await started()
+      for (let round = 0; round < 20; round++) {
+        const held = lease(long)
+        await here.renew(held)
+        await there.heard()
+        expect(workers(there)).toContain(held.worker)
+      }
+    })
+
     test('a renewal prolongs', async () => {
       const [here, there] = await started()
       const { worker } = lease(short)

@@ -17,7 +17,7 @@ import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../src/stores/embedded/secrets.ts'
 import type { EventLog, RecordedEvent } from '../../src/stores/event-log.ts'
 import { createKinds } from '../../src/workers/kinds.ts'
-import { createLocalLeases } from '../../src/workers/leases.ts'
+import { createLocalLeases, type Leases } from '../../src/workers/leases.ts'
 import { probe } from '../../src/workers/probe.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/workers/runtime.ts'
 import { createSupervisor } from '../../src/workers/supervisor.ts'
@@ -83,6 +83,7 @@ export interface EngineOptions {
   /** Default true: with a runtime, relay and supervisor at work. */
   readonly isStarted?: boolean
   readonly bus?: JobBus
+  readonly leases?: Leases
   readonly runtime?: Partial<RuntimeOptions>
 }
 
@@ -92,7 +93,7 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   const log = options.log ?? (await openEmbeddedLog({ path: ':memory:', clock }))
   const projections = createProjections({ log, directory: ':memory:', projections: [operations], clock, logger })
   await projections.start()
-  const leases = createLocalLeases()
+  const { leases = createLocalLeases() } = options
   const queries = operationQueries({ views: projections.views('operations'), leases, clock })
   const executor = createExecutor({ log, clock })
   const { bus = createInProcessBus() } = options

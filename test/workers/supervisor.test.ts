@@ -4,6 +4,7 @@ import { lane } from '../../src/commands/lane.ts'
 import { operation } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import { createLocalLeases, type Leases } from '../../src/workers/leases.ts'
 import { context, openEngine, work } from './engine.ts'
 
 const start = (engine: Awaited<ReturnType<typeof openEngine>>, id: string, now = systemClock.now()) =>
@@ -47,6 +48,26 @@ test('a sweep done twice changes nothing', async () => {
   const head = await engine.log.head()
   await engine.supervisor.sweep()
   expect(await engine.log.head()).toBe(head)
+})
+
+test('a worker that is not known yet is asked for before its attempts are lost', async () => {
+  const local = createLocalLeases()
+  let isHeard = false
+  const late: Leases = {
+    ...local,
+    live: (now) => (isHeard ? local.live(now) : []),
+    heard: async () => {
+      isHeard = true
+    },
+  }
+  const engine = await openEngine({ isStarted: false, leases: late })
+  await local.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  const id = await engine.request('probe')
+  await start(engine, id)
+  await shownRunning(engine, id)
+  await engine.supervisor.sweep()
+  expect(engine.queries.byId(id)?.state).toBe('running')
+  expect(isHeard).toBe(true)
 })
 
 test('attempts with a live lease are left alone', async () => {

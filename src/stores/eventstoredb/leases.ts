@@ -90,8 +90,16 @@ export const createEventStoreDbLeases = ({
     if (waiting !== undefined && waiting.revision <= seen) waiting.resolve()
   }
 
+  let beating: Promise<void> = Promise.resolve()
+  /** One after the other: whoever asks while a beat is under way waits for one that began later. */
+  const beat = (): Promise<void> => {
+    const done = beating.then(listen)
+    beating = done.catch(() => undefined)
+    return done
+  }
+
   /** Asks how far the stream goes and waits until everything up to there has been heard. */
-  const beat = async (): Promise<void> => {
+  const listen = async (): Promise<void> => {
     const askedAt = clock.now()
     const last = await within(beatTimeoutMs, lastEvent(log, stream), clock)
     const revision = last?.revision ?? -1
@@ -169,6 +177,7 @@ export const createEventStoreDbLeases = ({
       }
       return live
     },
+    heard: beat,
     close: async () => closing.abort(),
   }
 }
