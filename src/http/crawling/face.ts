@@ -43,7 +43,7 @@ export const createCrawlingFace = ({
   const feed =
     bridge === undefined
       ? createFeed({ ports, settings, changes, awaited, closing: closing.signal })
-      : createForwardingFeed({ ports, settings, bridge })
+      : createForwardingFeed({ ports, settings, bridge, closing: closing.signal })
   const poll = createPoll({
     ports,
     retentionDays: settings.answerRetentionDays,

@@ -22,10 +22,13 @@ export const createForwardingFeed = ({
   ports,
   settings,
   bridge,
+  closing,
 }: {
   readonly ports: HttpPorts
   readonly settings: Pick<CrawlingSettings, 'responseWaitMs' | 'strict' | 'maxDepth'>
   readonly bridge: Bridge
+  /** Aborts when the server goes down. */
+  readonly closing: AbortSignal
 }): ((c: HttpContext) => Promise<Response>) => {
   const { executor } = ports
   const classify = createClassifier(settings)
@@ -56,7 +59,7 @@ export const createForwardingFeed = ({
       const context = { ...requestContext(c), correlationId }
       await bridge.forward({ payload: value, bytes, class: found, awaitsAnswer: uuid !== undefined }, context)
       if (uuid === undefined) return answerRejected({ value, text }, headers)
-      const { signal } = c.req.raw
+      const signal = AbortSignal.any([c.req.raw.signal, closing])
       const given = await asking?.answer({ timeoutMs: settings.responseWaitMs, signal })
       const isMine = given !== undefined && !signal.aborted && (given.id === null || (await deliver(c, given.id, uuidOf(uuid))))
       if (isMine) return success(given.answer, headers)
