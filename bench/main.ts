@@ -1,0 +1,82 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Bench, Scenario } from './lib/bench.ts'
+import type { Figure } from './lib/figure.ts'
+import { startLoadGenerator } from './lib/load.ts'
+import { printTable } from './lib/table.ts'
+import { acknowledge } from './scenarios/b1-acknowledge.ts'
+import { throughput } from './scenarios/b2-throughput.ts'
+import { completion } from './scenarios/b3-completion.ts'
+import { read } from './scenarios/b4-read.ts'
+import { append } from './scenarios/b5-append.ts'
+
+const scenarios: readonly Scenario[] = [acknowledge, throughput, completion, read, append]
+
+const usage = `npm run bench -- [--only B2,B3] [--quick] [--rounds N] [--keep]
+
+Measures this checkout beside its floors and peers: one JSON line per figure on standard output, a table on standard error.
+The peers are installed by "npm --prefix bench install"; BullMQ needs a redis-server too. What is not there is skipped.
+
+  --only    the scenarios to measure: ${scenarios.map(({ id }) => id).join(', ')}
+  --quick   about a minute for everything: fewer requests, one round
+  --rounds  how often each is measured; the median counts (default 5, quick 1)
+  --keep    leave the data directories and logs where they are`
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+// What was started dies with this process, also where it is told to end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+const say = (line: string): void => console.error(line)
+
+const measure = async (): Promise<boolean> => {
+  // On the disk of the checkout: the system's directory for temporary files may be memory.
+  const data = new URL('data/', import.meta.url).pathname
+  mkdirSync(data, { recursive: true })
+  const directory = mkdtempSync(join(data, 'run-'))
+  const only = options.only?.toUpperCase().split(',')
+  const figures: Figure[] = []
+  let broken = false
+  await using load = startLoadGenerator()
+  for (const scenario of scenarios.filter(({ id }) => only?.includes(id) ?? true)) {
+    say(`${scenario.id}: ${scenario.title}`)
+    let made = 0
+    const bench: Bench = {
+      quick: options.quick,
+      rounds: Number(options.rounds ?? (options.quick ? 1 : 5)),
+      load,
+      scratch: (name) => {
+        const path = join(directory, `${scenario.id}-${++made}-${name}`)
+        mkdirSync(path, { recursive: true })
+        return path
+      },
+      size: (full, quick) => (options.quick ? quick : full),
+      say: (line) => say(`  ${line}`),
+    }
+    try {
+      for await (const figure of scenario.run(bench)) {
+        figures.push(figure)
+        console.log(JSON.stringify(figure))
+      }
+    } catch (error) {
+      broken = true
+      say(`  ${scenario.id} broke off: ${error instanceof Error ? error.stack : error}`)
+    }
+    if (!options.keep && !broken) rmSync(directory, { recursive: true, force: true })
+  }
+  printTable(figures, say)
+  if (options.keep || broken) say(`data and logs: ${directory}`)
+  return !broken
+}
+
+if (options.help) say(usage)
+else process.exit((await measure()) ? 0 : 1)
