@@ -70,7 +70,7 @@ export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; reado
         lag.set({ projection: status.name }, status.lag)
         faulted.set({ projection: status.name }, status.state === 'faulted' ? 1 : 0)
       }
-      head.set(Number(await log.head()) || 0)
+      head.set(Number.parseInt(await log.head(), 10))
       return { type: registry.contentType, body: await registry.metrics() }
     },
   }

@@ -6,6 +6,8 @@ import type { Expected, NewEvent } from './event-log.ts'
 /** Most bytes of data (JSON in UTF-8) in one append: the limit of the strictest adapter, so that all refuse alike. */
 export const maxAppendBytes = 1024 * 1024
 const longestName = 1024
+/** The nil UUID (RFC 9562) names nothing. */
+const noId = '00000000-0000-0000-0000-000000000000'
 
 /** One event on its way to the log: everything is text already. */
 export interface EncodedEvent {
@@ -37,7 +39,7 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
   // Events of one command share their metadata object: it is serialised once.
   let shared: { readonly of: unknown; readonly text: string } | undefined
   const encoded = events.map((event) => {
-    if (!isUuid(event.id)) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
+    if (!isUuid(event.id) || event.id === noId) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
     if (ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
     ids.add(event.id)
     checkName('event type', event.type)
@@ -54,6 +56,8 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
 }
 
 const checkName = (what: string, name: string): void => {
+  if (typeof name === 'string' && name.startsWith('$'))
+    throw new Unacceptable(`the ${what} name ${JSON.stringify(name)} begins with $: such names belong to the log server`)
   if (typeof name !== 'string' || name.length === 0 || name.length > longestName || name.includes('\0') || !name.isWellFormed())
     throw new Unacceptable(`the ${what} name ${JSON.stringify(name)} is not 1 to ${longestName} characters of well-formed text`)
 }

@@ -154,9 +154,12 @@ export const eventLogContract = (name: string, open: () => Promise<EventLog>): v
       ['no data', 'thing-1', 'any', [{ id: event().id, type: 'None', metadata } as never]],
       ['an id that is no UUID', 'thing-1', 'any', [{ ...event(), id: 'one' }]],
       ['an id in upper case', 'thing-1', 'any', [{ ...event(), id: event().id.toUpperCase() }]],
+      ['the id that is none', 'thing-1', 'any', [{ ...event(), id: '00000000-0000-0000-0000-000000000000' }]],
       ['one id twice', 'thing-1', 'any', [twice, twice]],
       ['no type', 'thing-1', 'any', [event('')]],
       ['no stream', '', 'any', [event()]],
+      ['a stream of the log server', '$thing-1', 'any', [event()]],
+      ['a type of the log server', 'thing-1', 'any', [event('$ThingHappened')]],
       ['half a character', 'thing-\ud800', 'any', [event()]],
       ['a negative revision', 'thing-1', -1, [event()]],
       ['half a revision', 'thing-1', 0.5, [event()]],
@@ -256,6 +259,7 @@ export const eventLogContract = (name: string, open: () => Promise<EventLog>): v
     test('a text that is no position is unacceptable', async () => {
       const log = await opened()
       await expect(all(log.readAll({ after: 'nowhere' }))).rejects.toBeInstanceOf(Unacceptable)
+      await expect(all(log.readAll({ after: 'nowhere', backwards: true }))).rejects.toBeInstanceOf(Unacceptable)
       await expect(followed(log, { after: '-1' }, isLive)).rejects.toBeInstanceOf(Unacceptable)
     })
   })

@@ -15,9 +15,7 @@ export interface EventStoreDbConnection {
   readonly identity: string
   /**
    * To be given with every append, read and delete. The leader answers, so that nobody reads less than was acknowledged. And it keeps
-   * appends on the client's unary path: naming credentials does that (without TLS they are not sent). Its batch path shares one table of
-   * pending appends among all clients of the process, can lose appends for ever, and gains nothing where many append at once
-   * (src/stores/eventstoredb/append.ts).
+   * appends on the client's unary path: naming credentials does that (without TLS they are not sent). Why: append.ts.
    */
   readonly callOptions: BaseOptions
   close(): Promise<void>

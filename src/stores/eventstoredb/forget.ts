@@ -1,7 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
-import { encodeAppend } from '../encode-append.ts'
 import type { Appender } from './append.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, unavailable } from './faults.ts'
@@ -36,8 +35,9 @@ export const createForget = ({
     let { revision } = last
     if (last.type !== lastType) {
       const id = derivedId(lastType, stream, revision)
-      const metadata = { correlationId: id, actor: { principal: 'system', face: null, address: null }, schema: 1 }
-      revision = (await appender.append(encodeAppend(stream, revision, [{ id, type: lastType, data: {}, metadata }]))).revision
+      const metadata = { $correlationId: id, actor: { principal: 'system', face: null, address: null }, schema: 1 }
+      const event = { id, type: lastType, data: '{}', metadata: JSON.stringify(metadata) }
+      revision = (await appender.append({ kind: 'append', stream, expected: revision, events: [event], size: 0 })).revision
     }
     const options = { ...callOptions, expectedRevision: BigInt(revision), deadline: appendTimeoutMs }
     await within(appendTimeoutMs, client.deleteStream(stream, options), clock)

@@ -9,7 +9,6 @@ import { faultOf, reasonOf } from './faults.ts'
 import { fromPosition, toPosition } from './positions.ts'
 import { sizeOf, toRecorded } from './recorded.ts'
 
-const mostEvents = 8192
 /** Characters of text in memory. */
 const mostSize = 64 * 1024 * 1024
 /** Events, and twice as many lie between two checkpoints of the server. */
@@ -48,10 +47,13 @@ export const createHub = ({
   connection: { client, server, callOptions },
   clock,
   logger,
+  mostEvents,
 }: {
   readonly connection: EventStoreDbConnection
   readonly clock: Clock
   readonly logger: Logger
+  /** How many of the newest events stay in memory. */
+  readonly mostEvents: number
 }): Hub => {
   const end = new AbortController()
   let running: Promise<void> | undefined

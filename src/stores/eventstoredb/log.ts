@@ -28,7 +28,11 @@ export interface EventStoreDbLogOptions {
   readonly appendTimeoutMs: number
   readonly clock: Clock
   readonly logger: Logger
+  /** How many of the newest events stay in memory for those who follow the log. */
+  readonly tailEvents?: number
 }
+
+const tailEventsDefault = 8192
 
 /** An event of another log, with the time of its recording there. */
 export type CopiedEvent = NewEvent & Pick<RecordedEvent, 'recordedAt'>
@@ -54,11 +58,12 @@ export const createEventStoreDbLog = ({
   appendTimeoutMs,
   clock,
   logger,
+  tailEvents = tailEventsDefault,
 }: EventStoreDbLogOptions): EventStoreDbLog => {
   const reader = createReader({ connection, clock })
   const appender = createAppender({ connection, reader, appendTimeoutMs, clock })
   const forget = createForget({ connection, appender, reader, appendTimeoutMs, clock })
-  const hub = createHub({ connection, clock, logger })
+  const hub = createHub({ connection, clock, logger, mostEvents: tailEvents })
   const follow = createFollow({ hub, reader, clock })
   const end = new AbortController()
   let closed: Promise<void> | undefined

@@ -73,6 +73,8 @@ export const createReader = ({
 
   const stream: Reader['stream'] = (name, { from, backwards, limit }) =>
     guarded(async () => {
+      // The server takes no empty name.
+      if (name === '') return { events: [], more: false }
       const most = Math.min(limit, pageEvents)
       const events: RecordedEvent[] = []
       let size = 0
@@ -191,7 +193,16 @@ export const createReader = ({
   const forwards: Reader['forwards'] = async (bounds, filter) => {
     if (bounds.after >= bounds.upTo || bounds.limit <= 0 || isEmpty(filter))
       return { events: [], reached: bounds.upTo, end: true }
-    return guarded(() => (filter === undefined || isWide(filter) ? plain(bounds, filter) : filtered(bounds, filter)))
+    return guarded(async () => {
+      if (filter === undefined || isWide(filter)) return plain(bounds, filter)
+      try {
+        return await filtered(bounds, filter)
+      } catch (error) {
+        // A subscription from a position that is none fails without a reason; the read gives it.
+        if (faultOf(error) !== 'unknown') throw error
+        return plain(bounds, filter)
+      }
+    })
   }
 
   const backwards: Reader['backwards'] = async ({ before, limit }, filter) => {

@@ -83,6 +83,32 @@ describe.skipIf(!canOwnEventStoreDb)('a log of one’s own', () => {
   })
 })
 
+describe.skipIf(eventStoreDbUrl === undefined)('a position', () => {
+  test('inside a record is unacceptable, wherever it is given; one beyond the head is the head', async () => {
+    const { log } = await opened(eventStoreDbUrl ?? '')
+    const streamPrefixes = [`placed-${newId()}`]
+    const { position } = await log.append(streamPrefixes[0] ?? '', 'noStream', [event(), event()])
+    const moved = (by: bigint) => {
+      const commit = String(BigInt(position.slice(0, position.indexOf('-'))) + by).padStart(19, '0')
+      return `${commit}-${commit}`
+    }
+    const signal = new AbortController().signal
+    const inside = moved(-1n)
+    await expect(all(log.readAll({ after: inside, backwards: true }))).rejects.toBeInstanceOf(Unacceptable)
+    await expect(all(log.readAll({ after: inside }))).rejects.toBeInstanceOf(Unacceptable)
+    await expect(all(log.readAll({ after: inside, filter: { streamPrefixes } }))).rejects.toBeInstanceOf(Unacceptable)
+    await expect(all(log.subscribe({ after: inside, signal }))).rejects.toBeInstanceOf(Unacceptable)
+    await expect(all(log.subscribe({ after: inside, signal, filter: { streamPrefixes } }))).rejects.toBeInstanceOf(Unacceptable)
+    expect(await all(log.readAll({ after: moved(1_000_000_000n) }))).toEqual([])
+    expect((await all(log.readAll({ after: moved(1_000_000_000n), backwards: true, limit: 1 }))).length).toBe(1)
+    for await (const feed of log.subscribe({ after: moved(1_000_000_000n), signal })) {
+      expect(feed.kind).toBe('live')
+      expect(feed.kind === 'live' && feed.position >= position).toBe(true)
+      break
+    }
+  })
+})
+
 describe.skipIf(eventStoreDbUrl === undefined)('what is stored', () => {
   test('carries the names that the server’s own tools follow', async () => {
     const { log, client } = await opened(eventStoreDbUrl ?? '')
