@@ -29,7 +29,7 @@ export const logCommand = (program: Command): void => {
 }
 
 const appendTimeoutMs = 10_000
-const startWithinMs = 10_000
+const startWithinMs = 5_000
 
 const notes = [
   'Sealed secrets open with the same master key only: give the new place the same SECRETS_KEY, or take secrets.key along.',

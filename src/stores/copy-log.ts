@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { isObject } from '../lib/json.ts'
 import { origin, type Position, type RecordedEvent } from './event-log.ts'
 import { isKeyStream } from './hidden-streams.ts'
-import type { LogEnd } from './log-end.ts'
+import { type LogEnd, LogsDiffer } from './log-end.ts'
 
 export interface CopyReport {
   /** Events that both ends hold now, key streams included. */
@@ -17,11 +17,6 @@ export interface CopyReport {
 
 /** What is done now, and how much of the source lies behind it: 0 to 1. */
 export type Progress = (phase: 'comparing' | 'copying' | 'verifying', share: number, events: number) => void
-
-/** The ends do not hold the same. */
-export class LogsDiffer extends Error {
-  override readonly name = 'LogsDiffer'
-}
 
 /** Events that are handed to the target at a time. */
 const batchEvents = 512

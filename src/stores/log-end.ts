@@ -9,12 +9,17 @@ export interface LogEnd {
    * Events of a forgotten stream are not among them, and a key stream's revisions begin at 0.
    */
   events(options?: { readonly after?: Position; readonly everything?: boolean }): AsyncIterable<RecordedEvent>
-  /** Appends events of another log in their order, with their times. Done twice it is done once. */
+  /** Appends events of another log in their order, with their times. Done twice it is done once. Throws `LogsDiffer`, `Unavailable`. */
   append(events: readonly RecordedEvent[]): Promise<void>
   forget(stream: string): Promise<void>
   /** How much of the log lies before a position: 0 to 1. */
   share(position: Position): number
   close(): Promise<void>
+}
+
+/** The ends do not hold the same. */
+export class LogsDiffer extends Error {
+  override readonly name = 'LogsDiffer'
 }
 
 /** The stream that names a log; each log keeps its own. */

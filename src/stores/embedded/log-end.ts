@@ -2,7 +2,7 @@ import { instant, parseInstant } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import { encodeAppend } from '../encode-append.ts'
 import { origin, type RecordedEvent } from '../event-log.ts'
-import { isCopied, type LogEnd } from '../log-end.ts'
+import { isCopied, type LogEnd, LogsDiffer } from '../log-end.ts'
 import { fromPosition } from './positions.ts'
 import { place } from './reader.ts'
 import { lastPosition, openWritingConnection } from './schema.ts'
@@ -62,7 +62,7 @@ export const openEmbeddedLogEnd = (path: string): LogEnd => {
       results.forEach((result, index) => {
         const { stream, revision } = copied[index] ?? { stream: '', revision: 0 }
         if (result.done === 'conflict')
-          throw new Unavailable(`${stream} is at revision ${result.actual} although ${revision - 1} was expected`)
+          throw new LogsDiffer(`${path}: ${stream} is at revision ${result.actual}, expected ${revision - 1}`)
         if (result.done === 'failed') throw new Unavailable(`the log ${path} cannot be written: ${result.message}`)
       })
     },

@@ -1,10 +1,10 @@
 import type { AllStreamResolvedEvent } from '@eventstore/db-client'
 import type { Clock } from '../../lib/clock.ts'
-import { RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { RevisionConflict } from '../../lib/errors.ts'
 import { maxAppendBytes } from '../encode-append.ts'
 import { origin, type Position, type RecordedEvent } from '../event-log.ts'
 import { isKeyStream } from '../hidden-streams.ts'
-import { isCopied, type LogEnd } from '../log-end.ts'
+import { isCopied, type LogEnd, LogsDiffer } from '../log-end.ts'
 import { collect } from './collect.ts'
 import { unavailable } from './faults.ts'
 import type { OpenedEventStoreDb } from './open.ts'
@@ -93,7 +93,7 @@ export const openEventStoreDbLogEnd = async ({
     try {
       await log.appendCopied(stream, expected, run)
     } catch (error) {
-      if (error instanceof RevisionConflict) throw new Unavailable(`${server} holds something else: ${error.message}`)
+      if (error instanceof RevisionConflict) throw new LogsDiffer(`${server}: ${error.message}`)
       throw error
     }
   }
