@@ -17,8 +17,10 @@ export interface TopicValue {
 export interface Handling {
   readonly topic: string
   readonly signal: AbortSignal
-  /** Called for one message of a partition after the other. While it rejects it is called again with the same message. */
+  /** While it rejects it is called again with the same message. */
   readonly handle: (message: TopicMessage) => Promise<void>
+  /** So many messages of a partition are handled at the same time, begun in their order; default one after the other. */
+  readonly atOnce?: number
 }
 
 /** Topics that programs of others read and write, beside the bus of our own. */

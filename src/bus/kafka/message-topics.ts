@@ -1,4 +1,4 @@
-import type { Admin, Consumer, Kafka } from 'kafkajs'
+import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
@@ -94,7 +94,7 @@ export const createKafkaMessageTopics = ({
   keep(watch())
 
   /** One life of a consumer: ends when it crashed for good or `signal` aborts. */
-  const live = async ({ topic, handle, signal }: Handling, groupId: string, places?: Places): Promise<boolean> => {
+  const live = async ({ topic, signal, ...handling }: Handling, groupId: string, places?: Places): Promise<boolean> => {
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: settings.sessionTimeoutMs,
@@ -119,7 +119,7 @@ export const createKafkaMessageTopics = ({
     try {
       await consumer.connect()
       await consumer.subscribe({ topics: [topic], fromBeginning: true })
-      await consumer.run(runOf({ handle, signal, places }))
+      await consumer.run(runOf({ ...handling, signal, places }))
       await ended.promise
       return signal.aborted
     } finally {
@@ -131,15 +131,21 @@ export const createKafkaMessageTopics = ({
   const runOf = ({
     handle,
     signal,
+    atOnce = 1,
     places,
   }: Omit<Handling, 'topic'> & { readonly places: Places | undefined }): Parameters<Consumer['run']>[0] => ({
     autoCommit: places === undefined,
     eachBatchAutoResolve: false,
     eachBatch: async ({ batch, resolveOffset, heartbeat, isRunning, isStale }) => {
-      const { topic, partition } = batch
-      for (const { offset, timestamp, value } of batch.messages) {
+      const { topic, partition, messages } = batch
+      for (let from = 0; from < messages.length; from += atOnce) {
         if (!isRunning() || isStale() || signal.aborted) return
-        if (!(await handled({ topic, partition, offset, timestamp, value }, { handle, signal, heartbeat }))) return
+        const some = messages.slice(from, from + atOnce)
+        const taken = some.map(({ offset, timestamp, value }) =>
+          handled({ topic, partition, offset, timestamp, value }, { handle, signal, heartbeat }),
+        )
+        if ((await Promise.all(taken)).includes(false)) return
+        const { offset } = some.at(-1) as KafkaMessage
         places?.set(partition, String(BigInt(offset) + 1n))
         resolveOffset(offset)
         await heartbeat()

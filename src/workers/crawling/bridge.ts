@@ -57,6 +57,7 @@ export interface Bridge {
 /** Source: crawling contract, section 13. */
 const acknowledgedWithinMs = 10_000
 const startWithinMs = 10_000
+const answersAtOnce = 64
 const actor = { principal: 'scrapy-cluster', face: 'crawling', address: null }
 
 interface Waiter {
@@ -82,6 +83,7 @@ export const createBridge = ({
   const { incoming, outbound, crawled, itemsGroup } = crawlingTopics(settings)
   const waiters = new Map<string, Set<Waiter>>()
   const handing = new Set<string>()
+  const hearing = new Map<string, Promise<void>>()
   const stopping = new AbortController()
   const keepItem = createBridgeItems({ executor, blobs, logger })
   let isListening = false
@@ -122,7 +124,18 @@ export const createBridge = ({
     }
     if (given.uuid === undefined || given.uuid === null) return given.action === 'expired' ? expired(message, given) : undefined
     const uuid = uuidOf(given.uuid)
-    const id = messageId(message)
+    // Of several answers of one uuid the last one counts.
+    const before = hearing.get(uuid)
+    const heard = (before ?? Promise.resolve()).catch(() => undefined).then(() => hearAnswer(messageId(message), uuid, given))
+    hearing.set(uuid, heard)
+    try {
+      await heard
+    } finally {
+      if (hearing.get(uuid) === heard) hearing.delete(uuid)
+    }
+  }
+
+  const hearAnswer = async (id: string, uuid: string, given: JsonObject): Promise<void> => {
     const waiter = nextWaiter(uuid)
     if (waiter === undefined) {
       await record(id, uuid, given)
@@ -149,7 +162,7 @@ export const createBridge = ({
       { topic: outbound, partitions: 1 },
     ]
     await topics.prepare(settings.bridgeItems ? [...all, { topic: crawled }] : all, signal)
-    await topics.listen({ topic: outbound, signal, handle: hear })
+    await topics.listen({ topic: outbound, signal, handle: hear, atOnce: answersAtOnce })
     isListening = true
     // All nodes share what is crawled: each item is kept by one of them.
     if (settings.bridgeItems) topics.consume({ topic: crawled, group: itemsGroup, signal, handle: keepItem })
