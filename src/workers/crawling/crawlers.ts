@@ -3,7 +3,10 @@ import type { Leases } from '../leases.ts'
 
 /** Who else crawls, by the leases of the moment. */
 export interface Crawlers {
-  /** Whether no other worker takes crawls. */
+  /**
+   * Whether no other worker takes crawls, nor did a minute ago: one whose lease ran out may merely be slow, and goes on for as long
+   * as it has not noticed.
+   */
   isAlone(): boolean
   /**
    * Whether this worker is the one to begin something that any of them could: rendezvous hashing, so that a worker that
@@ -15,6 +18,7 @@ export interface Crawlers {
 }
 
 const lookMs = 1_000
+const companyMs = 60_000
 
 export const createCrawlers = ({
   leases,
@@ -28,16 +32,21 @@ export const createCrawlers = ({
   readonly kind: string
   readonly me: () => string
 }): Crawlers => {
+  let lastCompany = Number.NEGATIVE_INFINITY
+
   /** A lease of one's own that is not held yet, or not any longer, takes nothing away. */
   const others = (): string[] => {
     const own = me()
-    return leases
-      .live(clock.now())
+    const now = clock.now()
+    const found = leases
+      .live(now)
       .filter(({ worker, kinds }) => worker !== own && kinds.includes(kind))
       .map(({ worker }) => worker)
+    if (found.length > 0) lastCompany = now
+    return found
   }
   return {
-    isAlone: () => others().length === 0,
+    isAlone: () => others().length === 0 && clock.now() - lastCompany > companyMs,
     owns: (name) => {
       const mine = weight(me(), name)
       return others().every((other) => {

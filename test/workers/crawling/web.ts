@@ -38,13 +38,17 @@ export const openWeb = async (page: (visit: Visit) => string, { holds }: { reado
   return { visits, untilVisits, url: (host: string, path: string) => `http://${host}:${port}${path}` }
 }
 
-/** The starts of fetches that were not put off. */
+const outcomes = new Set(['PageFetched', 'PageFetchFailed', 'PageRetryScheduled', 'PageRedirected', 'PageDropped'])
+
+/** The starts that were followed by a fetch. */
 export const starts = (events: readonly Recorded[]) => {
   const putOff = new Set(
     events.filter(({ type }) => type === 'PageFetchPutOff').map(({ stream, data }) => `${stream}/${data.attempt}`),
   )
   const all = events.filter(({ type }) => type === 'PageFetchStarted')
-  const kept = all.filter(({ stream, data }) => !putOff.has(`${stream}/${data.attempt}`))
+  // One that was killed may have been about to put its start off: without an outcome nobody knows that it was fetched.
+  const ended = new Set(events.filter(({ type }) => outcomes.has(type)).map(({ stream, data }) => `${stream}/${data.attempt}`))
+  const kept = all.filter(({ stream, data }) => ended.has(`${stream}/${data.attempt}`))
   return {
     putOff: putOff.size,
     workers: new Set(kept.map(({ data }) => data.worker)),
