@@ -103,8 +103,8 @@ const told = [
 
 /** The same complaint is made once in so long; its repetitions are details. */
 const quietMs = 30_000
-/** What kafkajs warns of and is as it should be: members that come and go, and a producer whose retries have an end. */
-const everyday = /rebalanc|^Limiting retries/
+/** What kafkajs warns of and is as it should be: members that come and go, a producer whose retries have an end, an answer that it acts on. */
+const everyday = /rebalanc|^Limiting retries|^Response /
 
 /** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
 const logInto = (logger: Logger) => {

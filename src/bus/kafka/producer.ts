@@ -1,8 +1,8 @@
-import { CompressionTypes, type Kafka, type Message, type Producer } from 'kafkajs'
+import type { Kafka, Message } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
-import { partitioner } from './client.ts'
+import { createWholeProducer, type WholeProducer } from './whole-producer.ts'
 
 export interface TopicRecord {
   readonly topic: string
@@ -53,18 +53,13 @@ export const createGatheringProducer = ({
 }): GatheringProducer => {
   let waiting: Waiting[] = []
   let waitingRecords = 0
-  let producer: Promise<Producer> | undefined
+  let producer: Promise<WholeProducer> | undefined
   let working: Promise<void> | undefined
   let isClosed = false
 
-  const connected = (): Promise<Producer> => {
-    const opening = async (): Promise<Producer> => {
-      const fresh = kafka.producer({
-        idempotent: true,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner: stablePartitioner,
-      })
+  const connected = (): Promise<WholeProducer> => {
+    const opening = async (): Promise<WholeProducer> => {
+      const fresh = createWholeProducer(kafka)
       await fresh.connect().catch((error: unknown) => {
         fresh.disconnect().catch(() => undefined)
         throw error
@@ -103,7 +98,7 @@ export const createGatheringProducer = ({
       if (batch.length === 0) continue
       try {
         const { sendBatch } = await connected()
-        await sendBatch({ acks: -1, compression: CompressionTypes.None, topicMessages: byTopic(batch) })
+        await sendBatch({ acks: -1, topicMessages: byTopic(batch) })
         for (const { settle } of batch) settle()
       } catch (error) {
         dropProducer()
@@ -168,18 +163,4 @@ const byTopic = (batch: readonly Waiting[]): { topic: string; messages: Message[
     }
   }
   return [...topics].map(([topic, messages]) => ({ topic, messages }))
-}
-
-/**
- * A message keeps the partition that it was first given. kafkajs asks again at every try, and a message without a key would go elsewhere:
- * the broker would then see other messages under the same sequence numbers, and the retry would no longer be idempotent.
- */
-const stablePartitioner = () => {
-  const choose = partitioner()
-  const chosen = new WeakMap<Message, number>()
-  return (question: Parameters<typeof choose>[0]): number => {
-    const partition = chosen.get(question.message) ?? choose(question)
-    chosen.set(question.message, partition)
-    return partition
-  }
 }
