@@ -26,8 +26,8 @@ interface Known {
   readonly lease: Lease | undefined
 }
 
-/** A little more than a second after a worker's lease ran out, everybody knows it. */
-const beatMs = 1_000
+/** A little more than this after a worker's lease ran out, everybody knows it. */
+const beatMs = 500
 /** A beat that got no answer by then is given up, and the next one tried. */
 const beatTimeoutMs = 5_000
 const maxAgeSeconds = 3_600
@@ -48,7 +48,7 @@ const releaseMs = 2_000
  * which is after its sending, so that nobody believes a worker dead before it does so itself.
  *
  * A node that was cut off, slow or frozen has not heard renewals that were made, and must not take that for silence. So `live`
- * does not judge by the present but by the last moment up to which this node is known to have heard everything: each second
+ * does not judge by the present but by the last moment up to which this node is known to have heard everything: twice a second
  * it asks for the last revision of the stream, and once the subscription has come that far, the moment of asking is it. While
  * the log is out of reach nobody dies; when it is back the renewals of the meantime are heard first. (Who could not renew
  * either has let go of its attempts by its own clock, so nobody is owed another lease then.)

@@ -2,11 +2,12 @@ import { type Logger, pino } from 'pino'
 import { systemClock as clock } from '../../../src/lib/clock.ts'
 import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/leadership.ts'
 import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
-import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
 import type { Leadership } from '../../../src/workers/leadership.ts'
 import type { Leases } from '../../../src/workers/leases.ts'
 
 export interface LeaseStore {
+  readonly connection: OpenedEventStoreDb
   /** Of one node each; on a stream of the test's own. */
   leases(stream: string): Leases
   leadership(host?: string): Leadership
@@ -18,6 +19,7 @@ export const openLeaseStore = async (url: string, logger: Logger = pino({ level:
   const connection = await openEventStoreDb({ url, appendTimeoutMs: 5_000, clock, logger })
   const { log } = connection
   return {
+    connection,
     leases: (stream) => createEventStoreDbLeases({ connection, log, clock, logger, stream }),
     leadership: (host = 'here') => createEventStoreDbLeadership({ connection, log, clock, logger, host }),
     close: () => connection.close(),

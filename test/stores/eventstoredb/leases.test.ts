@@ -38,6 +38,16 @@ describe.skipIf(eventStoreDbUrl === undefined)('leases on EventStoreDB', () => {
     return [here.leases(stream), there.leases(stream)]
   })
 
+  test('the server is told to forget what is old', async () => {
+    const stream = newStream()
+    const store = await opened(url)
+    const leases = store.leases(stream)
+    onTestFinished(() => leases.close())
+    await leases.start()
+    const kept = async () => (await store.connection.client.getStreamMetadata(stream, store.connection.callOptions)).metadata
+    await expect.poll(kept, patience).toEqual({ maxAge: 3_600, maxCount: 10_000 })
+  })
+
   test('a killed worker is dead when its lease is over, and not before; a stopped one at once', async () => {
     const stream = newStream()
     const leaseMs = 3_000
