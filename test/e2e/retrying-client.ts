@@ -14,8 +14,8 @@ export interface Load {
 }
 
 const everyMs = 10
-const answerWithinMs = 5_000
-const pauseMs = 200
+const answerWithinMs = 10_000
+const pauseMs = 300
 
 /**
  * 100 operations a second, whatever becomes of the earlier ones. Who is not answered, or with 409 or 5xx, asks the other server with

@@ -1,0 +1,150 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
+import { canOwnEventStoreDb, canOwnKafka, type OwnEngine, ownEventStoreDb, ownKafka } from '../engines/own.ts'
+import { audit } from './audit.ts'
+import { type ClusterNode, openCluster } from './cluster.ts'
+import { allEvents, getJson, type Json } from './harness.ts'
+import { openLoad } from './retrying-client.ts'
+
+const operations = 2_000
+const leaseMs = 3_000
+const allEndedWithinMs = 60_000
+const pollMs = 50
+
+const refuses = async (port: number): Promise<boolean> => {
+  const socket = connect(port, '127.0.0.1')
+  const outcome = await Promise.race([once(socket, 'connect').then(() => false), once(socket, 'error').then(() => true)]).catch(
+    () => true,
+  )
+  socket.destroy()
+  return outcome
+}
+
+const until = async (what: string, holds: () => Promise<boolean>, withinMs = 30_000): Promise<number> => {
+  const begun = systemClock.now()
+  while (!(await holds().catch(() => false))) {
+    if (systemClock.now() - begun > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await systemClock.sleep(pollMs)
+  }
+  return systemClock.now() - begun
+}
+
+/** Faults that were really caused: each is counted when its effect was seen, not when it was asked for. */
+const faultCounter = () => {
+  const caused: string[] = []
+  let lastAt = 0
+  const count = (fault: string): void => {
+    caused.push(fault)
+    lastAt = systemClock.now()
+  }
+  return {
+    caused: (): readonly string[] => caused,
+    lastAt: () => lastAt,
+    /** Killed, and started again at once; the start is not waited for. */
+    killNode: async (node: ClusterNode): Promise<{ readonly restarted: Promise<void> }> => {
+      const ended = await node.kill('SIGKILL')
+      if (ended?.signal === 'SIGKILL') count(`${node.name} killed`)
+      return { restarted: node.start() }
+    },
+    /** Killed, seen to be gone, and started again after `downMs`. */
+    killEngine: async (name: string, engine: OwnEngine, downMs: number): Promise<void> => {
+      await engine.kill('SIGKILL')
+      if (await refuses(engine.port)) count(`${name} killed`)
+      await systemClock.sleep(downMs)
+      await engine.start()
+      lastAt = Math.max(lastAt, systemClock.now())
+    },
+    /** Stopped for longer than its lease, let go on, and waited for until it says that it has found that out. */
+    freezeWorker: async (worker: ClusterNode): Promise<void> => {
+      const told = (): number => worker.output().split('the lease ran out').length
+      const before = told()
+      await worker.kill('SIGSTOP')
+      // A frozen process loses its lease by the clock: time has to go by.
+      await systemClock.sleep(1.5 * leaseMs)
+      await worker.kill('SIGCONT')
+      await until('the frozen worker finds its lease run out', async () => told() > before)
+      count(`${worker.name} frozen past its lease`)
+    },
+  }
+}
+
+test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
+  'nothing that was acknowledged is lost, and everything ends once, whatever is killed meanwhile',
+  { timeout: 400_000 },
+  async () => {
+    const [eventStoreDb, kafka] = await Promise.all([ownEventStoreDb(), ownKafka()])
+    onTestFinished(async () => {
+      await Promise.all([eventStoreDb.stop(), kafka.stop()])
+    })
+    const cluster = openCluster({
+      eventStoreDbUrl: eventStoreDb.url,
+      kafkaBrokers: kafka.brokers,
+      env: { LEASE_MS: String(leaseMs), WORKER_CONCURRENCY: '100' },
+    })
+    const servers = [cluster.server('server-1'), cluster.server('server-2')] as const
+    const workers = [cluster.worker('worker-1'), cluster.worker('worker-2')] as const
+    const [server1, server2] = servers
+    const [worker1, worker2] = workers
+    await Promise.all([...servers, ...workers].map((node) => node.start()))
+
+    const request = (index: number): Json => ({
+      kind: 'probe',
+      input: { sleepMs: index % 10 === 0 ? 2_000 : 100, echo: index, output: index % 5 === 0 ? 'line\n' : '' },
+      ...(index % 20 === 0 ? { lane: `lane-${index % 100}` } : {}),
+      // Kills must never use up the attempts.
+      policy: { attempts: 100 },
+    })
+    const faults = faultCounter()
+    const load = openLoad(servers, operations, request)
+    const at = async (second: number): Promise<void> => {
+      await until(`operation ${second * 100} is sent`, async () => load.sent() >= second * 100)
+    }
+    await at(1)
+    const frozen = faults.freezeWorker(worker2)
+    await at(3)
+    const broker = faults.killEngine('the broker', kafka, 1_000)
+    await at(6)
+    const restarted = [await faults.killNode(server1)]
+    await at(8)
+    restarted.push(await faults.killNode(worker1))
+    await at(11)
+    const database = faults.killEngine('EventStoreDB', eventStoreDb, 1_000)
+    await at(14)
+    restarted.push(await faults.killNode(server2))
+    await frozen
+    await at(17)
+    restarted.push(await faults.killNode(worker2))
+    const sentAtLastFault = load.sent()
+    await Promise.all([broker, database, ...restarted.map((node) => node.restarted)])
+    await load.done
+    const acknowledgedAfterMs = systemClock.now() - faults.lastAt()
+
+    const unended = async (server: ClusterNode): Promise<number> => {
+      const states = ['pending', 'running', 'retrying', 'cancelling'].map((state) => `state=${state}`).join('&')
+      return ((await getJson(`${server.url()}/v1/operations?${states}&limit=1`)).items as readonly unknown[]).length
+    }
+    for (const server of servers)
+      await until(`${server.name} shows every operation ended`, async () => (await unended(server)) === 0, allEndedWithinMs)
+    const endedAfterMs = systemClock.now() - faults.lastAt()
+
+    const [seen, other] = await Promise.all(servers.map((server) => allEvents(server.url())))
+    const found = audit(seen ?? [], load.acknowledged.values())
+    console.log(
+      `faults: ${faults.caused().join(', ')}; ${load.retries()} retries of clients; ${found.lost} attempts lost; ` +
+        `all acknowledged ${acknowledgedAfterMs} ms and all ended ${endedAfterMs} ms after the last fault`,
+    )
+    expect(faults.caused()).toHaveLength(7)
+    // The last fault, too, struck while operations were being asked for.
+    expect(sentAtLastFault).toBeLessThan(operations)
+    expect(load.acknowledged.size).toBe(operations)
+    expect(new Set(load.acknowledged.values()).size).toBe(operations)
+    expect(found.findings).toEqual([])
+    expect(found.requested).toBe(operations)
+    expect(found.lost).toBeGreaterThan(0)
+    expect(endedAfterMs).toBeLessThan(allEndedWithinMs)
+    // Both servers tell the same history.
+    expect(other?.map(({ id }) => id)).toEqual(seen?.map(({ id }) => id))
+  },
+)
