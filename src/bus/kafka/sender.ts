@@ -1,6 +1,6 @@
-import type { IHeaders, Kafka, Producer } from 'kafkajs'
+import type { IHeaders, Kafka } from 'kafkajs'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { partitioner } from './client.ts'
+import { createWholeProducer, type WholeProducer } from './whole-producer.ts'
 
 export interface Outgoing {
   readonly topic: string
@@ -37,19 +37,13 @@ interface Waiting {
 
 export const createSender = ({ kafka }: { readonly kafka: Kafka }): Sender => {
   let waiting: Waiting[] = []
-  let producer: Producer | undefined
+  let producer: WholeProducer | undefined
   let pumping: Promise<void> | undefined
   let isClosed = false
 
-  const connected = async (): Promise<Producer> => {
+  const connected = async (): Promise<WholeProducer> => {
     if (producer !== undefined) return producer
-    const made = kafka.producer({
-      createPartitioner: partitioner,
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      retry,
-    })
+    const made = createWholeProducer(kafka, { retry })
     await made.connect()
     producer = made
     return made
