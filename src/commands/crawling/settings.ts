@@ -83,4 +83,3 @@ export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSett
   group: `${topicPrefix}-group`,
   itemsGroup: `${topicPrefix}-intendant-items`,
 })
-export type CrawlingTopics = ReturnType<typeof crawlingTopics>

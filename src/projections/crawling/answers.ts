@@ -27,17 +27,19 @@ export type AnswerRowState = (typeof answerStates)[number]
  */
 export const answers: Projection = {
   name: 'crawling-answers',
-  version: 2,
+  version: 3,
   filter: { streamPrefixes: ['operation-', 'answer-', 'feed-', 'forward-'] },
   schema: [
     `CREATE TABLE answers (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, kind TEXT, appid TEXT, request TEXT NOT NULL,
-      state TEXT NOT NULL, reason TEXT, answer TEXT, requested_at TEXT NOT NULL, answered_at TEXT, taken_at TEXT, position TEXT NOT NULL
+      state TEXT NOT NULL, reason TEXT, answer TEXT, requested_at TEXT NOT NULL, answered_at TEXT, taken_at TEXT, position TEXT NOT NULL,
+      forwarded INTEGER NOT NULL DEFAULT 0
     ) STRICT`,
     `CREATE INDEX answers_by_uuid ON answers (uuid, state)`,
     `CREATE INDEX answers_by_appid ON answers (appid, seq) WHERE appid IS NOT NULL`,
     `CREATE INDEX answers_by_state ON answers (state, seq)`,
     `CREATE INDEX answers_done ON answers (requested_at) WHERE state IN ('answered', 'read', 'replaced', 'never')`,
+    `CREATE INDEX answers_unanswered ON answers (requested_at) WHERE state = 'waiting' AND forwarded = 1`,
   ],
   apply: (event, tx) => {
     if (event.stream.startsWith('answer-')) applyAnswer(event, tx)
@@ -139,10 +141,9 @@ const doneForMs = 30 * 86_400_000
 
 /** The time of the event decides, not the clock: a view made again is the same view. */
 const forgetOld = (event: RecordedEvent, tx: Tx): void =>
-  tx.run(
-    `DELETE FROM answers WHERE state IN ('answered', 'read', 'replaced', 'never') AND requested_at < ?`,
-    instant(parseInstant(event.recordedAt) - doneForMs),
-  )
+  tx.run(`DELETE FROM answers WHERE state IN ('answered', 'read', 'replaced', 'never') AND requested_at < ?`, doneBefore(event))
+
+const doneBefore = (event: RecordedEvent): string => instant(parseInstant(event.recordedAt) - doneForMs)
 
 const insert = (
   event: RecordedEvent,
@@ -229,6 +230,9 @@ const applyForward = on(forwardEvents, {
       state: 'waiting',
       reason: null,
     })
+    tx.run(`UPDATE answers SET forwarded = 1 WHERE id = ?`, idOf(event))
+    // A cluster owes nobody an answer, and says nothing where it has none.
+    tx.run(`DELETE FROM answers WHERE state = 'waiting' AND forwarded = 1 AND requested_at < ?`, doneBefore(event))
   },
   FeedNotForwarded: (event, tx) => never(event, tx, event.data.reason),
 })

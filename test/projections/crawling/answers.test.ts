@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { instant } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
-import type { JsonObject } from '../../../src/lib/json.ts'
+import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
 import { answerQueries, answers } from '../../../src/projections/crawling/answers.ts'
 import { rejectionQueries, rejections } from '../../../src/projections/crawling/rejections.ts'
 import type { EventLog } from '../../../src/stores/event-log.ts'
@@ -33,6 +33,14 @@ const history = (log: EventLog) => {
       happened(`operation-${id}`, 'OperationSucceeded', { attempt: 1, result }),
     failed: (id: string) =>
       happened(`operation-${id}`, 'OperationFailed', { attempt: 1, error: { type: 't', message: 'no', retryable: false } }),
+    forwarded: (id: string, uuid: JsonValue, more: JsonObject = { stats: 'all' }) =>
+      happened(`forward-${id}`, 'FeedReceived', {
+        payload: { uuid, appid: 'testapp', ...more },
+        class: 'stats',
+        awaitsAnswer: true,
+      }),
+    received: (id: string, uuid: string, more: JsonObject = {}) =>
+      happened(`answer-${id}`, 'AnswerReceived', { uuid, answer: { uuid, appid: 'other', ...more } }),
     delivered: (id: string) => happened(`answer-${id}`, 'AnswerDelivered', { uuid: 'u' }),
     polled: (id: string) => happened(`answer-${id}`, 'AnswerPolled', { uuid: 'u' }),
     rejected: (id: string, payload: JsonObject) =>
@@ -111,6 +119,34 @@ describe('the view of answers', () => {
     expect(stored('u')).toEqual(['2'])
     expect(stored('u', instant(start + dayMs))).toEqual([])
     expect(states()).toEqual({ 2: 'stored', 3: 'waiting' })
+  })
+
+  test('an answer of a Scrapy Cluster belongs to the request that has waited longest, or stands for itself', async () => {
+    const { forwarded, received, delivered, polled, caughtUp, stored, states } = await open()
+    await forwarded('f1', 'u')
+    await forwarded('f2', 'u')
+    await forwarded('f3', 7)
+    await received('m1', 'u', { n: 1 })
+    await received('m2', 'of another program')
+    await received('m3', '7')
+    await caughtUp()
+    expect(states()).toEqual({ m1: 'stored', f2: 'waiting', m2: 'stored', m3: 'stored' })
+    await delivered('m1')
+    await received('m4', 'u')
+    await polled('m2')
+    await caughtUp()
+    expect(states()).toEqual({ m1: 'answered', m4: 'stored', m2: 'read', m3: 'stored' })
+    expect(stored('u')).toEqual(['m4'])
+  })
+
+  test('forgets what a Scrapy Cluster never answered', async () => {
+    const { clock, forwarded, requested, caughtUp, states } = await open()
+    await forwarded('f1', 'u')
+    await requested('1', 'u')
+    clock.set(start + 31 * dayMs)
+    await forwarded('f2', 'v')
+    await caughtUp()
+    expect(states()).toEqual({ 1: 'waiting', f2: 'waiting' })
   })
 
   test('is the same when it is made again', async () => {
