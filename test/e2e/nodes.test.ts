@@ -13,6 +13,8 @@ const movesWithinMs = 10_000
 /** A node that stops gives the office away. */
 const handsOverWithinMs = 3_000
 
+const patience = { timeout: 30_000, interval: 50 }
+
 const open = async (env: Readonly<Record<string, string>> = {}, brokers = kafkaBrokers ?? ''): Promise<Cluster> => {
   const eventStoreDb = await ownEventStoreDb()
   onTestFinished(() => eventStoreDb.stop())
@@ -167,13 +169,16 @@ test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
     const server = cluster.node('server', ['serve', '--json'])
     await server.start()
     await kafka.kill('SIGKILL')
-    let ready = await readiness(server)
-    while (ready.status === 200) ready = await readiness(server)
-    expect(ready.body).toMatchObject({ status: 'failing', checks: { log: 'ok', kafka: expect.stringContaining(kafka.brokers) } })
+    const status = async (): Promise<number> => (await readiness(server)).status
+    await expect.poll(status, patience).toBe(503)
+    expect((await readiness(server)).body).toMatchObject({
+      status: 'failing',
+      checks: { log: 'ok', kafka: expect.stringContaining(kafka.brokers) },
+    })
     const id = await submitProbe(server.url(), { echo: 'later' })
     await kafka.start()
     expect(await untilEnded(server.url(), id)).toMatchObject({ state: 'succeeded', attempt: 1 })
-    while (ready.status !== 200) ready = await readiness(server)
+    await expect.poll(status, patience).toBe(200)
   },
 )
 
