@@ -47,6 +47,18 @@ describe.skipIf(kafkaBrokers === undefined)('a group of workers on Kafka', () =>
     expect(busy.heard.size).toBe(8)
   })
 
+  test('takes back a member that was frozen past its session', async () => {
+    const ours = settings()
+    const member = listen(await openBus(ours))
+    const publisher = await openBus(ours)
+    await publisher.publish([job('before')])
+    await member.heardAll([job('before')])
+    // Nothing of this process runs meanwhile, as after SIGSTOP: no heartbeat goes out.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ours.sessionTimeoutMs + 1_500)
+    await publisher.publish([job('after')])
+    await member.heardAll([job('after')])
+  })
+
   test('leaves quickly', async () => {
     const bus = await openBus(settings())
     const member = listen(bus)
