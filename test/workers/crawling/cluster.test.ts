@@ -18,6 +18,7 @@ import { createKinds } from '../../../src/workers/kinds.ts'
 import { createLocalLeadership } from '../../../src/workers/leadership.ts'
 import type { Work } from '../../../src/workers/work.ts'
 import { clientOf, type Read, readTopics } from '../../bus/kafka/reading.ts'
+import { canOwnKafka, ownKafka } from '../../engines/own.ts'
 import { kafkaBrokers } from '../../engines/running.ts'
 import { openCrawling, openSite } from './harness.ts'
 
@@ -82,8 +83,8 @@ describe('what is fed by Kafka', () => {
   })
 })
 
-const startCluster = async (crawling: Crawling, settings: Partial<CrawlingSettings>) => {
-  const kafka = kafkaSettings({ KAFKA_BROKERS: brokers })
+const startCluster = async (crawling: Crawling, settings: Partial<CrawlingSettings>, address = brokers) => {
+  const kafka = kafkaSettings({ KAFKA_BROKERS: address })
   if (kafka === undefined) throw new Error('no brokers')
   const client = createKafka({ settings: kafka, logger })
   const topics = createKafkaMessageTopics({ kafka: client, settings: kafka, clock: systemClock, logger })
@@ -164,4 +165,37 @@ describe.skipIf(kafkaBrokers === undefined)('what is sent to Kafka', () => {
     })
     expect(Number(told?.server_time)).toBeGreaterThanOrEqual(expires)
   })
+})
+
+describe.skipIf(!canOwnKafka)('a broker that dies', () => {
+  test('holds nothing up for good: what was crawled meanwhile is sent, what is fed after it is taken', async () => {
+    const kafka = await ownKafka()
+    onTestFinished(() => kafka.stop())
+    const topicPrefix = `cluster-${newId()}`
+    const crawledTopic = `${topicPrefix}.crawled_firehose`
+    const site = await openSite((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<p>one page</p>')
+    })
+    const crawling = await openCrawling()
+    await startCluster(crawling, { topicPrefix }, kafka.brokers)
+    const feed = async (path: string): Promise<void> => {
+      const producer = clientOf(kafka.brokers).producer()
+      await producer.connect()
+      const value = JSON.stringify({ appid: 'test', crawlid: 'one', url: site.url(path) })
+      await producer.send({ topic: `${topicPrefix}.incoming`, messages: [{ value }] })
+      await producer.disconnect()
+    }
+    const before = await readTopics(kafka.brokers, [crawledTopic])
+    await feed('/before')
+    await before.until((read) => read.length >= 1)
+    await kafka.kill('SIGKILL')
+    await Promise.all([1, 2, 3].map(async (n) => crawling.ended(await crawling.feed({ url: site.url(`/meanwhile/${n}`) }))))
+    await kafka.start()
+    await feed('/after')
+    const after = await readTopics(kafka.brokers, [crawledTopic])
+    const paths = (read: readonly Read[]) => new Set(itemsOf(read).map(({ url }) => new URL(String(url)).pathname))
+    await after.until((read) => paths(read).size >= 5)
+    expect([...paths(after.read)].toSorted()).toEqual(['/after', '/before', '/meanwhile/1', '/meanwhile/2', '/meanwhile/3'])
+    expect((await crawling.allEvents()).filter(({ type }) => type === 'OperationRequested')).toHaveLength(5)
+  }, 150_000)
 })
