@@ -83,6 +83,22 @@ export const eventLogContract = (name: string, open: () => Promise<EventLog>): v
         if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ name: 'RevisionConflict', actual: 0 })
     })
 
+    test('whoever is refused finds with the next read what refuted them', async () => {
+      const log = await opened()
+      const outcomes = Array.from({ length: 20 }, async (_, n) => {
+        const stream = `thing-${n % 4}`
+        const refused = await log.append(stream, 'noStream', events(2)).then(
+          () => undefined,
+          (error: unknown) => error,
+        )
+        if (refused === undefined) return 'recorded'
+        const [last] = await all(log.readStream(stream, { from: 'end', backwards: true, limit: 1 }))
+        expect(refused).toMatchObject({ name: 'RevisionConflict', actual: last?.revision })
+        return 'refused'
+      })
+      expect((await Promise.all(outcomes)).filter((outcome) => outcome === 'recorded')).toHaveLength(4)
+    })
+
     test('a conflict spoils nothing that is appended at the same moment', async () => {
       const log = await opened()
       await log.append('thing-1', 'noStream', [event()])

@@ -21,6 +21,8 @@ const firstRetryMs = 25
 const longestRetryMs = 500
 /** Where the caller expects no revision, its ids are looked for among so many of the stream's last events. */
 const repetitionWindow = 128
+const looks = 20
+const lookMs = 10
 
 export interface AppenderOptions {
   readonly connection: EventStoreDbConnection
@@ -84,6 +86,15 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
     return BigInt(last.revision)
   }
 
+  /** The server refuses before it shows what it refuses for: who reads again now must not find the stream as it was. */
+  const shown = async (stream: string, revision: number): Promise<void> => {
+    for (let look = 0; revision >= 0 && look < looks; look++) {
+      const { events } = await reader.stream(stream, { from: 'end', backwards: true, limit: 1 }).catch(() => ({ events: [] }))
+      if ((events[0]?.revision ?? -1) >= revision) return
+      await clock.sleep(lookMs)
+    }
+  }
+
   const append = async (request: AppendRequest): Promise<Appended> => {
     const { stream, expected } = request
     const giveUpAt = clock.now() + appendTimeoutMs * triesTime
@@ -106,8 +117,9 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
       if (fault instanceof RevisionConflict || fault instanceof Unacceptable) throw fault
       switch (faultOf(fault)) {
         case 'wrong-expected-version':
-          if (fixed !== undefined) throw new RevisionConflict(stream, expected, actualOf(fault))
-          break
+          if (fixed === undefined) break
+          await shown(stream, actualOf(fault))
+          throw new RevisionConflict(stream, expected, actualOf(fault))
         case 'maximum-append-size-exceeded':
           throw new Unacceptable(`the append to ${stream} is larger than EventStoreDB takes: ${reasonOf(fault)}`)
       }

@@ -1,5 +1,6 @@
 import { type BaseOptions, type EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { z } from 'zod'
+import { Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { faultOf } from './faults.ts'
 
@@ -7,7 +8,7 @@ import { faultOf } from './faults.ts'
 const stream = 'key-log-identity'
 const LogIdentified = z.object({ identity: z.uuid() })
 
-/** The log's own UUID; whoever opens an unnamed log first names it. Throws what the client throws. */
+/** The log's own UUID; whoever opens an unnamed log first names it. Throws what the client throws, and `Unavailable`. */
 export const obtainIdentity = async (options: {
   readonly client: EventStoreDBClient
   readonly callOptions: BaseOptions
@@ -24,11 +25,14 @@ export const obtainIdentity = async (options: {
   })
   try {
     await options.client.appendToStream(stream, event, { expectedRevision: 'no_stream', ...options.callOptions })
+    return identity
   } catch (error) {
     if (faultOf(error) !== 'wrong-expected-version') throw error
   }
-  // Another node may have been faster.
-  return (await readIdentity(options)) ?? identity
+  // Another node was faster; the server refuses before it shows what it refuses for.
+  const given = await readIdentity(options)
+  if (given === undefined) throw new Unavailable('the log is just being named')
+  return given
 }
 
 const readIdentity = async ({

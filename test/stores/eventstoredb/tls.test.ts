@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync as run } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
@@ -22,7 +22,7 @@ const certificate = (() => {
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
   const [key, cert] = [join(directory, 'key.pem'), join(directory, 'ca.pem')]
   try {
-    execFileSync(
+    run(
       'openssl',
       [
         'req',
