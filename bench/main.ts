@@ -10,8 +10,13 @@ import { throughput } from './scenarios/b2-throughput.ts'
 import { completion } from './scenarios/b3-completion.ts'
 import { read } from './scenarios/b4-read.ts'
 import { append } from './scenarios/b5-append.ts'
+import { follow } from './scenarios/b6-follow.ts'
+import { rebuild } from './scenarios/b7-rebuild.ts'
+import { start } from './scenarios/b8-start.ts'
+import { memory } from './scenarios/b9-memory.ts'
+import { growth } from './scenarios/b10-growth.ts'
 
-const scenarios: readonly Scenario[] = [acknowledge, throughput, completion, read, append]
+const scenarios: readonly Scenario[] = [acknowledge, throughput, completion, read, append, follow, rebuild, start, memory, growth]
 
 const usage = `npm run bench -- [--only B2,B3] [--quick] [--rounds N] [--keep]
 
@@ -49,13 +54,15 @@ const measure = async (): Promise<boolean> => {
   await using load = startLoadGenerator()
   for (const scenario of scenarios.filter(({ id }) => only?.includes(id) ?? true)) {
     say(`${scenario.id}: ${scenario.title}`)
-    let made = 0
+    const made: string[] = []
     const bench: Bench = {
       quick: options.quick,
       rounds: Number(options.rounds ?? (options.quick ? 1 : 5)),
       load,
+      shared: directory,
       scratch: (name) => {
-        const path = join(directory, `${scenario.id}-${++made}-${name}`)
+        const path = join(directory, `${scenario.id}-${made.length}-${name}`)
+        made.push(path)
         mkdirSync(path, { recursive: true })
         return path
       },
@@ -71,10 +78,11 @@ const measure = async (): Promise<boolean> => {
       broken = true
       say(`  ${scenario.id} broke off: ${error instanceof Error ? error.stack : error}`)
     }
-    if (!options.keep && !broken) rmSync(directory, { recursive: true, force: true })
+    if (!options.keep && !broken) for (const path of made) rmSync(path, { recursive: true, force: true })
   }
   printTable(figures, say)
   if (options.keep || broken) say(`data and logs: ${directory}`)
+  else rmSync(directory, { recursive: true, force: true })
   return !broken
 }
 

@@ -8,11 +8,15 @@ const known = {
   restate: { missing: restateMissing, start: startRestate },
 } as const
 
-/** Starts a peer; undefined, after one line that says why, where it cannot run here. */
-export const startPeer = async (name: keyof typeof known, bench: Bench): Promise<Contender | undefined> => {
-  const { missing, start } = known[name]
-  const reason = missing()
-  if (reason === undefined) return start({ directory: bench.scratch(name) })
-  bench.say(`${name} is skipped: ${reason}`)
-  return undefined
+type PeerName = keyof typeof known
+
+/** Whether a peer cannot run here; says why. */
+export const peerMissing = (name: PeerName, bench: Bench): boolean => {
+  const reason = known[name].missing()
+  if (reason !== undefined) bench.say(`${name} is skipped: ${reason}`)
+  return reason !== undefined
 }
+
+/** Starts a peer; undefined, after one line that says why, where it cannot run here. */
+export const startPeer = async (name: PeerName, bench: Bench): Promise<Contender | undefined> =>
+  peerMissing(name, bench) ? undefined : known[name].start({ directory: bench.scratch(name) })

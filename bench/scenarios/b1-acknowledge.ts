@@ -2,6 +2,7 @@ import { appendAndFlush } from '../floors/fdatasync.ts'
 import { startNull } from '../floors/null.ts'
 import type { Scenario } from '../lib/bench.ts'
 import { acknowledgedStatus, type Contender, succeededStatus } from '../lib/contender.ts'
+import { feeds } from '../lib/feeds.ts'
 import { figure } from '../lib/figure.ts'
 import { type Latency, latencyOf, medianOf } from '../lib/latency.ts'
 import type { WireRequest } from '../lib/load.ts'
@@ -56,11 +57,3 @@ export const acknowledge: Scenario = {
     }
   },
 }
-
-/** Crawls of one domain, whose throttle lets the server queue them and fetch next to nothing. */
-const feeds = (count: number): readonly WireRequest[] =>
-  Array.from({ length: count }, (_, index) => ({
-    method: 'POST',
-    path: '/feed',
-    body: JSON.stringify({ url: `http://127.0.0.1:9/${index}`, appid: 'bench', crawlid: `crawl-${index}` }),
-  }))
