@@ -40,6 +40,8 @@ export interface Supervisor {
 const sweepMs = 2_000
 /** A sweep over very many waiting operations takes at most about this share of the time. */
 const pausePerSweep = 10
+/** However long one took, such as one that waited for a bus that was away: lost work has to be found. */
+const longestPauseMs = 15_000
 /** The worker itself ends an attempt at its deadline; this long after it the supervisor does. */
 const overdueGraceMs = 10_000
 /** Operations that become due together are rung together. */
@@ -204,13 +206,16 @@ export const createSupervisor = ({
     if (stopping.signal.aborted) return
     cancelSweep = clock.after(afterMs, async () => {
       const begun = clock.now()
+      let pauseMs = 0
       try {
         await inTurn(sweepNow)
         armNext()
+        pauseMs = Math.min(pausePerSweep * (clock.now() - begun), longestPauseMs)
       } catch (error) {
+        // It waited for something that is away, and did no work that would have to be paid for.
         logger.error({ err: error }, 'the sweep broke off')
       }
-      planSweep(Math.max(untilLeaseEnds(), pausePerSweep * (clock.now() - begun)))
+      planSweep(Math.max(untilLeaseEnds(), pauseMs))
     })
   }
 

@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
+import { createInProcessBus } from '../../src/bus/in-process.ts'
+import type { JobBus } from '../../src/bus/job-bus.ts'
 import { lane } from '../../src/commands/lane.ts'
 import { operation } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { Unavailable } from '../../src/lib/errors.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import { createLocalLeases, type Leases } from '../../src/workers/leases.ts'
 import { context, openEngine, work } from './engine.ts'
@@ -68,6 +71,27 @@ test('a worker that is not known yet is asked for before its attempts are lost',
   await engine.supervisor.sweep()
   expect(engine.queries.byId(id)?.state).toBe('running')
   expect(isHeard).toBe(true)
+})
+
+test('a sweep that waited for a bus in vain is not paid for with a long pause', async () => {
+  const refusedAfterMs = 800
+  const calls: number[] = []
+  const { promise: again, resolve } = Promise.withResolvers<void>()
+  const bus: JobBus = {
+    ...createInProcessBus(),
+    publish: async () => {
+      calls.push(systemClock.now())
+      if (calls.length === 2) return resolve()
+      await systemClock.sleep(refusedAfterMs)
+      throw new Unavailable('the brokers are away')
+    },
+  }
+  const engine = await openEngine({ isStarted: false, bus })
+  await engine.request('probe')
+  engine.supervisor.start()
+  await again
+  const [first = 0, second = 0] = calls
+  expect(second - first).toBeLessThan(5 * refusedAfterMs)
 })
 
 test('attempts with a live lease are left alone', async () => {
