@@ -107,12 +107,16 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** Runs one command line to its end. */
+/** Runs one command line to its end, or to that of the test. */
 export const runCommand = async (
   words: readonly string[],
   { env = {}, input = '' }: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
 ): Promise<Finished> => {
   const child = spawnMain(words, env)
+  // A server that should have refused to start would stay for ever.
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
   let stdout = ''
   let stderr = ''
   child.stdout?.on('data', (chunk) => {
