@@ -1,13 +1,26 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
 
+/** An address like `[::1]:9092`: kafkajs splits it at the first colon and asks for a host named `[`. */
+const isIpv6 = (broker: string): boolean => broker.startsWith('[')
+
 /** Every setting of the Kafka bus, named `KAFKA_…` in the environment. Source: README, Settings. */
 const KafkaVariables = z.object({
   /** Where to begin, `host:port,host:port`; without it the bus is inside the process. */
   brokers: z
     .string()
     .transform((text) => text.split(',').map((broker) => broker.trim()))
-    .pipe(z.array(z.string().regex(/^(\[[^\]]+\]|[^\s:/]+):\d{1,5}$/, 'is not host:port, with commas between')))
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine((broker) => !isIpv6(broker), {
+            error: 'cannot name a broker by an IPv6 address: give it a host name that resolves to the address',
+            abort: true,
+          })
+          .regex(/^[^\s:/]+:\d{1,5}$/, 'is not host:port, with commas between'),
+      ),
+    )
     .optional(),
   clientId: z.string().default('intendant'),
   /** TLS towards the brokers. */
