@@ -15,8 +15,23 @@ import { rebuild } from './scenarios/b7-rebuild.ts'
 import { start } from './scenarios/b8-start.ts'
 import { memory } from './scenarios/b9-memory.ts'
 import { growth } from './scenarios/b10-growth.ts'
+import { crawl } from './scenarios/b11-crawl.ts'
+import { engines } from './scenarios/e1-engines.ts'
 
-const scenarios: readonly Scenario[] = [acknowledge, throughput, completion, read, append, follow, rebuild, start, memory, growth]
+const scenarios: readonly Scenario[] = [
+  acknowledge,
+  throughput,
+  completion,
+  read,
+  append,
+  follow,
+  rebuild,
+  start,
+  memory,
+  growth,
+  crawl,
+  engines,
+]
 
 const usage = `npm run bench -- [--only B2,B3] [--quick] [--rounds N] [--keep]
 

@@ -22,11 +22,15 @@ const run = async ({
   count,
   keepBodies = false,
 }: Load): Promise<LoadResult> => {
-  const url = new URL(address)
-  const buffers = requests.map((request) => wire(url, request))
+  const urls = [address].flat().map((text) => new URL(text))
+  const [first] = urls
+  if (first === undefined) throw new Error('there is nowhere to send the load to')
+  const buffers = requests.map((request) => wire(first, request))
   const { promise: failure, reject: fail } = Promise.withResolvers<never>()
   failure.catch(() => undefined)
-  const idle: Connection[] = await Promise.all(Array.from({ length: connections }, () => openConnection(url, fail)))
+  const idle: Connection[] = await Promise.all(
+    Array.from({ length: connections }, (_, index) => openConnection(urls[index % urls.length] ?? first, fail)),
+  )
   const all = [...idle]
   const latencies = new Float64Array(count)
   const bodies: string[] = []

@@ -10,7 +10,8 @@ export interface WireRequest {
 }
 
 export interface Load {
-  readonly url: string
+  /** Connections are spread over several. */
+  readonly url: string | readonly string[]
   /** Sent one after the other, from the start again when they are used up. */
   readonly requests: readonly WireRequest[]
   /** The one status that counts as done; any other ends the run. */
@@ -43,7 +44,7 @@ export const startLoadGenerator = (): LoadGenerator => {
       const answer = once(child, 'message')
       child.send(load)
       const [{ result, error }] = (await answer) as [{ readonly result?: LoadResult; readonly error?: string }]
-      if (result === undefined) throw new Error(`the load on ${load.url} broke off: ${error}`)
+      if (result === undefined) throw new Error(`the load on ${[load.url].flat().join(', ')} broke off: ${error}`)
       return result
     },
     [Symbol.asyncDispose]: async () => {

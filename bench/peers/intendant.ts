@@ -9,11 +9,18 @@ const lookEveryMs = 10
 const pageSize = 1000
 
 /** The command of `npm start`, without npm around it. */
-const startCommand = (): string =>
-  (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly scripts: { readonly start: string } }).scripts.start
+const serve = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { readonly scripts: { readonly start: string } })
+  .scripts.start
+const commands = {
+  serve,
+  'serve without workers': `${serve} --no-workers`,
+  worker: `${serve.replace(/ serve$/, ' worker')} --kinds probe`,
+} as const
 
 export interface IntendantOptions {
   readonly dataDir: string
+  /** Default `serve`. */
+  readonly role?: keyof typeof commands
   /** Further settings. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -23,16 +30,18 @@ export interface Intendant extends Contender {
   readonly readyAfterMs: number
   readonly read: NonNullable<Contender['read']>
   readonly submitAndWait: NonNullable<Contender['submitAndWait']>
+  readonly settled: NonNullable<Contender['settled']>
+  readonly succeeded: NonNullable<Contender['succeeded']>
   stop(): Promise<void>
 }
 
 const body = '{"kind":"probe","input":{}}'
 
 /** The product as users start it, with its own directory on the disk. */
-export const startIntendant = async ({ dataDir, env = {} }: IntendantOptions): Promise<Intendant> => {
+export const startIntendant = async ({ dataDir, role = 'serve', env = {} }: IntendantOptions): Promise<Intendant> => {
   const program = await startProgram({
     command: 'sh',
-    args: ['-c', startCommand()],
+    args: ['-c', commands[role]],
     cwd: root,
     env: {
       PATH: `${join(root, 'node_modules/.bin')}${delimiter}${process.env.PATH}`,
@@ -43,7 +52,7 @@ export const startIntendant = async ({ dataDir, env = {} }: IntendantOptions): P
       KAFKA_BROKERS: '',
       ...env,
     },
-    ready: /ready on (http:\S+)/,
+    ready: /(?:ready|how it is) on (http:\/\/[^\s/]+)/,
     log: `${dataDir}.log`,
   })
   const url = program.said
