@@ -47,11 +47,15 @@ export interface Executor {
   readonly execute: Execute
   /** State and revision of a stream as the decider folds it; revision -1 where it does not exist. */
   readonly load: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
+  /** The same as it was known here last, perhaps behind the log; read only where it is not known. */
+  readonly recall: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
 }
 
 interface Known<State> {
   readonly state: State
   readonly revision: number
+  /** The stream's first event, without its data: who asked for all this. Undefined where the decider remembers the last event alone. */
+  readonly first: Pick<NewEvent, 'id' | 'metadata'> | undefined
   /** About how many bytes the events took from which the state was made. */
   readonly weight: number
 }
@@ -82,7 +86,7 @@ export const createExecutor = ({
   const cache = new LRUCache<string, Known<unknown>>({
     max: cachedStates,
     maxSize: cachedBytes,
-    sizeCalculation: ({ weight }) => weight + 200,
+    sizeCalculation: ({ weight }) => weight + 500,
   })
 
   /** Two appends may settle in either order: only what is newer replaces. */
@@ -94,17 +98,18 @@ export const createExecutor = ({
   const read = async <State>(
     decider: Decider<never, never, State, unknown>,
     stream: string,
-    since: Known<State> = { state: decider.initial, revision: -1, weight: 0 },
+    since: Known<State> = unseen(decider),
   ): Promise<Known<State>> => {
     const last = decider.memory === 'last'
-    let { state, revision, weight } = since
+    let { state, revision, first, weight } = since
     const options = last ? ({ from: 'end', backwards: true, limit: 1 } as const) : { from: since.revision + 1 }
     for await (const event of log.readStream(stream, options)) {
       state = decider.evolve(last ? decider.initial : state, event as never)
       revision = event.revision
+      if (revision === 0 && !last) first = { id: event.id, metadata: event.metadata }
       weight = (last ? 0 : weight) + weightOf(event.data)
     }
-    const known = { state, revision, weight }
+    const known = { state, revision, first, weight }
     remember(stream, known)
     return known
   }
@@ -126,7 +131,7 @@ export const createExecutor = ({
     type State = typeof decider.initial
     const stream = decider.streamOf(command)
     const cached = cache.get(stream) as Known<State> | undefined
-    const made = decider.creates?.(command) ? { state: decider.initial, revision: -1, weight: 0 } : undefined
+    const made = decider.creates?.(command) ? unseen(decider) : undefined
     let known = cached ?? made ?? (await read<State>(decider as never, stream))
     let isFresh = cached === undefined
     for (let attempt = 1; ; ) {
@@ -146,9 +151,16 @@ export const createExecutor = ({
       const events = envelopes(decision.events, context)
       try {
         const appended = await append(stream, revision < 0 ? 'noStream' : revision, events)
-        const next = { state: decision.events.reduce(decider.evolve, state), revision: appended.revision }
-        remember(stream, { ...next, weight: events.reduce((sum, { data }) => sum + weightOf(data), known.weight) })
-        return { ...next, position: appended.position }
+        const next = decision.events.reduce(decider.evolve, state)
+        const weight = events.reduce((sum, { data }) => sum + weightOf(data), known.weight)
+        const first = decider.memory === 'last' || revision >= 0 ? known.first : events[0]
+        remember(stream, {
+          state: next,
+          revision: appended.revision,
+          first: first && { id: first.id, metadata: first.metadata },
+          weight,
+        })
+        return { state: next, revision: appended.revision, position: appended.position }
       } catch (error) {
         cache.delete(stream)
         if (!(error instanceof RevisionConflict) || attempt >= conflictTries) throw error
@@ -166,8 +178,19 @@ export const createExecutor = ({
       const cached = cache.get(stream) as Known<typeof decider.initial> | undefined
       return await read<typeof decider.initial>(decider as never, stream, cached)
     },
+    recall: async (decider, stream) => {
+      const cached = cache.get(stream) as Known<typeof decider.initial> | undefined
+      return cached ?? (await read<typeof decider.initial>(decider as never, stream))
+    },
   }
 }
+
+const unseen = <State>({ initial }: { readonly initial: State }): Known<State> => ({
+  state: initial,
+  revision: -1,
+  first: undefined,
+  weight: 0,
+})
 
 /** Event ids derive from the command, so that the same command decided twice is recorded once. */
 const envelopes = (

@@ -6,7 +6,6 @@ import type { OperationRequest } from '../events/operation.ts'
 import type { Clock } from '../lib/clock.ts'
 import { RevisionConflict, Unavailable } from '../lib/errors.ts'
 import { eventId, newId } from '../lib/ids.ts'
-import type { EventLog } from '../stores/event-log.ts'
 import type { Claim } from './attempt.ts'
 
 export interface Claims {
@@ -21,7 +20,6 @@ const longestPauseMs = 2_000
 
 /** Claims operations in the log: first the lane, where there is one, then the start, each at the revision that was read. */
 export const createClaims = ({
-  log,
   executor,
   clock,
   logger,
@@ -29,7 +27,6 @@ export const createClaims = ({
   takes,
   isLive,
 }: {
-  readonly log: EventLog
   readonly executor: Executor
   readonly clock: Clock
   readonly logger: Logger
@@ -55,19 +52,19 @@ export const createClaims = ({
     return undefined
   }
 
+  /** What was asked for, which never changes: an old state serves. Undefined also where the operation has ended. */
   const requestOf = async (operationId: string): Promise<{ request: OperationRequest; context: CommandContext } | undefined> => {
-    for await (const { id, data, metadata } of log.readStream(operationStream(operationId), { limit: 1 })) {
-      const { actor, correlationId, traceparent } = metadata
-      const context = {
-        commandId: newId(),
-        actor,
-        correlationId,
-        causationId: id,
-        ...(traceparent === undefined ? {} : { traceparent }),
-      }
-      return { request: data as unknown as OperationRequest, context }
+    const { state, first } = await executor.recall(operation, operationStream(operationId))
+    if (first === undefined || !('request' in state)) return undefined
+    const { actor, correlationId, traceparent } = first.metadata
+    const context = {
+      commandId: newId(),
+      actor,
+      correlationId,
+      causationId: first.id,
+      ...(traceparent === undefined ? {} : { traceparent }),
     }
-    return undefined
+    return { request: state.request, context }
   }
 
   const release = async (lane: string, operationId: string, context: Omit<CommandContext, 'commandId'>): Promise<void> => {

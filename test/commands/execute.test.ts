@@ -83,6 +83,24 @@ test('a refusal is never given on an old state: another process may have moved t
   expect(again).toMatchObject({ revision: 4, state: { holder: 'next' } })
 })
 
+test('what is recalled may be old; who asked is known whether the stream was written or read here', async () => {
+  const log = await openLog()
+  const one = createExecutor({ log, clock: systemClock })
+  const other = createExecutor({ log, clock: systemClock })
+  const asked = context()
+  await one.execute(operation, { type: 'RequestOperation', id: asked.commandId, request }, asked)
+  const stream = operationStream(asked.commandId)
+  await start(other, asked.commandId, 'w')
+  const { actor, correlationId } = asked
+  const first = { id: eventId(asked.commandId, 0), metadata: { actor, correlationId } }
+  expect(await one.recall(operation, stream)).toMatchObject({ state: { status: 'pending', request }, revision: 0, first })
+  expect(await one.load(operation, stream)).toMatchObject({ state: { status: 'running' }, revision: 1, first })
+  expect(await one.recall(operation, stream)).toMatchObject({ state: { status: 'running' }, revision: 1, first })
+  const third = createExecutor({ log, clock: systemClock })
+  expect(await third.recall(operation, stream)).toMatchObject({ state: { status: 'running' }, revision: 1, first })
+  expect(await third.recall(operation, operationStream(newId()))).toMatchObject({ revision: -1, first: undefined })
+})
+
 test('a pinned revision that is not the present one is refused', async () => {
   const log = await openLog()
   const executor = createExecutor({ log, clock: systemClock })
