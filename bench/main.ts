@@ -6,6 +6,7 @@ import type { Figure } from './lib/figure.ts'
 import { startLoadGenerator } from './lib/load.ts'
 import { printTable } from './lib/table.ts'
 import { acknowledge } from './scenarios/b1-acknowledge.ts'
+import { slowDiskReads } from './scenarios/b1-slow-disk.ts'
 import { throughput } from './scenarios/b2-throughput.ts'
 import { completion } from './scenarios/b3-completion.ts'
 import { read } from './scenarios/b4-read.ts'
@@ -20,6 +21,7 @@ import { engines } from './scenarios/e1-engines.ts'
 
 const scenarios: readonly Scenario[] = [
   acknowledge,
+  slowDiskReads,
   throughput,
   completion,
   read,
@@ -38,7 +40,7 @@ const usage = `npm run bench -- [--only B2,B3] [--quick] [--rounds N] [--keep]
 Measures this checkout beside its floors and peers: one JSON line per figure on standard output, a table on standard error.
 The peers are installed by "npm --prefix bench install"; BullMQ needs a redis-server too. What is not there is skipped.
 
-  --only    the scenarios to measure: ${scenarios.map(({ id }) => id).join(', ')}
+  --only    the scenarios to measure: ${[...new Set(scenarios.map(({ id }) => id))].join(', ')}
   --quick   about a minute for everything: fewer requests, one round
   --rounds  how often each is measured; the median counts (default 5, quick 1)
   --keep    leave the data directories and logs where they are`
