@@ -24,7 +24,7 @@ beforeAll(async () => {
     note('Erased', { n: 5 }, { actor: { principal: 'other', face: null, address: null } }),
   )
   await append('key-secret', note('KeyWrapped', { n: 6 }))
-  await append('$system', note('Housekept', { n: 7 }))
+  await append('lease-system', note('Housekept', { n: 7 }))
   await append('plain', note('Written', { n: 8 }))
 })
 
@@ -82,6 +82,7 @@ describe('JSON', () => {
     ['stream=note-b&stream=plain', [4, 5, 8]],
     ['stream=key-secret', []],
     ['stream=%24system', []],
+    ['stream=lease-system', []],
     ['stream=note', []],
     ['correlation=thread', [4]],
     ['principal=other', [5]],
@@ -273,7 +274,7 @@ describe('a stream', () => {
   })
 
   test('that is hidden is not there', async () => {
-    for (const name of ['key-secret', '%24system', 'note-nothing'])
+    for (const name of ['key-secret', 'lease-system', '%24system', 'note-nothing'])
       expect(problem(await server.it.ask(`GET /v1/streams/${name}`))).toEqual(isProblem('not-found', 404))
   })
 })
