@@ -2,10 +2,11 @@ import { etag } from './conditional.ts'
 import type { RequestState } from './context.ts'
 
 /** Headers that the server adds to what a route answered; a route that set one itself knows better. */
-export const extraHeaders = (headers: Headers, { caused, command }: RequestState): void => {
+export const extraHeaders = ({ caused, command }: RequestState): Record<string, string> => {
   const { position, operationId, revision } = caused
-  headers.set('traceparent', command.traceparent ?? '')
-  if (position != null && !headers.has('event-position')) headers.set('Event-Position', position)
-  if (operationId !== undefined && !headers.has('operation-id')) headers.set('Operation-Id', operationId)
-  if (revision !== undefined && !headers.has('etag')) headers.set('ETag', etag(revision))
+  const headers: Record<string, string> = { traceparent: command.traceparent ?? '' }
+  if (position != null) headers['Event-Position'] = position
+  if (operationId !== undefined) headers['Operation-Id'] = operationId
+  if (revision !== undefined) headers.ETag = etag(revision)
+  return headers
 }

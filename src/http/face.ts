@@ -16,8 +16,8 @@ export type Access = 'read' | 'write' | 'open'
  * One published API: its paths, its routes and its own words for everything that goes wrong.
  *
  * Request order: `owns` → body-less checks (`access`, `Idempotency-Key`) → a route of `app` → else `methodNotAllowed` where
- * the path has other methods, else `notFound`. `app` holds full literal paths (no `basePath`) and needs neither
- * `notFound` nor `onError` of its own: the server sets both from the members below.
+ * the path has other methods, else `notFound`. `app` holds full literal paths (no `basePath`), one handler each and no middleware,
+ * and needs neither `notFound` nor `onError` of its own: the server sets both from the members below.
  */
 export interface Face {
   /** Also the beginning of its scopes and `actor.face` in events. */

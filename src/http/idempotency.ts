@@ -7,6 +7,7 @@ import type { Blobs } from '../stores/blobs.ts'
 import { readBody } from './body.ts'
 import type { RequestState } from './context.ts'
 import type { HttpContext } from './face.ts'
+import { withHeaders } from './json.ts'
 import { Problem } from './problem.ts'
 
 /** The key itself, without its quotes; undefined where no header is. Throws the problem `invalid` for anything but 1 to 255 visible characters. */
@@ -25,7 +26,7 @@ const isSame = (one: KeptAnswer, other: KeptAnswer): boolean => one.body === oth
 /** Headers that belong to one answer only. */
 const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
 
-type Answer = () => Promise<{ readonly response: Response; readonly error: Error | undefined }>
+type Answer = () => Promise<{ readonly response: Response; readonly error: unknown }>
 
 export interface Idempotency {
   /**
@@ -46,8 +47,8 @@ export const createIdempotency = ({
 }: {
   readonly executor: Executor
   readonly blobs: Blobs
-  /** Adds the headers that every answer gets, so that they are kept with it. */
-  readonly extraHeaders: (headers: Headers, state: RequestState) => void
+  /** The headers that every answer gets, so that they are kept with it; undefined where it gets none. */
+  readonly extraHeaders: (state: RequestState) => Readonly<Record<string, string>> | undefined
 }): Idempotency => {
   /** Keys in work in this process; a claim without an answer that is not among them was left by a crash. */
   const inWork = new Set<string>()
@@ -75,13 +76,13 @@ export const createIdempotency = ({
       return response
     }
     const content = Buffer.from(await response.arrayBuffer())
-    extraHeaders(response.headers, state)
-    const headers = Object.fromEntries([...response.headers].filter(([name]) => !passing.has(name)))
+    const whole = withHeaders(response, extraHeaders(state) ?? {})
+    const headers = Object.fromEntries([...whole.headers].filter(([name]) => !passing.has(name)))
     const kept = { status, headers, ...(await keep(content)) }
     const answered = await command({ type: 'AnswerKey', stream, answer: kept }, 'answer')
     // Another node had the same request at the same time: its answer came first and is the one that holds.
     if (answered.state.status === 'answered' && !isSame(answered.state.answer, kept)) return again(answered.state.answer)
-    return new Response(content.length === 0 ? null : content, { status, headers: response.headers })
+    return new Response(content.length === 0 ? null : content, { status, headers: whole.headers })
   }
 
   const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>

@@ -22,6 +22,22 @@ export interface NativeFace extends Omit<Face, 'access'> {
   scopeOf(method: string, path: string): string | null | undefined
 }
 
+type RequestOf = Parameters<NativeRoute['handle']>[0]
+
+interface Ready {
+  readonly route: NativeRoute
+  /** What no parameters at all stand for. */
+  readonly usualQuery: () => RequestOf['query']
+}
+
+const once = <Value>(make: () => Value): (() => Value) => {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
 /** Hono's form of `/v1/operations/{id}`. */
 const pattern = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
@@ -35,10 +51,16 @@ export const nativeFace = ({
 }): NativeFace => {
   const table = routeTable(routes.map((route) => ({ method: route.method.toUpperCase(), path: pattern(route.path), route })))
   const app = new Hono<HttpEnv>()
-  for (const route of routes) app.on(route.method.toUpperCase(), pattern(route.path), (c) => handle(c, route, ports))
+  for (const route of routes) {
+    const ready = { route, usualQuery: once(() => parseQuery(route.query ?? noQuery, new URLSearchParams())) }
+    app.on(route.method.toUpperCase(), pattern(route.path), (c) => handle(c, ready, ports))
+  }
   return {
     name: 'v1',
-    owns: (path) => segments.has(path.slice(1).split('/', 1)[0] ?? ''),
+    owns: (path) => {
+      const end = path.indexOf('/', 1)
+      return segments.has(path.slice(1, end < 0 ? undefined : end))
+    },
     app,
     alwaysAnswers: (_method, path) => alwaysOpen.has(path) || path.startsWith('/docs/'),
     scopeOf: (method, path) => {
@@ -68,22 +90,27 @@ export const nativeFace = ({
   }
 }
 
-const handle = async (c: HttpContext, route: NativeRoute, ports: HttpPorts): Promise<Response> => {
-  const { state } = c.env
-  state.route = route.path
-  const question = c.req.raw.url.indexOf('?')
-  const query =
-    route.query === undefined && question < 0 ? {} : parseQuery(route.query ?? noQuery, new URL(c.req.raw.url).searchParams)
-  const body = route.body === undefined ? await ignoreBody(c, route) : await readBodyOf(c, route)
+const handle = (c: HttpContext, { route, usualQuery }: Ready, ports: HttpPorts): Response | Promise<Response> => {
+  c.env.state.route = route.path
+  const { url } = c.req.raw
+  const query = url.includes('?') ? parseQuery(route.query ?? noQuery, new URL(url).searchParams) : usualQuery()
   const params = c.req.param() as Record<string, string>
-  const response = await route.handle({ c, ports, params, query, body })
-  if (route.method !== 'get' && response.status < 400) state.caused.position ??= await ports.log.head()
+  return route.method === 'get'
+    ? route.handle({ c, ports, params, query, body: undefined })
+    : write(c, route, { c, ports, params, query })
+}
+
+const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Response> => {
+  const body = route.body === undefined ? await ignoreBody(c) : await readBodyOf(c, route)
+  const response = await route.handle({ ...request, body })
+  const { caused } = c.env.state
+  if (response.status < 400) caused.position ??= await request.ports.log.head()
   return response
 }
 
 /** A body that nobody asked for is still read, so that the connection can be used again and oversize is refused. */
-const ignoreBody = async (c: HttpContext, route: NativeRoute): Promise<undefined> => {
-  if (route.method !== 'get') await readBody(c)
+const ignoreBody = async (c: HttpContext): Promise<undefined> => {
+  await readBody(c)
 }
 
 const readBodyOf = async (c: HttpContext, route: NativeRoute): Promise<unknown> => {
