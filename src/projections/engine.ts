@@ -2,13 +2,14 @@ import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { EventLog, Feed, Position, RecordedEvent } from '../stores/event-log.ts'
-import { matches, union } from './filters.ts'
+import { union } from './filters.ts'
 import type { Generation, Poison } from './generation.ts'
 import { type GenerationFiles, generationFiles } from './generation-files.ts'
 import { followInBatches } from './inbox.ts'
 import { eventsBetween, shareBehind } from './lag.ts'
 import { createPace } from './pace.ts'
 import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
+import { createSieve } from './sieve.ts'
 import { createWaiters } from './waiters.ts'
 
 export interface ProjectionsOptions {
@@ -49,6 +50,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const stopping = new AbortController()
   const { signal } = stopping
   const pace = createPace(clock)
+  const sieve = createSieve()
   /** Where the feed is. Changes in turn only. */
   let fed: Position = ''
   let live = false
@@ -82,7 +84,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const applyFed = async (view: View, events: readonly RecordedEvent[], through: Position): Promise<void> => {
     const { current, projection } = view
     const at = current.position()
-    const news = events.filter((event) => event.position > at && matches(projection.filter, event))
+    const news = events.filter((event) => event.position > at && sieve.concerns(projection, event))
     try {
       await applyAll(current, news)
       current.advance(through)
@@ -94,6 +96,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
 
   const applyBatch = async (items: readonly Feed[]): Promise<void> => {
     const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
+    events.forEach(sieve.note)
     const through = items.reduce((_, item) => (item.kind === 'event' ? item.event.position : item.position), fed)
     for (const view of views.values()) if (view.joined) await applyFed(view, events, through)
     fed = through
@@ -142,16 +145,17 @@ export const createProjections = ({ log, directory, projections, clock, logger }
 
   /** Reads what concerns the view from where it stands, no further than `until`; answers how many events there were. */
   const readInto = async (
-    { projection: { filter } }: View,
+    { projection }: View,
     generation: Generation,
     { until, progress }: { readonly until?: Position; readonly progress?: () => void },
   ): Promise<number> => {
     let count = 0
     let chunk: RecordedEvent[] = []
-    for await (const event of log.readAll({ after: generation.position(), filter })) {
+    for await (const event of log.readAll({ after: generation.position(), filter: projection.filter })) {
       if (until !== undefined && event.position > until) break
       count++
-      if (chunk.push(event) < eventsPerChunk) continue
+      sieve.note(event)
+      if (!sieve.concerns(projection, event) || chunk.push(event) < eventsPerChunk) continue
       await applyAll(generation, chunk)
       chunk = []
       progress?.()

@@ -1,10 +1,4 @@
-import type { Filter, RecordedEvent } from '../stores/event-log.ts'
-
-/** Whether a filter lets an event through. */
-export const matches = (filter: Filter, event: RecordedEvent): boolean =>
-  'typePrefixes' in filter
-    ? filter.typePrefixes.some((prefix) => event.type.startsWith(prefix))
-    : filter.streamPrefixes.some((prefix) => event.stream.startsWith(prefix))
+import type { Filter } from '../stores/event-log.ts'
 
 /** One filter that lets through what any of these does; undefined (everything) where they are of both sorts. */
 export const union = (filters: readonly Filter[]): Filter | undefined => {

@@ -14,7 +14,7 @@ export interface Poison {
 /** One filled or filling copy of a view's tables, with the place in the log that it has reached. */
 export interface Generation extends Views {
   readonly file: string
-  /** Where the view stands; ahead of the stored checkpoint only over events that do not concern it. */
+  /** Where the view stands; ahead of the stored checkpoint only over events that changed nothing in it. */
   position(): Position
   /** Whether it ever held the whole log; one that never did must not replace another. */
   complete(): boolean
@@ -31,10 +31,15 @@ export interface Generation extends Views {
 }
 
 const keptStatements = 500
-/** A quiet view stores its position after so many advances, so that a restart does not read the log from long ago. */
-const advancesPerStore = 200
+/** A view that writes nothing stores its position after so many moves, so that a restart does not read the log from long ago. */
+const movesPerStore = 200
 const cacheKiB = 32_768
 const walPages = 4000
+
+interface Prepared {
+  readonly statement: StatementSync
+  readonly writes: boolean
+}
 
 /** Opens the tables of a view in `file` (or `:memory:`), making them where they are missing. Throws on a file that is none of this version. */
 export const openGeneration = (projection: Projection, file: string): Generation => {
@@ -64,41 +69,57 @@ function prepareTables(database: DatabaseSync, projection: Projection): void {
 }
 
 function generation(database: DatabaseSync, projection: Projection, file: string): Generation {
-  const statements = new LRUCache<string, StatementSync>({ max: keptStatements })
-  const prepared = (sql: string): StatementSync => {
+  const statements = new LRUCache<string, Prepared>({ max: keptStatements })
+  const prepared = (sql: string): Prepared => {
     const known = statements.get(sql)
     if (known !== undefined) return known
-    const statement = database.prepare(sql)
-    statements.set(sql, statement)
+    const made = { statement: database.prepare(sql), writes: !/^\s*SELECT\b/i.test(sql) }
+    statements.set(sql, made)
+    return made
+  }
+  const read: Views = {
+    get: <R>(sql: string, ...values: readonly SqlValue[]) => prepared(sql).statement.get(...values) as R | undefined,
+    all: <R>(sql: string, ...values: readonly SqlValue[]) => prepared(sql).statement.all(...values) as R[],
+  }
+
+  /** A transaction begins with the first thing that is written, so that events which change nothing cost none. */
+  let begun = false
+  const writing = (sql: string): StatementSync => {
+    const { statement, writes } = prepared(sql)
+    if (writes && !begun) {
+      prepared('BEGIN IMMEDIATE').statement.run()
+      begun = true
+    }
     return statement
   }
   const tx: Tx = {
-    get: <R>(sql: string, ...values: readonly SqlValue[]) => prepared(sql).get(...values) as R | undefined,
-    all: <R>(sql: string, ...values: readonly SqlValue[]) => prepared(sql).all(...values) as R[],
+    get: <R>(sql: string, ...values: readonly SqlValue[]) => writing(sql).get(...values) as R | undefined,
+    all: <R>(sql: string, ...values: readonly SqlValue[]) => writing(sql).all(...values) as R[],
     run: (sql, ...values) => {
-      prepared(sql).run(...values)
+      writing(sql).run(...values)
     },
   }
-  const row = tx.get<{ position: Position; complete: number }>(`SELECT position, complete FROM _checkpoint`)
+  const row = read.get<{ position: Position; complete: number }>(`SELECT position, complete FROM _checkpoint`)
   let position = row?.position ?? origin
   let complete = row?.complete === 1
-  let advances = 0
+  /** How often the position has moved since it was stored. */
+  let moves = 0
 
   const transaction = <Result>(work: () => Result): Result => {
-    tx.run('BEGIN IMMEDIATE')
+    begun = false
     try {
       const result = work()
-      tx.run('COMMIT')
+      if (begun) prepared('COMMIT').statement.run()
       return result
     } catch (error) {
       // SQLite may have rolled back by itself, on a full disk for one.
-      if (database.isTransaction) tx.run('ROLLBACK')
+      if (database.isTransaction) prepared('ROLLBACK').statement.run()
       throw error
     }
   }
   const store = (at: Position): void => {
     tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, at, complete ? 1 : 0)
-    advances = 0
+    moves = 0
   }
 
   /** All of `events` or none; says at which one it failed. */
@@ -110,7 +131,7 @@ function generation(database: DatabaseSync, projection: Projection, file: string
           if (index > 0 && enough()) break
           projection.apply(events[index] as RecordedEvent, tx)
         }
-        store((events[index - 1] as RecordedEvent).position)
+        if (begun || ++moves >= movesPerStore) store((events[index - 1] as RecordedEvent).position)
       })
       return index
     } catch (error) {
@@ -120,8 +141,7 @@ function generation(database: DatabaseSync, projection: Projection, file: string
 
   return {
     file,
-    get: tx.get,
-    all: tx.all,
+    ...read,
     position: () => position,
     complete: () => complete,
     apply: (events, enough) => {
@@ -146,9 +166,9 @@ function generation(database: DatabaseSync, projection: Projection, file: string
     advance: (to, options = {}) => {
       if (to > position) {
         position = to
-        advances++
+        moves++
       }
-      if (advances > 0 && (options.store === true || advances >= advancesPerStore)) transaction(() => store(position))
+      if (moves > 0 && (options.store === true || moves >= movesPerStore)) transaction(() => store(position))
     },
     markComplete: () => {
       complete = true

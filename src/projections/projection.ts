@@ -25,6 +25,8 @@ export interface Projection {
   readonly name: string
   readonly version: number
   readonly filter: Filter
+  /** Beginnings of kinds: of operations, those of other kinds do not concern it. Default: all do. */
+  readonly kinds?: readonly string[]
   /** Statements that make the empty tables. */
   readonly schema: readonly string[]
   apply(event: RecordedEvent, tx: Tx): void

@@ -29,6 +29,7 @@ export const answers: Projection = {
   name: 'crawling-answers',
   version: 3,
   filter: { streamPrefixes: ['operation-', 'answer-', 'feed-', 'forward-'] },
+  kinds: answeringKinds,
   schema: [
     `CREATE TABLE answers (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, kind TEXT, appid TEXT, request TEXT NOT NULL,

@@ -31,6 +31,7 @@ export const crawlingCounters: Projection = {
   name: 'crawling-counters',
   version: 1,
   filter: { streamPrefixes: ['operation-', 'page-', 'crawl-', 'feed-'] },
+  kinds: Object.keys(plugins),
   schema: [
     `CREATE TABLE lifetimes (
       kind TEXT NOT NULL, name TEXT NOT NULL, host TEXT NOT NULL, code TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (kind, name, host, code)

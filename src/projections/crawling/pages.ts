@@ -203,6 +203,7 @@ export const crawlingPages: Projection = {
   name: 'crawling-pages',
   version: 2,
   filter: { streamPrefixes: ['operation-', 'page-', 'crawl-', 'domain-'] },
+  kinds: [crawlKind],
   schema: pagesSchema,
   apply: (event, tx) => {
     if (event.stream.startsWith('operation-')) fromOperations(event, tx)

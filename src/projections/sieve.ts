@@ -1,0 +1,38 @@
+import type { RecordedEvent } from '../stores/event-log.ts'
+import { matches } from '../stores/matches.ts'
+import type { Projection } from './projection.ts'
+
+/** Tells which events concern a view before it is asked to apply them. */
+export interface Sieve {
+  /** Shows it events in log order, each before the views see it: it remembers of what kind operations are. */
+  note(event: RecordedEvent): void
+  /** False where the event is none of the view's; true also where that is not known. */
+  concerns(projection: Projection, event: RecordedEvent): boolean
+}
+
+const mostOperations = 10_000
+const operationPrefix = 'operation-'
+
+/**
+ * The kind of an operation stands in its first event alone and never changes, so that what was once noted is true for every view,
+ * wherever it stands. Without the kinds an operation of any kind costs every crawling view a few statements that change nothing
+ * (measured: 16 µs an operation for the three of them).
+ */
+export const createSieve = (): Sieve => {
+  const kinds = new Map<string, string>()
+
+  const note = ({ stream, type, data }: RecordedEvent): void => {
+    if (type !== 'OperationRequested' || typeof data.kind !== 'string') return
+    kinds.set(stream, data.kind)
+    if (kinds.size > mostOperations) kinds.delete(kinds.keys().next().value as string)
+  }
+
+  const concerns = ({ filter, kinds: wanted }: Projection, event: RecordedEvent): boolean => {
+    if (!matches(filter, event)) return false
+    if (wanted === undefined || !event.stream.startsWith(operationPrefix)) return true
+    const kind = kinds.get(event.stream)
+    return kind === undefined || wanted.some((prefix) => kind.startsWith(prefix))
+  }
+
+  return { note, concerns }
+}
