@@ -55,7 +55,8 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
   return { kind: 'append', stream, expected, events: encoded, size }
 }
 
-const checkName = (what: string, name: string): void => {
+/** Throws `Unacceptable` for what no log takes as the name of a stream or a type. */
+export const checkName = (what: string, name: string): void => {
   if (typeof name === 'string' && name.startsWith('$'))
     throw new Unacceptable(`the ${what} name ${JSON.stringify(name)} begins with $: such names belong to the log server`)
   if (typeof name !== 'string' || name.length === 0 || name.length > longestName || name.includes('\0') || !name.isWellFormed())

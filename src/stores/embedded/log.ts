@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { encodeAppend } from '../encode-append.ts'
+import { checkName, encodeAppend } from '../encode-append.ts'
 import {
   type EventLog,
   type Feed,
@@ -174,6 +174,7 @@ export const openEmbeddedLog = async ({
     subscribe: (options) => follow(tail.head(), options),
     head: async () => toPosition(tail.head()),
     forget: async (stream) => {
+      checkName('stream', stream)
       if (!isKeyStream(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)
       await commits.submit({ kind: 'forget', stream, size: 0 })
     },

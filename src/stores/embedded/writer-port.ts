@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
+import { encodeBatch } from './batch-text.ts'
 import type { Batch, BatchResult } from './requests.ts'
 import type { Writer } from './writer.ts'
 import type { FromWriter, ToWriter, WriterThreadData } from './writer-thread.ts'
@@ -41,7 +42,7 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
     last,
     port: {
       write: async (batch) => {
-        const answer = await (await running()).ask({ write: batch })
+        const answer = await (await running()).ask({ write: encodeBatch(batch) })
         if (!('written' in answer)) throw new Unavailable('the log writer gave another answer than asked for')
         acknowledged = answer.written.last
         return answer.written

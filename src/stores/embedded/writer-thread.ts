@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../lib/errors.ts'
-import type { Batch, BatchResult } from './requests.ts'
+import { decodeBatch } from './batch-text.ts'
+import type { BatchResult } from './requests.ts'
 import { openWritingConnection } from './schema.ts'
 import { createWriter } from './writer.ts'
 
@@ -10,8 +11,8 @@ export interface WriterThreadData {
   readonly acknowledged: number
 }
 
-/** What the thread is told. */
-export type ToWriter = { readonly write: Batch } | { readonly close: true }
+/** What the thread is told; a batch in the form that `encodeBatch` gives it. */
+export type ToWriter = { readonly write: string } | { readonly close: true }
 
 /** What it says: `opened` (the last position on disk) or `refused` at its start, then one answer per message. */
 export type FromWriter =
@@ -26,7 +27,7 @@ const serve = (port: NonNullable<typeof parentPort>, { path, acknowledged }: Wri
   try {
     const writer = createWriter({ open: () => openWritingConnection(path), reopens: true, acknowledged })
     port.on('message', (message: ToWriter) => {
-      if ('write' in message) return say({ written: writer.write(message.write) })
+      if ('write' in message) return say({ written: writer.write(decodeBatch(message.write)) })
       writer.close()
       say({ closed: true })
       port.close()
