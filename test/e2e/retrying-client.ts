@@ -16,9 +16,11 @@ export interface Load {
 const everyMs = 10
 const answerWithinMs = 10_000
 const pauseMs = 300
+/** The key is in work on that server; the machine was too busy to let the request arrive. */
+const tryAgain: readonly number[] = [409, 408]
 
 /**
- * 100 operations a second, whatever becomes of the earlier ones. Who is not answered, or with 409 or 5xx, asks the other server with
+ * 100 operations a second, whatever becomes of the earlier ones. Who is not answered, or with 408, 409 or 5xx, asks the other server with
  * the same `Idempotency-Key`, for as long as it takes.
  */
 export const openLoad = (servers: readonly ClusterNode[], count: number, request: (index: number) => Json): Load => {
@@ -43,7 +45,7 @@ export const openLoad = (servers: readonly ClusterNode[], count: number, request
         acknowledged.set(key, (JSON.parse(answer.text) as { id: string }).id)
         return
       }
-      if (answer !== undefined && answer.status < 500 && answer.status !== 409)
+      if (answer !== undefined && answer.status < 500 && !tryAgain.includes(answer.status))
         throw new Error(`${server.name} answered ${answer.status}: ${answer.text}`)
       retries++
       await systemClock.sleep(pauseMs)
