@@ -1,6 +1,10 @@
 /** An answer in JSON. */
 export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response =>
-  textAnswer(JSON.stringify(value), status, { 'Content-Type': 'application/json', ...headers })
+  jsonText(JSON.stringify(value), status, headers)
+
+/** The same from a text that is JSON already. */
+export const jsonText = (text: string, status = 200, headers: Readonly<Record<string, string>> = {}): Response =>
+  textAnswer(text, status, { 'Content-Type': 'application/json', ...headers })
 
 const made = Symbol('what an answer was made of')
 

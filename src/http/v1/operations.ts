@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { operationStates } from '../../events/operation.ts'
-import { isKnown } from '../conditional.ts'
+import type { OperationResource } from '../../projections/operation-resource.ts'
+import { etag, isKnown } from '../conditional.ts'
 import { json } from '../json.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
 import { answerEvents, eventAnswers } from './events.ts'
-import { findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
+import { createEndedAnswers, endedAnswer, findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
 import { listOf, OperationDocument, problems } from './schemas.ts'
 
 const listOperations = nativeRoute({
@@ -40,8 +41,15 @@ const listOperations = nativeRoute({
   },
 })
 
-const getOperation = ({ changes, closing }: RouteTools): NativeRoute =>
-  nativeRoute({
+const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
+  const ended = createEndedAnswers()
+
+  const shown = (operation: OperationResource, known: string | undefined): Response => {
+    if (isKnown(known, operation.revision)) return unchanged(operation.revision)
+    return hasEnded(operation) ? endedAnswer(ended.keep(operation)) : operationAnswer(operation)
+  }
+
+  return nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}',
     summary: 'One operation',
@@ -56,22 +64,24 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute =>
       304: { description: 'It is still at the revision that the client knows' },
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
-    handle: async ({ c, ports, params: { id = '' }, query }) => {
+    handle: ({ c, ports, params: { id = '' }, query: { wait = 0 } }) => {
       const known = c.req.header('if-none-match')
+      const final = ended.get(id)
+      if (final !== undefined) return isKnown(known, final.revision) ? unchanged(final.revision) : endedAnswer(final)
       let operation = findOperation(ports, id)
       const isDone = (): boolean => hasEnded(operation) || (known !== undefined && !isKnown(known, operation.revision))
-      if (query.wait !== undefined && query.wait > 0 && !isDone()) {
-        const look = (): true | undefined => {
-          operation = findOperation(ports, id)
-          return isDone() ? true : undefined
-        }
-        const signal = AbortSignal.any([closing, c.req.raw.signal])
-        await changes.until(operationStream(id), look, { timeoutMs: query.wait * 1000, signal })
+      if (wait === 0 || isDone()) return shown(operation, known)
+      const look = (): true | undefined => {
+        operation = findOperation(ports, id)
+        return isDone() ? true : undefined
       }
-      if (!isKnown(known, operation.revision)) return operationAnswer(operation)
-      return new Response(null, { status: 304, headers: { ETag: `"${operation.revision}"` } })
+      const signal = AbortSignal.any([closing, c.req.raw.signal])
+      return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, known))
     },
   })
+}
+
+const unchanged = (revision: number): Response => new Response(null, { status: 304, headers: { ETag: etag(revision) } })
 
 const operationEvents = (tools: RouteTools): NativeRoute =>
   nativeRoute({
