@@ -1,14 +1,14 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import { messageOf, Unavailable } from '../../lib/errors.ts'
+import { Unavailable } from '../../lib/errors.ts'
 import { within } from '../../lib/within.ts'
 import type { ConsumeOptions, Job, JobBus } from '../job-bus.ts'
-import { checkKafka, whatIsWrong } from './check.ts'
+import { checkKafka } from './check.ts'
 import { createKafka, endless, impatient } from './client.ts'
 import { consumeJobs } from './consumer.ts'
 import { type DeadLetterReason, letterOf } from './dead-letters.ts'
+import { createGatheringProducer } from './gathering-producer.ts'
 import { messageOfJob, type Source } from './messages.ts'
-import { createGatheringProducer } from './producer.ts'
 import { type Pulse, startPulse } from './pulse.ts'
 import type { KafkaSettings } from './settings.ts'
 import { busTopics, deadLettersTopic, ensureTopics, jobsTopic } from './topics.ts'
@@ -41,7 +41,7 @@ export const createKafkaBus = ({
   const givenUp = new AbortController()
   // Waiting in place costs a consumer nothing, while a new one would have to wait until the group has forgotten the old one.
   const kafka = createKafka({ settings, logger, retry: endless, signal: givenUp.signal })
-  const producer = createGatheringProducer({ kafka, clock, logger })
+  const producer = createGatheringProducer({ kafka, bound: 'time', clock, logger })
   const topic = jobsTopic(settings)
   const closing = new AbortController()
   const consuming = new Set<Promise<void>>()
@@ -49,15 +49,14 @@ export const createKafkaBus = ({
 
   const isConnected = (): boolean => pulse?.isConnected() ?? false
 
-  const publish = (jobs: readonly Job[]): Promise<void> =>
-    producer.send(jobs.map((job) => ({ topic, message: messageOfJob(job) })))
+  const publish = (jobs: readonly Job[]): Promise<void> => producer.send(jobs.map((job) => messageOfJob(job, topic)))
 
   /** A letter that cannot be written does not keep the jobs behind it: the message stays where it is for as long as the topic keeps it. */
   const bury = async (source: Source, why: DeadLetterReason): Promise<void> => {
     const place = { topic: source.topic, partition: source.partition, offset: source.message.offset, ...why }
     logger.warn(place, 'a message goes to the dead letters')
     await producer
-      .send([{ topic: deadLettersTopic(settings), message: letterOf(source, why, clock) }])
+      .send([{ topic: deadLettersTopic(settings), ...letterOf(source, why, clock) }])
       .catch((error: unknown) => logger.error({ ...place, err: error }, 'the dead letter was not written'))
   }
 
@@ -75,12 +74,9 @@ export const createKafkaBus = ({
   return {
     start: async () => {
       await untilReachable()
-      try {
-        await ensureTopics(createKafka({ settings, logger, retry: impatient }), busTopics(settings), logger)
-      } catch (error) {
-        throw new Unavailable(`${messageOf(error)}: ${whatIsWrong(error, settings).sentence}`)
-      }
-      pulse = startPulse({ kafka: createKafka({ settings, logger, retry: impatient }), settings, clock, logger })
+      const asking = createKafka({ settings, logger, retry: impatient })
+      await ensureTopics({ kafka: asking, settings, topics: busTopics(settings), clock, logger })
+      pulse = startPulse({ kafka: asking, settings, clock, logger })
     },
     connected: isConnected,
     publish,

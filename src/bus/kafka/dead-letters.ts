@@ -1,7 +1,7 @@
 import type { IHeaders } from 'kafkajs'
 import { type Clock, instant } from '../../lib/clock.ts'
+import type { GatheringProducer, Outgoing } from './gathering-producer.ts'
 import type { Source } from './messages.ts'
-import type { GatheringProducer, TopicRecord } from './producer.ts'
 
 export interface DeadLetterReason {
   readonly reason: string
@@ -52,7 +52,11 @@ export interface LetterRecord {
  * The record of a letter. Its key is place and time of the message, so that groups that stumble over the same message write the same letter;
  * a record without a value under that key says that it was redriven.
  */
-export const letterOf = ({ topic, partition, message }: Source, why: DeadLetterReason, clock: Clock): TopicRecord['message'] => ({
+export const letterOf = (
+  { topic, partition, message }: Source,
+  why: DeadLetterReason,
+  clock: Clock,
+): Omit<Outgoing, 'topic'> => ({
   key: [topic, partition, message.offset, message.timestamp].join(':'),
   value: message.value ?? Buffer.alloc(0),
   headers: {
@@ -111,9 +115,9 @@ export const redrive = async (
 ): Promise<void> => {
   // One call each: the producer makes batches of them that the brokers take.
   await Promise.all(
-    letters.map(({ topic: origin, key, value, headers }) => producer.send([{ topic: origin, message: { key, value, headers } }])),
+    letters.map(({ topic: origin, key, value, headers }) => producer.send([{ topic: origin, key, value, headers }])),
   )
-  await Promise.all(letters.map(({ letterKey }) => producer.send([{ topic, message: { key: letterKey, value: null } }])))
+  await Promise.all(letters.map(({ letterKey }) => producer.send([{ topic, key: letterKey, value: null }])))
 }
 
 const bytesOf = (value: IHeaders[string]): Buffer | undefined => {

@@ -4,7 +4,7 @@ import { Unavailable } from '../../lib/errors.ts'
 import { checkKafka } from './check.ts'
 import { createKafka } from './client.ts'
 import { type DeadLetter, openLetters, redrive } from './dead-letters.ts'
-import { createGatheringProducer } from './producer.ts'
+import { createGatheringProducer } from './gathering-producer.ts'
 import { readTopic } from './read-topic.ts'
 import type { KafkaSettings } from './settings.ts'
 import { busTopics, deadLettersTopic, ensureTopics } from './topics.ts'
@@ -33,8 +33,8 @@ export const openLetterBox = async ({
   const problem = await checkKafka({ settings, logger, clock, timeoutMs: checkMs })
   if (problem !== undefined) throw new Unavailable(problem.sentence)
   const kafka = createKafka({ settings, logger })
-  await ensureTopics(kafka, busTopics(settings), logger)
-  const producer = createGatheringProducer({ kafka, clock, logger })
+  await ensureTopics({ kafka, settings, topics: busTopics(settings), clock, logger })
+  const producer = createGatheringProducer({ kafka, bound: 'time', clock, logger })
   const topic = deadLettersTopic(settings)
   return {
     list: async () =>

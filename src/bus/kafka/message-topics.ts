@@ -5,9 +5,9 @@ import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Handling, MessageTopics, TopicMessage } from '../message-topics.ts'
 import { impatient } from './client.ts'
-import { ensureTopics } from './ensure-topics.ts'
-import { createSender } from './sender.ts'
+import { createGatheringProducer } from './gathering-producer.ts'
 import type { KafkaSettings } from './settings.ts'
+import { ensureTopics, topicPlan } from './topics.ts'
 
 /** Most bytes fetched at once, and what topics made here take of one message. Source: crawling contract, section 8. */
 const mostBytes = 10 * 1024 * 1024
@@ -40,7 +40,7 @@ export const createKafkaMessageTopics = ({
   readonly logger: Logger
 }): MessageTopics => {
   const closing = new AbortController()
-  const sender = createSender({ kafka })
+  const producer = createGatheringProducer({ kafka, bound: 'tries', clock, logger })
   const running = new Set<Promise<void>>()
   let isConnected = false
 
@@ -194,15 +194,17 @@ export const createKafkaMessageTopics = ({
     prepare: async (topics, given) => {
       const signal = either(given)
       await insist('making topics', signal, async () => {
-        for (const { topic, partitions = settings.partitions } of topics)
-          await ensureTopics({ kafka, settings: { ...settings, partitions }, topics: [topic], maxMessageBytes: mostBytes })
+        const plans = topics.map((topic) =>
+          topicPlan(settings, { retentionMs: settings.retentionMs, maxMessageBytes: mostBytes, ...topic }),
+        )
+        await ensureTopics({ kafka, settings, topics: plans, areOurs: false, clock, logger })
         return true
       })
       signal.throwIfAborted()
     },
     send: async (values) => {
       if (!isConnected) throw new Unavailable('no Kafka broker answers')
-      await sender.send(values.map((value) => ({ ...value, key: null })))
+      await producer.send(values.map((value) => ({ ...value, key: null })))
     },
     listen: async (given) => {
       const handling = { ...given, signal: either(given.signal) }
@@ -218,7 +220,7 @@ export const createKafkaMessageTopics = ({
     close: async () => {
       closing.abort()
       await Promise.all(running)
-      await sender.close()
+      await producer.close()
     },
   }
 }

@@ -1,6 +1,7 @@
-import type { KafkaMessage, Message } from 'kafkajs'
+import type { KafkaMessage } from 'kafkajs'
 import { z } from 'zod'
 import type { Job } from '../job-bus.ts'
+import type { Outgoing } from './gathering-producer.ts'
 
 /** The value of a message in `<prefix>.jobs`, as JSON. Members that are not known here are passed over. */
 const JobMessage = z.object({
@@ -18,7 +19,8 @@ export interface Source {
 }
 
 /** Jobs of one lane keep their order in one partition; others go anywhere, so that a ring anew may reach another worker. */
-export const messageOfJob = ({ operationId, kind, key, priority }: Job): Message => ({
+export const messageOfJob = ({ operationId, kind, key, priority }: Job, topic: string): Outgoing => ({
+  topic,
   key: key === operationId ? null : key,
   value: JSON.stringify({ operationId, kind, key, priority }),
 })

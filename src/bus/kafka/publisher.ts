@@ -4,9 +4,9 @@ import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
 import { createFollower, type Follower, type Offices } from '../follower.ts'
-import { ensureTopics } from './ensure-topics.ts'
-import { createSender, type Outgoing } from './sender.ts'
+import { createGatheringProducer, type Outgoing } from './gathering-producer.ts'
 import type { KafkaSettings } from './settings.ts'
+import { ensureTopics, topicPlan } from './topics.ts'
 
 /** An event's data may have 1 MiB; the rest is for its headers. */
 const maxMessageBytes = 2_097_152
@@ -35,7 +35,8 @@ export const createEventPublisher = ({
 }): Follower => {
   const topic = `${settings.topicPrefix}.events`
   const source = `urn:intendant:${identity}`
-  const sender = createSender({ kafka })
+  const producer = createGatheringProducer({ kafka, bound: 'tries', clock, logger })
+  const plan = topicPlan(settings, { topic, retentionMs: settings.retentionMs, maxMessageBytes })
   let isTopicThere = false
 
   const follower = createFollower({
@@ -44,9 +45,9 @@ export const createEventPublisher = ({
     office: `publisher-${topic}`,
     beginning: 'origin',
     deliver: async (events) => {
-      if (!isTopicThere) await ensureTopics({ kafka, settings, topics: [topic], maxMessageBytes })
+      if (!isTopicThere) await ensureTopics({ kafka, settings, topics: [plan], clock, logger })
       isTopicThere = true
-      await sender.send(events.map((event) => cloudEvent(event, { topic, source })))
+      await producer.send(events.map((event) => cloudEvent(event, { topic, source })))
     },
     clock,
     logger,
@@ -59,7 +60,7 @@ export const createEventPublisher = ({
         cancel = clock.after(stopWithinMs, resolve)
       })
       // What a broker does not take now is delivered after the next start.
-      const stopped = follower.stop().then(sender.close)
+      const stopped = follower.stop().then(producer.close)
       stopped.catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'the publisher did not close'))
       await Promise.race([stopped, late]).finally(cancel)
     },

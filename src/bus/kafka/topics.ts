@@ -1,7 +1,9 @@
-import type { Admin, IResourceConfigEntry, ITopicConfig, Kafka } from 'kafkajs'
+import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
-import { type Clock, systemClock } from '../../lib/clock.ts'
-import { messageOf } from '../../lib/errors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
+import { whatIsWrong } from './check.ts'
+import { impatient } from './client.ts'
 import type { KafkaSettings } from './settings.ts'
 
 const dayMs = 86_400_000
@@ -22,27 +24,30 @@ const segmentMs = (retentionMs: number): number =>
 
 /** A topic with our partitions and replicas, whose records are kept for `retentionMs` (-1: for ever) and up to half as long again. */
 export const topicPlan = (
-  { partitions, replicationFactor }: KafkaSettings,
+  settings: KafkaSettings,
   {
     topic,
+    partitions = settings.partitions,
     retentionMs,
     compacted = false,
-    config = [],
+    maxMessageBytes,
   }: {
     readonly topic: string
+    readonly partitions?: number
     readonly retentionMs: number
     readonly compacted?: boolean
-    readonly config?: readonly IResourceConfigEntry[]
+    /** Default: what the brokers say. */
+    readonly maxMessageBytes?: number
   },
 ): ITopicConfig => ({
   topic,
   numPartitions: partitions,
-  replicationFactor,
+  replicationFactor: settings.replicationFactor,
   configEntries: [
     { name: 'retention.ms', value: String(retentionMs) },
     { name: 'segment.ms', value: String(segmentMs(retentionMs)) },
     { name: 'cleanup.policy', value: compacted ? 'compact,delete' : 'delete' },
-    ...config,
+    ...(maxMessageBytes === undefined ? [] : [{ name: 'max.message.bytes', value: String(maxMessageBytes) }]),
   ],
 })
 
@@ -54,39 +59,46 @@ export const busTopics = (settings: KafkaSettings): readonly ITopicConfig[] => [
     retentionMs: settings.retentionMs,
     compacted: true,
     // A letter is as large as its message, and says why.
-    config: [{ name: 'max.message.bytes', value: String(2 * 1_048_588) }],
+    maxMessageBytes: 2 * 1_048_588,
   }),
 ]
 
+export interface EnsureOptions {
+  readonly kafka: Kafka
+  readonly settings: KafkaSettings
+  readonly topics: readonly ITopicConfig[]
+  /** Of topics of other programs it does not matter how many partitions they have. Default true. */
+  readonly areOurs?: boolean
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
 /**
- * Creates the topics that are not there yet; others are taken as they are, with a warning where their partitions are not as planned. Several
- * nodes may do it at the same time. Rejects with an error of kafkajs that names the topic.
+ * Creates the topics that are not there yet; others are taken as they are, with a warning where the partitions of ours are not as
+ * planned. Several nodes may do it at the same time. Rejects soon, with `Unavailable` and a sentence that says what is
+ * wrong.
  */
-export const ensureTopics = async (
-  kafka: Kafka,
-  topics: readonly ITopicConfig[],
-  logger: Logger,
-  clock: Clock = systemClock,
-): Promise<void> => {
+export const ensureTopics = async (options: EnsureOptions): Promise<void> => {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ensureOnce(kafka, topics, logger)
+      return await ensureOnce(options)
     } catch (error) {
       const { type } = reasonOf(error) as { readonly type?: unknown }
-      if (attempt >= settleTries || !unsettled.includes(type)) throw error
-      await clock.sleep(settleMs)
+      if (attempt >= settleTries || !unsettled.includes(type))
+        throw new Unavailable(told(error, options.settings), { cause: error })
+      await options.clock.sleep(settleMs)
     }
   }
 }
 
-const ensureOnce = async (kafka: Kafka, topics: readonly ITopicConfig[], logger: Logger): Promise<void> => {
-  const admin = kafka.admin()
+const ensureOnce = async ({ kafka, topics, areOurs = true, logger }: EnsureOptions): Promise<void> => {
+  const admin = kafka.admin({ retry: impatient })
   await admin.connect()
   try {
     const existing = new Set(await admin.listTopics())
     for (const plan of topics) if (!existing.has(plan.topic)) await create(admin, plan, logger)
     const { topics: found } = await admin.fetchTopicMetadata({ topics: topics.map(({ topic }) => topic) })
-    for (const { name, partitions } of found) {
+    for (const { name, partitions } of areOurs ? found : []) {
       const planned = topics.find(({ topic }) => topic === name)?.numPartitions
       if (partitions.length !== planned)
         logger.warn(
@@ -103,8 +115,15 @@ const create = async (admin: Admin, plan: ITopicConfig, logger: Logger): Promise
   try {
     if (await admin.createTopics({ topics: [plan] })) logger.info({ topic: plan.topic }, 'topic created')
   } catch (error) {
-    throw new Error(`the topic ${plan.topic} is not there and cannot be created`, { cause: reasonOf(error) })
+    throw new NotCreated(`the topic ${plan.topic} is not there and cannot be created`, { cause: reasonOf(error) })
   }
+}
+
+class NotCreated extends Error {}
+
+const told = (error: unknown, settings: KafkaSettings): string => {
+  const { sentence } = whatIsWrong(error, settings)
+  return error instanceof NotCreated ? `${error.message}: ${sentence}` : sentence
 }
 
 /** kafkajs hides the broker's refusal of a topic in a list. */
