@@ -8,6 +8,7 @@ import { createEventPublisher } from '../bus/kafka/publisher.ts'
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { createEventStoreDbLeadership } from '../stores/eventstoredb/leadership.ts'
+import { keepShort } from '../stores/eventstoredb/lease-stream.ts'
 import { createEventStoreDbLeases } from '../stores/eventstoredb/leases.ts'
 import { openEventStoreDb } from '../stores/eventstoredb/open.ts'
 import type { EventStoreDbSettings } from '../stores/eventstoredb/settings.ts'
@@ -16,6 +17,8 @@ import { closeAll, type Part } from './lifecycle.ts'
 
 /** Of the log's identity: enough to tell any two logs apart. */
 const identityLength = 12
+/** Of a stream that is kept short. */
+const keptEvents = 20
 
 /** EventStoreDB as the log, and Kafka as the bus where it is named: what many nodes share. Waits for engines that are still starting. */
 export const openDistributedEngines = async ({
@@ -36,7 +39,14 @@ export const openDistributedEngines = async ({
     const { bus, isConnected } = await openBus(config.kafka)
     await leases.start()
     const { directory } = dataDirectory(config.dataDir)
-    const engines = { log, bus, leases, leadership }
+    const metadata = { maxCount: keptEvents }
+    const engines = {
+      log,
+      bus,
+      leases,
+      leadership,
+      keepShort: (stream: string) => keepShort({ connection, stream, logger, metadata }),
+    }
     return {
       ...engines,
       viewsDirectory: join(directory, `views-${connection.identity.slice(0, identityLength)}`),
@@ -66,7 +76,9 @@ export const openDistributedEngines = async ({
     }
   }
 
-  function publisher(settings: KafkaSettings, { log, leadership }: Pick<Engines, 'log' | 'leadership'>, identity: string) {
-    return createEventPublisher({ log, kafka: createKafka({ settings, logger }), settings, identity, leadership, clock, logger })
+  function publisher(settings: KafkaSettings, engines: Pick<Engines, 'log' | 'leadership' | 'keepShort'>, identity: string) {
+    const { log, leadership, keepShort } = engines
+    const kafka = createKafka({ settings, logger })
+    return createEventPublisher({ log, kafka, settings, identity, leadership, keepShort, clock, logger })
   }
 }

@@ -15,6 +15,8 @@ export const openEmbeddedEngines = async ({ config, clock }: EnginesOptions): Pr
     bus,
     leases: createLocalLeases(),
     leadership: createLocalLeadership(),
+    // A few marks a minute: they are not worth a way to forget.
+    keepShort: async () => undefined,
     viewsDirectory: data.views,
     isShared: false,
     checks: {},

@@ -15,6 +15,8 @@ export interface Engines {
   readonly bus: JobBus
   readonly leases: Leases
   readonly leadership: Leadership
+  /** Lets the log forget all but the newest events of a stream, where it can. Never rejects. */
+  readonly keepShort: (stream: string) => Promise<void>
   /** Folder of this node's views: views of one log are never used with another. */
   readonly viewsDirectory: string
   /** Whether other nodes may work on the same log: then another one may hold the offices. */

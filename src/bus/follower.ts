@@ -24,6 +24,8 @@ export interface FollowerOptions {
   readonly beginning: 'origin' | 'head'
   /** Resolves when all of them, a few hundred at most, are delivered; when it rejects, they are given again after a while. */
   readonly deliver: (events: readonly RecordedEvent[], signal: AbortSignal) => Promise<void>
+  /** Lets the log forget all but the newest events of a stream, where it can. Never rejects. */
+  readonly keepShort: (stream: string) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -43,7 +45,13 @@ interface Mark {
 }
 
 const mostAtOnce = 500
-const markEveryMs = 1_000
+/**
+ * What a crash has delivered again against events that the log keeps: a place is kept where much was delivered since the last one,
+ * a second after it at the earliest, or anything, ten seconds after it.
+ */
+const muchDelivered = 1_000
+const markOftenMs = 1_000
+const markEveryMs = 10_000
 /** Where nothing was to be delivered: often enough for a restart, and rare because a mark moves the end of the log itself. */
 const markQuietEveryMs = 600_000
 const firstPauseMs = 500
@@ -51,10 +59,10 @@ const longestPauseMs = 10_000
 
 /**
  * Carries events out of the log in its order, on one node at a time. The place up to which all is delivered is kept in a hidden
- * stream of the log, about once a second: after a crash the events of that second are delivered again, none is left out.
+ * stream of the log, at least every ten seconds: after a crash the events since then are delivered again, none is left out.
  */
 export const createFollower = (options: FollowerOptions): Follower => {
-  const { log, leadership, office, filter, beginning, deliver, clock, logger } = options
+  const { log, leadership, office, filter, beginning, deliver, keepShort, clock, logger } = options
   const stream = `lease-follower-${office}`
   const stopping = new AbortController()
   let campaign: Promise<void> | undefined
@@ -111,7 +119,8 @@ export const createFollower = (options: FollowerOptions): Follower => {
     let kept = begin.position
     let reached = begin.position
     let keptAt = clock.now()
-    let hasDelivered = false
+    let unmarked = 0
+    void keepShort(stream)
 
     /** False where another node has written meanwhile: this one was frozen and no longer holds the office. */
     const mark = async (): Promise<boolean> => {
@@ -120,7 +129,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
         revision = await keep(reached, revision, term)
         kept = reached
         keptAt = clock.now()
-        hasDelivered = false
+        unmarked = 0
         return true
       } catch (error) {
         if (!(error instanceof RevisionConflict)) {
@@ -147,13 +156,14 @@ export const createFollower = (options: FollowerOptions): Follower => {
           const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
           if (events.length > 0) {
             await untilDone('delivering events', signal, () => deliver(events, signal))
-            hasDelivered = true
+            unmarked += events.length
           }
           const last = items.at(-1)
           // A `live` item stands where the backlog ended, which may be before what a restart began with: never go back.
           const place = last === undefined ? reached : last.kind === 'event' ? last.event.position : last.position
           if (place > reached) reached = place
-          const isDue = clock.now() - keptAt >= (hasDelivered ? markEveryMs : markQuietEveryMs)
+          const everyMs = unmarked >= muchDelivered ? markOftenMs : unmarked > 0 ? markEveryMs : markQuietEveryMs
+          const isDue = clock.now() - keptAt >= everyMs
           // Whoever follows the log ends with `inner` alone.
           if (isDue && !(await mark())) return leave()
           if (signal.aborted) return

@@ -8,6 +8,7 @@ import type { EventLog, RecordedEvent } from '../../src/stores/event-log.ts'
 import { createLocalLeadership } from '../../src/workers/leadership.ts'
 
 const logger = pino({ level: 'silent' })
+const keepShort = async () => undefined
 
 const open = async () => {
   const log = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
@@ -61,7 +62,8 @@ const start = async (
   const leadership = createLocalLeadership()
   const office = `office-${beginning}`
   const filter = { typePrefixes: ['Counted'] }
-  const follower = createFollower({ log, leadership, office, filter, beginning, deliver, clock: systemClock, logger })
+  const clock = systemClock
+  const follower = createFollower({ log, leadership, office, filter, beginning, deliver, keepShort, clock, logger })
   await follower.start()
   onTestFinished(() => follower.stop())
   return follower
@@ -129,7 +131,8 @@ test('who was overtaken by another one while it was frozen gives up', async () =
   }
   let now = systemClock.now()
   const clock = { ...systemClock, now: () => now }
-  const follower = createFollower({ log, leadership, office: 'one', beginning: 'origin', deliver: mine.deliver, clock, logger })
+  const { deliver } = mine
+  const follower = createFollower({ log, leadership, office: 'one', beginning: 'origin', deliver, keepShort, clock, logger })
   await follower.start()
   onTestFinished(() => follower.stop())
   await happen()
@@ -145,11 +148,52 @@ test('who was overtaken by another one while it was frozen gives up', async () =
     metadata: { correlationId: 'one', actor, schema: 1 },
   }
   await log.append('lease-follower-one', 0, [mark])
-  now += 5_000
+  now += 10_000
   await happen()
   await mine.until(3)
   await follower.stop()
   expect(ended).toBe(true)
   const marks = await Array.fromAsync(log.readStream('lease-follower-one'))
   expect(marks.map(({ data }) => data.position)).toEqual(['0', `${position}~`])
+})
+
+test('places are kept every ten seconds, or after much; the log is asked to keep no more than it needs', async () => {
+  const { log, happen } = await open()
+  const all = collector()
+  let now = systemClock.now()
+  const short: string[] = []
+  const follower = createFollower({
+    log,
+    leadership: createLocalLeadership(),
+    office: 'rare',
+    filter: { typePrefixes: ['Counted'] },
+    beginning: 'origin',
+    deliver: all.deliver,
+    keepShort: async (stream) => void short.push(stream),
+    clock: { ...systemClock, now: () => now },
+    logger,
+  })
+  await follower.start()
+  onTestFinished(() => follower.stop())
+  const marks = async (): Promise<number> => (await Array.fromAsync(log.readStream('lease-follower-rare'))).length
+  const deliverOne = async (): Promise<void> => {
+    const before = all.delivered.length
+    await happen()
+    await all.until(before + 1)
+  }
+  await deliverOne()
+  now += 9_000
+  await deliverOne()
+  expect(await marks()).toBe(1)
+  now += 1_000
+  await deliverOne()
+  await expect.poll(marks).toBe(2)
+  now += 1_000
+  for (let n = 0; n < 998; n++) await happen()
+  await all.until(1_001)
+  expect(await marks()).toBe(2)
+  await deliverOne()
+  await deliverOne()
+  await expect.poll(marks).toBe(3)
+  expect(short).toEqual(['lease-follower-rare'])
 })

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
-import { createFollower, type Follower, type Offices } from '../follower.ts'
+import { createFollower, type Follower, type FollowerOptions, type Offices } from '../follower.ts'
 import { createGatheringProducer, type Outgoing } from './gathering-producer.ts'
 import type { KafkaSettings } from './settings.ts'
 import { ensureTopics, topicPlan } from './topics.ts'
@@ -22,6 +22,7 @@ export const createEventPublisher = ({
   settings,
   identity,
   leadership,
+  keepShort,
   clock,
   logger,
 }: {
@@ -30,6 +31,7 @@ export const createEventPublisher = ({
   readonly settings: KafkaSettings
   readonly identity: string
   readonly leadership: Offices
+  readonly keepShort: FollowerOptions['keepShort']
   readonly clock: Clock
   readonly logger: Logger
 }): Follower => {
@@ -49,6 +51,7 @@ export const createEventPublisher = ({
       isTopicThere = true
       await producer.send(events.map((event) => cloudEvent(event, { topic, source })))
     },
+    keepShort,
     clock,
     logger,
   })

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { createFollower } from '../../bus/follower.ts'
+import { createFollower, type FollowerOptions } from '../../bus/follower.ts'
 import type { MessageTopics } from '../../bus/message-topics.ts'
 import { type CrawlingSettings, crawlingTopics } from '../../commands/crawling/settings.ts'
 import type { Executor } from '../../commands/execute.ts'
@@ -19,6 +19,7 @@ export interface ClusterPorts extends AnsweringPorts {
   readonly submit: Submit
   readonly blobs: Blobs
   readonly leadership: Leadership
+  readonly keepShort: FollowerOptions['keepShort']
   readonly settings: CrawlingSettings
   readonly logger: Logger
 }
@@ -39,7 +40,7 @@ const mostOnTheWay = 8 * 1024 * 1024
  * node does, at least once each, whoever fed). Source: crawling contract, section 8.
  */
 export const createCluster = (ports: ClusterPorts): { start(): Promise<void>; stop(): Promise<void> } => {
-  const { topics, log, blobs, leadership, settings, clock, logger } = ports
+  const { topics, log, blobs, leadership, keepShort, settings, clock, logger } = ports
   const names = crawlingTopics(settings)
   const stopping = new AbortController()
   const prepared = new Set<string>()
@@ -112,6 +113,7 @@ export const createCluster = (ports: ClusterPorts): { start(): Promise<void>; st
     // What was crawled before this mode was chosen is not sent.
     beginning: 'head',
     deliver,
+    keepShort,
     clock,
     logger,
   })

@@ -9,9 +9,10 @@ import { createLocalLeadership } from '../../../src/workers/leadership.ts'
 // Publishes a log until it is killed: node publisher-child.ts LOG BROKERS PREFIX
 const [path = '', brokers = '', prefix = ''] = process.argv.slice(2)
 const logger = pino({ level: 'warn' }, pino.destination(2))
+const keepShort = async () => undefined
 const settings = kafkaSettings({ KAFKA_BROKERS: brokers, KAFKA_TOPIC_PREFIX: prefix, KAFKA_PARTITIONS: '3' })
 if (settings === undefined) throw new Error('no brokers')
 const log = await openEmbeddedLog({ path, clock: systemClock })
 const kafka = createKafka({ settings, logger })
 const leadership = createLocalLeadership()
-await createEventPublisher({ log, kafka, settings, identity: 'child', leadership, clock: systemClock, logger }).start()
+await createEventPublisher({ log, kafka, settings, identity: 'child', leadership, keepShort, clock: systemClock, logger }).start()

@@ -50,8 +50,9 @@ const start = async ({ log, brokers, prefix }: { readonly log: EventLog; readonl
   const settings = kafkaSettings({ KAFKA_BROKERS: brokers, KAFKA_TOPIC_PREFIX: prefix, KAFKA_PARTITIONS: '3' })
   if (settings === undefined) throw new Error('no brokers')
   const leadership = createLocalLeadership()
+  const keepShort = async () => undefined
   const kafka = createKafka({ settings, logger })
-  const publisher = createEventPublisher({ log, kafka, settings, identity, leadership, clock: systemClock, logger })
+  const publisher = createEventPublisher({ log, kafka, settings, identity, leadership, keepShort, clock: systemClock, logger })
   await publisher.start()
   onTestFinished(() => publisher.stop())
   return publisher

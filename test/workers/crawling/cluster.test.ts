@@ -93,6 +93,7 @@ const startCluster = async (crawling: Crawling, settings: Partial<CrawlingSettin
     topics,
     submit: submitOf(crawling),
     leadership: createLocalLeadership(),
+    keepShort: async () => undefined,
     settings: { ...crawling.settings, ...settings },
     logger,
   })
