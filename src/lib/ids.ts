@@ -53,8 +53,16 @@ export const derivedId = (...words: readonly (string | number)[]): string => {
   return `${time}-${middle}-5${high}-${variant}${digest.slice(18, 20)}-${rest}`
 }
 
-/** Id of the n-th event of a command: a repeated append carries the same ids and is recognised. */
-export const eventId = (commandId: string, index: number): string => derivedId('event', commandId, index)
+/**
+ * Id of the n-th event of a command: a repeated append carries the same ids and is recognised. A command id of version 5 or 7
+ * lends its bits: version 8 instead of its own, the last 16 bits counted on by `index` (0.1 µs instead of 1.2 for a hash).
+ */
+export const eventId = (commandId: string, index: number): string => {
+  const version = commandId[14]
+  if ((version !== '5' && version !== '7') || index > 0xffff || !isUuid(commandId)) return derivedId('event', commandId, index)
+  const end = index === 0 ? commandId.slice(32) : hex((Number.parseInt(commandId.slice(32), 16) + index) & 0xffff, 4)
+  return `${commandId.slice(0, 14)}8${commandId.slice(15, 32)}${end}`
+}
 
 /** Lower-case hexadecimal SHA-256. */
 export const sha256 = (content: string | Uint8Array): string => hash('sha256', content, 'hex')

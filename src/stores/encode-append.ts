@@ -1,6 +1,7 @@
+import type { Metadata } from '../events/define.ts'
 import { messageOf, Oversize, Unacceptable } from '../lib/errors.ts'
 import { isUuid } from '../lib/ids.ts'
-import { isObject } from '../lib/json.ts'
+import { isObject, type JsonObject, plainCopy } from '../lib/json.ts'
 import type { Expected, NewEvent } from './event-log.ts'
 
 /** Most bytes of data (JSON in UTF-8) in one append: the limit of the strictest adapter, so that all refuse alike. */
@@ -15,6 +16,8 @@ export interface EncodedEvent {
   readonly type: string
   readonly data: string
   readonly metadata: string
+  /** Data and metadata as whoever reads them gets them, where that is known without parsing the texts. */
+  readonly values?: { readonly data: JsonObject; readonly metadata: Metadata }
 }
 
 export interface AppendRequest {
@@ -37,20 +40,22 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
   let bytes = 0
   let size = 0
   // Events of one command share their metadata object: it is serialised once.
-  let shared: { readonly of: unknown; readonly text: string } | undefined
+  let shared: { readonly of: unknown; readonly text: string; readonly copy: JsonObject | undefined } | undefined
   const encoded = events.map((event) => {
     if (!isUuid(event.id) || event.id === noId) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
     if (ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
     ids.add(event.id)
     checkName('event type', event.type)
     const data = serialise('data', event.type, event.data)
-    if (shared?.of !== event.metadata) shared = { of: event.metadata, text: serialise('metadata', event.type, event.metadata) }
-    const metadata = shared.text
-    bytes += Buffer.byteLength(data)
+    if (shared?.of !== event.metadata) shared = { of: event.metadata, ...serialise('metadata', event.type, event.metadata) }
+    const metadata = shared
+    bytes += Buffer.byteLength(data.text)
     if (bytes > maxAppendBytes)
       throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
-    size += data.length + metadata.length
-    return { id: event.id, type: event.type, data, metadata }
+    size += data.text.length + metadata.text.length
+    const known = data.copy !== undefined && metadata.copy !== undefined
+    const values = known ? { data: data.copy, metadata: metadata.copy as unknown as Metadata } : undefined
+    return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, ...(values && { values }) }
   })
   return { kind: 'append', stream, expected, events: encoded, size }
 }
@@ -69,7 +74,12 @@ const checkExpected = (expected: Expected): void => {
     throw new Unacceptable(`the expected revision ${expected} is no whole number from 0`)
 }
 
-const serialise = (what: string, type: string, value: unknown): string => {
+/** The object as text, and what comes out of that text where the object is plain; the caller may go on changing what it gave. */
+const serialise = (
+  what: string,
+  type: string,
+  value: unknown,
+): { readonly text: string; readonly copy: JsonObject | undefined } => {
   if (!isObject(value)) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
   let text: string | undefined
   try {
@@ -79,5 +89,5 @@ const serialise = (what: string, type: string, value: unknown): string => {
   }
   // A toJSON may have turned the object into something else.
   if (!text?.startsWith('{')) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
-  return text
+  return { text, copy: plainCopy(value) as JsonObject | undefined }
 }

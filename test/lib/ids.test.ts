@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { derivedId, isUuid, newId } from '../../src/lib/ids.ts'
+import { derivedId, eventId, isUuid, newId } from '../../src/lib/ids.ts'
 
 test('new ids are UUIDs of version 7, sort in the order of their making and are never the same', () => {
   const before = Date.now()
@@ -27,4 +27,23 @@ test('a derived id is the UUID of version 5 of its words', () => {
 
 test('an id that was derived once is derived for ever: logs hold them', () => {
   expect(derivedId('event', '01890a5d-ac96-774b-bcce-b302099a8057', 0)).toBe('245102c5-caa5-561a-b070-ff86b8c6f75c')
+})
+
+test('events of a command have ids of their own, the same each time, and none of them begins another chain of the same ids', () => {
+  const commands = [
+    newId(),
+    newId(),
+    derivedId('a'),
+    'no uuid',
+    '01890A5D-AC96-774B-BCCE-B302099A8057',
+    `${newId().slice(0, 32)}ffff`,
+  ]
+  const ids = commands.flatMap((command) => {
+    const own = [0, 1, 2, 300, 0xffff, 0x10000].map((index) => eventId(command, index))
+    expect(own).toEqual([0, 1, 2, 300, 0xffff, 0x10000].map((index) => eventId(command, index)))
+    const second = own.map((id) => eventId(id, 0))
+    return [command, ...own, ...second, ...second.map((id) => eventId(id, 1))]
+  })
+  expect(new Set(ids).size).toBe(ids.length)
+  expect(ids.filter((id) => !commands.includes(id)).every(isUuid)).toBe(true)
 })

@@ -141,9 +141,9 @@ const conditions = (filter: Filter | undefined): { column: string; prefixes: rea
 const toPlaced = ([position, stream, revision, type, id, data, metadata, recordedAt]: EventRow): Placed =>
   place({ id, type, data, metadata }, { stream, revision, sequence: position, recordedAt: instant(recordedAt) })
 
-/** A recorded event made of its stored texts; the same on the way from the writer and from the disk. */
+/** A recorded event made of its stored texts; the same on the way from the writer, where its values are known, and from the disk. */
 export const place = (
-  { id, type, data, metadata }: EncodedEvent,
+  { id, type, data, metadata, values }: EncodedEvent,
   at: { readonly stream: string; readonly revision: number; readonly sequence: number; readonly recordedAt: string },
 ): Placed => ({
   sequence: at.sequence,
@@ -151,8 +151,8 @@ export const place = (
   event: {
     id,
     type,
-    data: JSON.parse(data) as JsonObject,
-    metadata: JSON.parse(metadata) as Metadata,
+    data: values?.data ?? (JSON.parse(data) as JsonObject),
+    metadata: values?.metadata ?? (JSON.parse(metadata) as Metadata),
     stream: at.stream,
     revision: at.revision,
     position: toPosition(at.sequence),

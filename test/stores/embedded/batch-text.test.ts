@@ -15,7 +15,8 @@ const append = fc
   .tuple(name, expected, fc.array(event, { minLength: 1, maxLength: 4 }), fc.option(fc.nat(), { nil: undefined }))
   .map(([stream, revision, events, recordedAt]): WriteRequest => {
     const request = encodeAppend(stream, revision as number, events)
-    return { ...request, size: 0, ...(recordedAt === undefined ? {} : { recordedAt }) }
+    const texts = request.events.map(({ values: _, ...text }) => text)
+    return { ...request, events: texts, size: 0, ...(recordedAt === undefined ? {} : { recordedAt }) }
   })
 const forget = name.map((stream): WriteRequest => ({ kind: 'forget', stream, size: 0 }))
 
