@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Bench, Scenario } from './lib/bench.ts'
@@ -61,6 +62,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const say = (line: string): void => console.error(line)
 
 const measure = async (): Promise<boolean> => {
+  const [processor] = cpus()
+  say(`${cpus().length} × ${processor?.model}, Node.js ${process.version}, load ${loadavg()[0]?.toFixed(1)} before the start`)
   // On the disk of the checkout: the system's directory for temporary files may be memory.
   const data = new URL('data/', import.meta.url).pathname
   mkdirSync(data, { recursive: true })
