@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import { within } from '../../lib/within.ts'
 import type { Handling, MessageTopics, TopicMessage } from '../message-topics.ts'
 import { impatient } from './client.ts'
 import { createGatheringProducer } from './gathering-producer.ts'
@@ -61,12 +62,6 @@ export const createKafkaMessageTopics = ({
     }
   }
 
-  const bounded = <Result>(work: Promise<Result>): Promise<Result> => {
-    const late = Promise.withResolvers<never>()
-    const cancel = clock.after(answerWithinMs, () => late.reject(new Unavailable('no broker answered in time')))
-    return Promise.race([work, late.promise]).finally(cancel)
-  }
-
   const watch = async (): Promise<void> => {
     const { signal } = closing
     let admin: Admin | undefined
@@ -75,7 +70,7 @@ export const createKafkaMessageTopics = ({
       try {
         admin ??= kafka.admin({ retry: impatient })
         // Connecting again is nothing where the connection stands.
-        await bounded(admin.connect().then(() => admin?.describeCluster()))
+        await within({ clock, ms: answerWithinMs }, admin.connect().then(admin.describeCluster))
         if (!isConnected) logger.info('the brokers answer')
         isConnected = true
         pauseMs = firstPauseMs

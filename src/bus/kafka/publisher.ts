@@ -2,6 +2,7 @@ import type { Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { within } from '../../lib/within.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
 import { createFollower, type Follower, type FollowerOptions, type Offices } from '../follower.ts'
 import { createGatheringProducer, type Outgoing } from './gathering-producer.ts'
@@ -58,14 +59,11 @@ export const createEventPublisher = ({
   return {
     start: follower.start,
     stop: async () => {
-      let cancel = (): void => {}
-      const late = new Promise<void>((resolve) => {
-        cancel = clock.after(stopWithinMs, resolve)
-      })
       // What a broker does not take now is delivered after the next start.
-      const stopped = follower.stop().then(producer.close)
-      stopped.catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'the publisher did not close'))
-      await Promise.race([stopped, late]).finally(cancel)
+      const otherwise = 'what is under way has not ended'
+      await within({ clock, ms: stopWithinMs, otherwise }, follower.stop().then(producer.close)).catch((error: unknown) =>
+        logger.warn({ reason: messageOf(error) }, 'the publisher did not close'),
+      )
     },
   }
 }

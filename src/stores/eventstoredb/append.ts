@@ -2,6 +2,7 @@ import { type AppendExpectedRevision, jsonEvent } from '@eventstore/db-client'
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { randomFraction } from '../../lib/ids.ts'
+import { within } from '../../lib/within.ts'
 import type { AppendRequest, EncodedEvent } from '../encode-append.ts'
 import type { Appended } from '../event-log.ts'
 import { createCallLimit } from './call-limit.ts'
@@ -9,7 +10,6 @@ import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, reasonOf, unavailable } from './faults.ts'
 import { toPosition } from './positions.ts'
 import type { Reader } from './reader.ts'
-import { within } from './within.ts'
 
 /** Calls at a time. */
 const appendsAtATime = 64
@@ -66,7 +66,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
         expectedRevision,
         deadline: appendTimeoutMs,
       })
-      return within(appendTimeoutMs + graceMs, call, clock)
+      return within({ clock, ms: appendTimeoutMs + graceMs }, call)
     })
 
   /** What the stream's end says about an append that expects no revision: it is there already, or what to expect. */

@@ -2,10 +2,10 @@ import { type BaseOptions, EventStoreDBClient } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { Unacceptable, type Unavailable } from '../../lib/errors.ts'
+import { within } from '../../lib/within.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { faultOf, isFinal, unavailable } from './faults.ts'
 import { obtainIdentity } from './identity.ts'
-import { within } from './within.ts'
 
 export interface EventStoreDbConnection {
   readonly client: EventStoreDBClient
@@ -60,7 +60,7 @@ export const connectEventStoreDb = async ({
     let fault: Unavailable
     try {
       const asked = obtainIdentity({ client, callOptions: { ...callOptions, deadline: appendTimeoutMs } })
-      const identity = await within(appendTimeoutMs * 2, asked, clock)
+      const identity = await within({ clock, ms: appendTimeoutMs * 2 }, asked)
       return { client, server, identity, callOptions, close: () => dispose(client, clock) }
     } catch (error) {
       fault = unavailable(server, 'cannot be used', error)

@@ -1,11 +1,11 @@
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
+import { within } from '../../lib/within.ts'
 import type { Appender } from './append.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, unavailable } from './faults.ts'
 import type { Reader } from './reader.ts'
-import { within } from './within.ts'
 
 /** A system type: nobody is shown it. */
 const lastType = '$forgotten'
@@ -40,7 +40,7 @@ export const createForget = ({
       revision = (await appender.append({ kind: 'append', stream, expected: revision, events: [event], size: 0 })).revision
     }
     const options = { ...callOptions, expectedRevision: BigInt(revision), deadline: appendTimeoutMs }
-    await within(appendTimeoutMs, client.deleteStream(stream, options), clock)
+    await within({ clock, ms: appendTimeoutMs }, client.deleteStream(stream, options))
   }
 
   /** Whatever fails half-way is done again from the beginning: what is deleted is not found. */

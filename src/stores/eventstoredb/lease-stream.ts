@@ -4,11 +4,11 @@ import type { EventOf } from '../../events/define.ts'
 import type { leaseEvents } from '../../events/lease.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { newId } from '../../lib/ids.ts'
+import { within } from '../../lib/within.ts'
 import type { EventLog, NewEvent, RecordedEvent } from '../event-log.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { unavailable } from './faults.ts'
 import { toStoredMetadata } from './recorded.ts'
-import { within } from './within.ts'
 
 /** What leases and offices need of the connection. */
 export type LeaseConnection = Pick<EventStoreDbConnection, 'client' | 'server' | 'callOptions'>
@@ -43,7 +43,7 @@ export const sayLease = async ({
   const stored = jsonEvent({ ...rest, metadata: toStoredMetadata(metadata) })
   try {
     const call = client.appendToStream(stream, stored, { ...callOptions, expectedRevision: 'any', deadline: Math.ceil(ms) })
-    return Number((await within(ms, call, clock)).nextExpectedRevision)
+    return Number((await within({ clock, ms }, call)).nextExpectedRevision)
   } catch (error) {
     throw unavailable(server, `did not take ${event.type}`, error)
   }

@@ -3,11 +3,11 @@ import type { EventOf } from '../../events/define.ts'
 import { leaseEvents } from '../../events/lease.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
+import { within } from '../../lib/within.ts'
 import type { Lease, Leases } from '../../workers/leases.ts'
 import type { EventLog } from '../event-log.ts'
 import { type FollowedEvent, followStream } from './follow-stream.ts'
 import { keepShort, type LeaseConnection, lastEvent, sayLease } from './lease-stream.ts'
-import { within } from './within.ts'
 
 export interface EventStoreDbLeasesOptions {
   readonly connection: LeaseConnection
@@ -101,12 +101,12 @@ export const createEventStoreDbLeases = ({
   /** Asks how far the stream goes and waits until everything up to there has been heard. */
   const listen = async (): Promise<void> => {
     const askedAt = clock.now()
-    const last = await within(beatTimeoutMs, lastEvent(log, stream), clock)
+    const last = await within({ clock, ms: beatTimeoutMs }, lastEvent(log, stream))
     const revision = last?.revision ?? -1
     if (revision > seen) {
       const { promise, resolve } = Promise.withResolvers<void>()
       waiting = { revision, resolve }
-      await within(beatTimeoutMs, promise, clock).finally(() => {
+      await within({ clock, ms: beatTimeoutMs }, promise).finally(() => {
         waiting = undefined
       })
     }

@@ -3,10 +3,10 @@ import type { EventOf } from '../../events/define.ts'
 import { leaseEvents } from '../../events/lease.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict, Unacceptable } from '../../lib/errors.ts'
+import { within } from '../../lib/within.ts'
 import type { EventLog } from '../event-log.ts'
 import { followStream } from './follow-stream.ts'
 import { type LeaseConnection, lastEvent, leaseEvent } from './lease-stream.ts'
-import { within } from './within.ts'
 
 type OfficeEvent = Extract<EventOf<typeof leaseEvents>, { type: 'OfficeTaken' | 'OfficeRenewed' | 'OfficeLeft' }>
 
@@ -73,7 +73,7 @@ export const createOffice = ({
   }
 
   const read = async (signal: AbortSignal): Promise<void> => {
-    const last = await within(tryMs, lastEvent(log, stream), clock)
+    const last = await within({ clock, ms: tryMs }, lastEvent(log, stream))
     signal.throwIfAborted()
     if (last !== undefined) hear(last)
     else revision ??= -1
@@ -107,7 +107,7 @@ export const createOffice = ({
       const sentAt = clock.now()
       while (clock.now() < sentAt + withinMs && !signal?.aborted) {
         try {
-          const made = await within(tryMs, log.append(stream, expected, [encoded]), clock)
+          const made = await within({ clock, ms: tryMs }, log.append(stream, expected, [encoded]))
           hear({ revision: made.revision, ...event })
           return { revision: made.revision, sentAt }
         } catch (error) {
