@@ -52,6 +52,8 @@ export interface RunningAttempt {
   readonly mayRepeat: boolean
   /** Tells the work to stop; work that has not stopped `abandonMs` later is left to itself and its end recorded all the same. */
   abort(why: AbortCause, abandonMs?: number): void
+  /** Resolves when the work has stopped or was left to itself; its outcome is on its way then. */
+  readonly worked: Promise<void>
   /**
    * Resolves when the outcome is recorded or known to be somebody else's, with the state that the operation is in then;
    * undefined where the outcome was dropped. Never rejects.
@@ -90,6 +92,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const { attempt, request } = live
   const controller = new AbortController()
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<undefined>()
+  const { promise: worked, resolve: stopsWorking } = Promise.withResolvers<void>()
   const steps = new Map(Object.entries(live.steps))
   const isLive = (): boolean => ports.isLive(worker)
   let why: AbortCause | undefined
@@ -208,6 +211,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       (error: unknown): Settled => ({ ok: false, error }),
     )
     const settled = await Promise.race([settling, abandoned])
+    stopsWorking()
     cancelTimeout()
     progress.stop()
     await queue
@@ -241,6 +245,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   }
 
   const ended = run().catch((error: unknown) => {
+    stopsWorking()
     logger.error({ err: error, operationId, attempt }, 'the outcome could not be recorded')
     return undefined
   })
@@ -252,6 +257,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     worker,
     mayRepeat: request.policy.whenLost === 'retry',
     abort,
+    worked,
     ended,
   }
 }

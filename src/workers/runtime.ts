@@ -5,7 +5,7 @@ import { operationStream } from '../commands/operation.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import { type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
+import { type AttemptPorts, type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
 import { type Claims, createClaims } from './claims.ts'
 import type { Kinds } from './kinds.ts'
 import type { Leases } from './leases.ts'
@@ -83,6 +83,8 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     isLive: lease.isLive,
   })
 
+  const ports: AttemptPorts = { ...options, isLive: lease.isLive }
+
   /** Claims and runs; resolves when the attempt has begun, to undefined where it was not to be. */
   const begin = async (operationId: string): Promise<RunningAttempt | undefined> => {
     const mark = { isCancelled: false }
@@ -91,7 +93,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       const claim = await claims.claim(operationId)
       const work = claim && kinds.get(claim.live.request.kind)
       if (claim === undefined || work === undefined) return undefined
-      const attempt = runAttempt(work, claim, { ...options, isLive: lease.isLive })
+      const attempt = runAttempt(work, claim, ports)
       running.set(operationId, { attempt, done: finish(claim, attempt), again: undefined })
       if (mark.isCancelled) attempt.abort('cancelled')
       return attempt
@@ -127,7 +129,8 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       logger.error({ err: error, operationId }, 'the operation could not be claimed')
     } finally {
       if (attempt === undefined) release()
-      else void attempt.ended.then(release)
+      // Not at its end: while outcomes are on their way to the disk, as many others may work (a flush then serves twice as many).
+      else void attempt.worked.then(release)
     }
   }
 
