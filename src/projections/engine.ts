@@ -75,7 +75,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const applyAll = async (generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
     for (let rest = events; rest.length > 0; ) {
       const { done, poison } = generation.apply(rest, pace.enough)
-      if (poison !== undefined) throw new Poisoned(poison)
+      stopAt(poison)
       rest = rest.slice(done)
       await pace.rest()
     }
@@ -87,7 +87,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     const news = events.filter((event) => event.position > at && sieve.concerns(projection, event))
     try {
       await applyAll(current, news)
-      current.advance(through)
+      stopAt(current.advance(through))
     } catch (error) {
       failed(view, error)
     }
@@ -177,12 +177,14 @@ export const createProjections = ({ log, directory, projections, clock, logger }
         onProgress?.(told)
       }
       count = await readInto(view, generation, { progress })
-      generation.advance(head, { store: true })
+      stopAt(generation.write())
+      stopAt(generation.advance(head, { store: true }))
       waiters.look()
     }
     await inTurn(async () => {
       await readInto(view, generation, { until: fed })
-      generation.advance(fed)
+      stopAt(generation.write())
+      stopAt(generation.advance(fed))
       generation.markComplete()
       const former = view.current
       view.current = generation
@@ -266,8 +268,18 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     await turn
     for (const view of views.values()) {
       await view.task
-      view.current.advance(view.current.position(), { store: true })
+      store(view)
       view.current.close()
+    }
+  }
+
+  /** What cannot be stored now is read from the log again at the next start. */
+  const store = ({ projection, current }: View): void => {
+    try {
+      current.write()
+      current.advance(current.position(), { store: true })
+    } catch (error) {
+      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view could not store what it knows')
     }
   }
 
@@ -288,7 +300,16 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     return answer
   }
 
-  const read = (name: string) => known(name).current
+  /** The tables with everything that the view knows; where that cannot be written, with what could be. */
+  const read = (name: string): Generation => {
+    const view = known(name)
+    try {
+      stopAt(view.current.write())
+    } catch (error) {
+      failed(view, error)
+    }
+    return view.current
+  }
 
   return {
     start,
@@ -296,6 +317,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     views: (name) => ({
       get: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).get<R>(sql, ...values),
       all: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).all<R>(sql, ...values),
+      find: <R>(key: string) => known(name).current.find<R>(key),
     }),
     reached: (position, { timeoutMs = defaultWaitMs, names = projections.map(({ name }) => name) } = {}) =>
       waiters.until(() => hasReached(position, names), timeoutMs),
@@ -321,6 +343,10 @@ export const createProjections = ({ log, directory, projections, clock, logger }
       return rebuild(view, view.files.create, progress)
     },
   }
+}
+
+const stopAt = (poison: Poison | undefined): void => {
+  if (poison !== undefined) throw new Poisoned(poison)
 }
 
 /** Carries a poison event out of a fold. */

@@ -1,12 +1,10 @@
-import { laneEvents } from '../events/lane.ts'
-import { operationEvents } from '../events/operation.ts'
-import { type Clock, parseInstant } from '../lib/clock.ts'
-import type { RecordedEvent } from '../stores/event-log.ts'
+import type { Clock } from '../lib/clock.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
 import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
+import { operationRows, operationTables } from './operation-tables.ts'
 import { type Surroundings, waitingFor } from './operation-waiting.ts'
-import { on, type Projection, type SqlValue, type Tx, type Views } from './projection.ts'
+import type { Projection, Views } from './projection.ts'
 
 /**
  * Every operation and who holds which lane. Instants are milliseconds since the epoch.
@@ -44,7 +42,12 @@ export const operations: Projection = {
     `CREATE INDEX lanes_open ON lanes (earliest) WHERE earliest IS NOT NULL`,
     `CREATE INDEX lanes_stale ON lanes (lane) WHERE stale = 1`,
   ],
-  apply: (event, tx) => (event.stream.startsWith('lane-') ? applyLane(event, tx) : applyOperation(event, tx)),
+  apply: (event, tx) => {
+    const tables = operationTables(tx)
+    tables.apply(event)
+    tables.write()
+  },
+  fold: operationTables,
 }
 
 /** The part of the leases that the queries ask: who lives at `now` and what they take. */
@@ -69,7 +72,7 @@ export const operationQueries = ({
   readonly clock: Clock
 }) => {
   const schedule = operationSchedule(views)
-  const rows = `SELECT o.*, i.input FROM operations o JOIN inputs i USING (seq)`
+  const find = (id: string) => views.find<OperationRow>(id)
 
   /** Answers of one request share what they look up. */
   const surroundings = (): Surroundings => {
@@ -97,19 +100,19 @@ export const operationQueries = ({
     ...schedule,
 
     byId: (id: string): OperationResource | undefined => {
-      const row = views.get<OperationRow>(`${rows} WHERE o.id = ?`, id)
+      const row = find(id)
       return row && shown(row)
     },
 
     /** The row behind a resource: with deadline, retryAt, runAt and the input still sealed. */
-    row: (id: string): OperationRow | undefined => views.get<OperationRow>(`${rows} WHERE o.id = ?`, id),
+    row: find,
 
     list: (options: OperationListOptions): OperationPage => {
       const places = listPlaces(views, options)
       const around = surroundings()
       const page = places.slice(0, options.limit)
       const items = page.flatMap(([, seq]) => {
-        const row = views.get<OperationRow>(`${rows} WHERE o.seq = ?`, seq)
+        const row = views.get<OperationRow>(`${operationRows} WHERE o.seq = ?`, seq)
         return row === undefined ? [] : [shown(row, around)]
       })
       return { items, next: places.length > options.limit ? (page.at(-1) ?? null) : null }
@@ -121,7 +124,7 @@ export const operationQueries = ({
       { face, kind }: { readonly face?: string; readonly kind?: string } = {},
     ): OperationResource | undefined => {
       const row = views.get<OperationRow>(
-        `${rows} WHERE o.external_ref = ?1 AND (?2 IS NULL OR o.face = ?2) AND (?3 IS NULL OR o.kind = ?3) ORDER BY o.seq DESC LIMIT 1`,
+        `${operationRows} WHERE o.external_ref = ?1 AND (?2 IS NULL OR o.face = ?2) AND (?3 IS NULL OR o.kind = ?3) ORDER BY o.seq DESC LIMIT 1`,
         ref,
         face ?? null,
         kind ?? null,
@@ -148,153 +151,4 @@ const once = <Value>(find: (key: string) => Value): ((key: string) => Value) => 
     found.set(key, value)
     return value
   }
-}
-
-const streamKey = (stream: string): string => stream.slice(stream.indexOf('-') + 1)
-const timeOf = (event: RecordedEvent): number => parseInstant(event.recordedAt)
-
-const applyOperation = on(operationEvents, {
-  OperationRequested: (event, tx) => {
-    const { data, metadata } = event
-    const requestedAt = timeOf(event)
-    const runAt = data.runAt === null ? null : parseInstant(data.runAt)
-    const inserted = tx.get<{ seq: number }>(
-      `INSERT INTO operations (id, kind, face, lane, priority, state, since, ready_at, attempt, max_attempts, requested_at, run_at,
-         principal, requested_by, correlation_id, parent, retry_of, external_ref, revision, position)
-       VALUES (?, ?, ?, ?, ?, 'pending', ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING seq`,
-      streamKey(event.stream),
-      data.kind,
-      data.face,
-      data.lane,
-      data.priority,
-      requestedAt,
-      runAt ?? 0,
-      data.policy.attempts,
-      requestedAt,
-      runAt,
-      metadata.actor.principal,
-      JSON.stringify(metadata.actor),
-      metadata.correlationId,
-      data.parent,
-      data.retryOf,
-      data.externalRef,
-      event.revision,
-      event.position,
-    )
-    if (inserted === undefined) return
-    tx.run(`INSERT INTO inputs (seq, input) VALUES (?, ?)`, inserted.seq, JSON.stringify(data.input))
-    if (data.lane === null) return
-    tx.run(`INSERT INTO lanes (lane, stale) VALUES (?, 0) ON CONFLICT DO NOTHING`, data.lane)
-    refreshLane(data.lane, tx)
-  },
-  OperationStarted: (event, tx) => {
-    const { attempt, worker, deadline } = event.data
-    change(
-      event,
-      tx,
-      `state = 'running', since = ?, ready_at = NULL, retry_at = NULL, progress = NULL, started_at = coalesce(started_at, ?),
-       attempt = ?, worker = ?, deadline = ?`,
-      timeOf(event),
-      timeOf(event),
-      attempt,
-      worker,
-      parseInstant(deadline),
-    )
-  },
-  OperationProgressed: (event, tx) => {
-    const { step, phase, fraction, detail } = event.data
-    if (step !== undefined) return touch(event, tx)
-    change(event, tx, `progress = ?`, JSON.stringify({ fraction, phase, detail, at: event.recordedAt }))
-  },
-  OperationAttemptFailed: (event, tx) => {
-    const { attempt, error, retryAt } = event.data
-    const at = parseInstant(retryAt)
-    change(
-      event,
-      tx,
-      `state = 'retrying', since = ?, ready_at = ?, retry_at = ?, deadline = NULL, attempt = ?, error = ?`,
-      timeOf(event),
-      at,
-      at,
-      attempt,
-      JSON.stringify(error),
-    )
-  },
-  OperationCancelRequested: (event, tx) => change(event, tx, `state = 'cancelling', since = ?`, timeOf(event)),
-  OperationSucceeded: (event, tx) =>
-    end(
-      event,
-      tx,
-      `state = 'succeeded', attempt = ?, error = NULL, result = ?`,
-      event.data.attempt,
-      JSON.stringify(event.data.result),
-    ),
-  OperationFailed: (event, tx) =>
-    end(event, tx, `state = 'failed', attempt = ?, error = ?`, event.data.attempt, JSON.stringify(event.data.error)),
-  OperationCancelled: (event, tx) => end(event, tx, `state = 'cancelled'`),
-  OperationTimedOut: (event, tx) => {
-    const { attempt, timeoutMs } = event.data
-    const message = `attempt ${attempt} ran over its time limit of ${timeoutMs} ms`
-    const error = JSON.stringify({ type: 'timed-out', message, retryable: false })
-    end(event, tx, `state = 'timed-out', attempt = ?, error = ?`, attempt, error)
-  },
-})
-
-const applyLane = on(laneEvents, {
-  LaneAcquired: (event, tx) => {
-    const lane = streamKey(event.stream)
-    tx.run(
-      `INSERT INTO lanes (lane, holder, since, stale) VALUES (?1, ?2, ?3, 0)
-       ON CONFLICT DO UPDATE SET holder = excluded.holder, since = excluded.since`,
-      lane,
-      event.data.operation,
-      timeOf(event),
-    )
-    refreshLane(lane, tx)
-  },
-  LaneReleased: (event, tx) => {
-    const lane = streamKey(event.stream)
-    tx.run(`UPDATE lanes SET holder = NULL, since = NULL WHERE lane = ?`, lane)
-    refreshLane(lane, tx)
-  },
-})
-
-/** A revision that the row has already seen changes nothing. */
-function change(event: RecordedEvent, tx: Tx, assignments: string, ...values: readonly SqlValue[]): void {
-  const changed = tx.get<{ lane: string | null }>(
-    `UPDATE operations SET ${assignments}, revision = ?, position = ? WHERE id = ? AND revision < ? RETURNING lane`,
-    ...values,
-    event.revision,
-    event.position,
-    streamKey(event.stream),
-    event.revision,
-  )
-  if (changed !== undefined && changed.lane !== null && event.type !== 'OperationProgressed') refreshLane(changed.lane, tx)
-}
-
-const touch = (event: RecordedEvent, tx: Tx): void => change(event, tx, `since = since`)
-
-const end = (event: RecordedEvent, tx: Tx, assignments: string, ...values: readonly SqlValue[]): void =>
-  change(
-    event,
-    tx,
-    `${assignments}, since = ?, finished_at = ?, ready_at = NULL, retry_at = NULL, deadline = NULL`,
-    ...values,
-    timeOf(event),
-    timeOf(event),
-  )
-
-/** A lane that nobody holds is open from the moment its first waiting operation is; a held one when its holder is. */
-function refreshLane(lane: string, tx: Tx): void {
-  tx.run(
-    `UPDATE lanes SET
-       earliest = CASE
-         WHEN holder IS NOT NULL THEN (SELECT ready_at FROM operations WHERE id = holder)
-         WHEN EXISTS (SELECT 1 FROM operations WHERE lane = ?1 AND ready_at = 0) THEN 0
-         ELSE (SELECT min(ready_at) FROM operations WHERE lane = ?1 AND ready_at > 0) END,
-       stale = holder IS NOT NULL AND EXISTS (SELECT 1 FROM operations WHERE id = holder AND finished_at IS NOT NULL)
-     WHERE lane = ?1`,
-    lane,
-  )
-  tx.run(`DELETE FROM lanes WHERE lane = ? AND holder IS NULL AND earliest IS NULL`, lane)
 }

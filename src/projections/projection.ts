@@ -6,15 +6,38 @@ import type { Filter, Position, RecordedEvent } from '../stores/event-log.ts'
 export type SqlValue = string | number | bigint | null | Uint8Array
 export type Row = Record<string, SqlValue>
 
-/** Reads of one view's current tables; always the newest complete generation. Statements are prepared once per text. */
-export interface Views {
+/** Statements that read; each is prepared once per text. */
+export interface Tables {
   get<R = Row>(sql: string, ...values: readonly SqlValue[]): R | undefined
   all<R = Row>(sql: string, ...values: readonly SqlValue[]): R[]
 }
 
+/** Reads of one view's current tables; always the newest complete generation. */
+export interface Views extends Tables {
+  /** What the view's fold knows by this key, without a write of what waits; undefined also where it has no fold. */
+  find<R>(key: string): R | undefined
+}
+
 /** What `apply` may do: synchronous by type, because an `await` inside would let another write into the transaction. */
-export interface Tx extends Views {
+export interface Tx extends Tables {
   run(sql: string, ...values: readonly SqlValue[]): void
+}
+
+/**
+ * A view whose rows change often: events are folded in memory, and what has gathered is written when somebody asks the tables, or
+ * when it is enough. The position that is stored is that of the last write, so that a crash costs a replay of what waited.
+ */
+export interface Fold {
+  /** Takes an event; may read the tables, writes nothing. Where it throws, nothing has changed. */
+  apply(event: RecordedEvent): void
+  /** Whether enough waits to be written. */
+  full(): boolean
+  /** Writes what waits; called in a transaction, and `written` when that was committed. */
+  write(): void
+  written(): void
+  /** Forgets everything in memory: the tables alone count, from where they stand. */
+  discard(): void
+  find(key: string): unknown
 }
 
 /**
@@ -30,6 +53,8 @@ export interface Projection {
   /** Statements that make the empty tables. */
   readonly schema: readonly string[]
   apply(event: RecordedEvent, tx: Tx): void
+  /** Where given it takes the place of `apply`, and leaves the same rows. */
+  readonly fold?: (tx: Tx) => Fold
 }
 
 type Handlers<Event extends { type: string }> = {

@@ -5,8 +5,9 @@ import { instant, parseInstant } from '../../src/lib/clock.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { dump } from '../../src/projections/dump.ts'
 import type { OperationPlace } from '../../src/projections/operation-list.ts'
+import { operationTables } from '../../src/projections/operation-tables.ts'
 import { operationQueries, operations } from '../../src/projections/operations.ts'
-import type { NewEvent } from '../../src/stores/event-log.ts'
+import type { NewEvent, RecordedEvent } from '../../src/stores/event-log.ts'
 import { createLocalLeases } from '../../src/workers/leases.ts'
 import {
   actor,
@@ -324,9 +325,10 @@ test('the fold applied twice changes nothing, and a rebuilt view equals the live
     if (round > 1) await tell(id, succeeded(2))
     if (round > 2) await lane(`lane-${round % 2}`, 'LaneReleased', id)
   }
+  const { fold: _, ...oneByOne } = operations
   const twice = await openViews(log, [
     {
-      ...operations,
+      ...oneByOne,
       apply: (recorded, tx) => {
         operations.apply(recorded, tx)
         operations.apply(recorded, tx)
@@ -336,6 +338,18 @@ test('the fold applied twice changes nothing, and a rebuilt view equals the live
   const live = dump(projections.views('operations'))
   expect(live.operations).toHaveLength(5)
   expect(dump(twice.views('operations'))).toEqual(live)
+  const foldedTwice: typeof operations = {
+    ...operations,
+    fold: (tx) => {
+      const tables = operationTables(tx)
+      const apply = (recorded: RecordedEvent): void => {
+        tables.apply(recorded)
+        tables.apply(recorded)
+      }
+      return { ...tables, apply }
+    },
+  }
+  expect(dump((await openViews(log, [foldedTwice])).views('operations'))).toEqual(live)
   await projections.rebuild('operations')
   expect(dump(projections.views('operations'))).toEqual(live)
 })

@@ -1,0 +1,204 @@
+import type { LaneEvent } from '../events/lane.ts'
+import { parseInstant } from '../lib/clock.ts'
+import type { RecordedEvent } from '../stores/event-log.ts'
+import { changedRow, requestedRow } from './operation-fold.ts'
+import type { OperationRow } from './operation-resource.ts'
+import type { Fold, Tx } from './projection.ts'
+
+/** Rows and characters of JSON that wait in memory at most: a write of so many takes some milliseconds. */
+const mostUnwritten = 500
+const mostUnwrittenCharacters = 1_000_000
+/** Rows that stay in memory once they are written: what happened last is asked for, and changed, most. */
+const mostKept = 2000
+const longestKept = 4096
+
+interface Holding {
+  readonly holder: string | null
+  readonly since: number | null
+}
+
+/**
+ * Operations and lanes, folded in memory and written together. An operation that was requested, started and ended since the last
+ * write is one INSERT then: 12 µs instead of 60 for three statements that move the row through every index.
+ * Whatever is written together leaves the rows that one event at a time would have left.
+ */
+export const operationTables = (tx: Tx): Fold => {
+  const rows = new Map<string, OperationRow>()
+  /** Ids of the rows to be written, and which of them the table has not seen. */
+  const unwritten = new Set<string>()
+  const unseen = new Set<string>()
+  let characters = 0
+  const lanes = new Map<string, Holding>()
+  const touchedLanes = new Set<string>()
+  let lastSeq: number | undefined
+
+  const stored = (id: string): OperationRow | undefined => tx.get<OperationRow>(`${operationRows} WHERE o.id = ?`, id)
+  const known = (id: string): OperationRow | undefined => rows.get(id) ?? stored(id)
+
+  const put = (row: OperationRow): void => {
+    rows.set(row.id, row)
+    unwritten.add(row.id)
+    if (row.lane !== null) touchedLanes.add(row.lane)
+  }
+
+  const applyOperation = (event: RecordedEvent, id: string): void => {
+    const before = known(id)
+    if (before === undefined) {
+      if (event.type !== 'OperationRequested') return
+      lastSeq ??= tx.get<{ seq: number | null }>(`SELECT max(seq) AS seq FROM operations`)?.seq ?? 0
+      const row = requestedRow(event, id, lastSeq + 1)
+      lastSeq = row.seq
+      characters += row.input.length
+      unseen.add(id)
+      put(row)
+      return
+    }
+    const after = changedRow(before, event)
+    if (after === before) return
+    characters += lengthOf(after) - lengthOf(before)
+    put(after)
+  }
+
+  const applyLane = (event: RecordedEvent, lane: string): void => {
+    const { type, data } = event as RecordedEvent & LaneEvent
+    if (type === 'LaneAcquired') lanes.set(lane, { holder: data.operation, since: parseInstant(event.recordedAt) })
+    else if (type === 'LaneReleased') lanes.set(lane, { holder: null, since: null })
+    else return
+    touchedLanes.add(lane)
+  }
+
+  /** A lane that nobody holds is open from the moment its first waiting operation is; a held one when its holder is. */
+  const writeLane = (lane: string): void => {
+    const { holder, since } = lanes.get(lane) ??
+      tx.get<Holding>(`SELECT holder, since FROM lanes WHERE lane = ?`, lane) ?? { holder: null, since: null }
+    const of =
+      holder === null
+        ? tx.get<{ ready_at: number | null }>(
+            `SELECT coalesce(
+               (SELECT 0 FROM operations WHERE lane = ?1 AND ready_at = 0 LIMIT 1),
+               (SELECT min(ready_at) FROM operations WHERE lane = ?1 AND ready_at > 0)) AS ready_at`,
+            lane,
+          )
+        : tx.get<{ ready_at: number | null; finished_at: number | null }>(
+            `SELECT ready_at, finished_at FROM operations WHERE id = ?`,
+            holder,
+          )
+    const earliest = of?.ready_at ?? null
+    if (holder === null && earliest === null) {
+      tx.run(`DELETE FROM lanes WHERE lane = ?`, lane)
+      return
+    }
+    const stale = of !== undefined && 'finished_at' in of && of.finished_at !== null ? 1 : 0
+    tx.run(
+      `INSERT OR REPLACE INTO lanes (lane, holder, since, earliest, stale) VALUES (?, ?, ?, ?, ?)`,
+      lane,
+      holder,
+      since,
+      earliest,
+      stale,
+    )
+  }
+
+  const forgetChanges = (): void => {
+    unwritten.clear()
+    unseen.clear()
+    lanes.clear()
+    touchedLanes.clear()
+    characters = 0
+  }
+
+  return {
+    apply: (event) => {
+      const { stream } = event
+      if (stream.startsWith('operation-')) applyOperation(event, stream.slice('operation-'.length))
+      else applyLane(event, stream.slice('lane-'.length))
+    },
+    full: () => unwritten.size >= mostUnwritten || touchedLanes.size >= mostUnwritten || characters >= mostUnwrittenCharacters,
+    write: () => {
+      for (const id of unwritten) {
+        const row = rows.get(id) as OperationRow
+        if (unseen.has(id)) insert(row, tx)
+        else update(row, tx)
+      }
+      for (const lane of touchedLanes) writeLane(lane)
+    },
+    written: () => {
+      for (const id of unwritten) if (lengthOf(rows.get(id) as OperationRow) > longestKept) rows.delete(id)
+      forgetChanges()
+      if (rows.size <= mostKept) return
+      let surplus = rows.size - mostKept / 2
+      for (const id of rows.keys()) if (surplus-- > 0) rows.delete(id)
+    },
+    discard: () => {
+      forgetChanges()
+      rows.clear()
+      lastSeq = undefined
+    },
+    find: known,
+  }
+}
+
+/** Operations as `OperationRow`. */
+export const operationRows = `SELECT o.*, i.input FROM operations o JOIN inputs i USING (seq)`
+
+const lengthOf = ({ input, result }: OperationRow): number => input.length + (result?.length ?? 0)
+
+const insert = (row: OperationRow, tx: Tx): void => {
+  tx.run(
+    `INSERT INTO operations (seq, id, kind, face, lane, priority, state, since, ready_at, attempt, max_attempts, requested_at, run_at,
+       retry_at, started_at, finished_at, deadline, principal, requested_by, worker, correlation_id, parent, retry_of, external_ref,
+       revision, position, progress, error, result)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    row.seq,
+    row.id,
+    row.kind,
+    row.face,
+    row.lane,
+    row.priority,
+    row.state,
+    row.since,
+    row.ready_at,
+    row.attempt,
+    row.max_attempts,
+    row.requested_at,
+    row.run_at,
+    row.retry_at,
+    row.started_at,
+    row.finished_at,
+    row.deadline,
+    row.principal,
+    row.requested_by,
+    row.worker,
+    row.correlation_id,
+    row.parent,
+    row.retry_of,
+    row.external_ref,
+    row.revision,
+    row.position,
+    row.progress,
+    row.error,
+    row.result,
+  )
+  tx.run(`INSERT INTO inputs (seq, input) VALUES (?, ?)`, row.seq, row.input)
+}
+
+const update = (row: OperationRow, tx: Tx): void =>
+  tx.run(
+    `UPDATE operations SET state = ?, since = ?, ready_at = ?, attempt = ?, retry_at = ?, started_at = ?, finished_at = ?, deadline = ?,
+       worker = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
+    row.state,
+    row.since,
+    row.ready_at,
+    row.attempt,
+    row.retry_at,
+    row.started_at,
+    row.finished_at,
+    row.deadline,
+    row.worker,
+    row.revision,
+    row.position,
+    row.progress,
+    row.error,
+    row.result,
+    row.seq,
+  )
