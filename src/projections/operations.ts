@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
-import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
+import { type OperationResource, type OperationRow, operationResource, operationText } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { operationRows, operationTables } from './operation-tables.ts'
 import { type Surroundings, waitingFor } from './operation-waiting.ts'
@@ -55,6 +55,10 @@ export interface LiveWorkers {
   live(now: number): readonly { readonly worker: string; readonly kinds: readonly string[] }[]
 }
 
+export interface OperationText extends Pick<OperationResource, 'state' | 'revision'> {
+  readonly json: string
+}
+
 export interface OperationPage {
   readonly items: readonly OperationResource[]
   /** Pass as `after` for the next page; null on the last one. */
@@ -77,14 +81,13 @@ export const operationQueries = ({
   /** Answers of one request share what they look up. */
   const surroundings = (): Surroundings => {
     const now = clock.now()
-    const kinds = new Set(leases.live(now).flatMap((lease) => lease.kinds))
     const inLane = once((lane: string) => {
       const holder = schedule.laneHolder(lane)
       return { holder, next: holder === undefined ? schedule.nextInLane(lane, now)?.id : undefined }
     })
     return {
       now,
-      taken: (kind) => kinds.has(kind),
+      taken: once((kind: string) => leases.live(now).some(({ kinds }) => kinds.includes(kind))),
       ahead: ({ id, lane }) => {
         if (lane === null) return undefined
         const { holder, next } = inLane(lane)
@@ -102,6 +105,14 @@ export const operationQueries = ({
     byId: (id: string): OperationResource | undefined => {
       const row = find(id)
       return row && shown(row)
+    },
+
+    /** The same as JSON text, with what an answer says of it beside the body. */
+    textById: (id: string): OperationText | undefined => {
+      const row = find(id)
+      if (row === undefined) return undefined
+      const { state, revision } = row
+      return { json: operationText(row, row.ready_at === null ? null : waitingFor(row, surroundings())), state, revision }
     },
 
     /** The row behind a resource: with deadline, retryAt, runAt and the input still sealed. */

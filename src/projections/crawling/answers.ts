@@ -2,7 +2,7 @@ import { answerEvents } from '../../events/crawling/answer.ts'
 import { forwardEvents } from '../../events/crawling/bridge.ts'
 import { feedEvents } from '../../events/crawling/feed.ts'
 import { operationEvents } from '../../events/operation.ts'
-import { instant, parseInstant } from '../../lib/clock.ts'
+import { dayMs, instant, parseInstant } from '../../lib/clock.ts'
 import { uuidOf } from '../../lib/feed-uuid.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
@@ -138,7 +138,7 @@ const itemOf = (row: AnswerRow): AnswerItem => ({
 const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.indexOf('-') + 1)
 
 /** Requests that are done with are shown for so long; those that somebody may still poll stay. */
-const doneForMs = 30 * 86_400_000
+const doneForMs = 30 * dayMs
 
 /** The time of the event decides, not the clock: a view made again is the same view. */
 const forgetOld = (event: RecordedEvent, tx: Tx): void =>
