@@ -17,8 +17,6 @@ import { closeAll, type Part } from './lifecycle.ts'
 
 /** Of the log's identity: enough to tell any two logs apart. */
 const identityLength = 12
-/** Of a stream that is kept short. */
-const keptEvents = 20
 
 /** EventStoreDB as the log, and Kafka as the bus where it is named: what many nodes share. Waits for engines that are still starting. */
 export const openDistributedEngines = async ({
@@ -39,13 +37,12 @@ export const openDistributedEngines = async ({
     const { bus, isConnected } = await openBus(config.kafka)
     await leases.start()
     const { directory } = dataDirectory(config.dataDir)
-    const metadata = { maxCount: keptEvents }
     const engines = {
       log,
       bus,
       leases,
       leadership,
-      keepShort: (stream: string) => keepShort({ connection, stream, logger, metadata }),
+      keepShort: (stream: string) => keepShort({ connection, stream, logger }),
     }
     return {
       ...engines,

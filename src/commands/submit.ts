@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Policy } from '../events/operation.ts'
 import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
+import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import type { CommandContext, Executor } from './execute.ts'
@@ -129,21 +130,10 @@ export const createSubmit =
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
 
-/** Why a value does not fit its schema, one entry per wrong or unknown member. */
 const problems = (schema: z.ZodType, value: unknown, under: readonly string[]): InputError[] => {
   const parsed = schema.safeParse(value)
-  if (parsed.success) return []
-  return parsed.error.issues.flatMap((issue) => {
-    const path = [...under, ...issue.path.map(String)]
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ pointer: jsonPointer([...path, key]), message: 'unknown member' }))
-    return [{ pointer: jsonPointer(path), message: issue.message }]
-  })
+  return parsed.success ? [] : schemaProblems(parsed.error, under)
 }
-
-/** RFC 6901. */
-const jsonPointer = (path: readonly string[]): string =>
-  path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 
 const present = <Members extends object>(members: Members): { [Name in keyof Members]: NonNullable<Members[Name]> } =>
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never

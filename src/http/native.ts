@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
+import { schemaProblems } from '../lib/schema-problems.ts'
 import { readBody, readJsonObject } from './body.ts'
 import type { Face, HttpContext, HttpEnv } from './face.ts'
 import type { HttpPorts } from './ports.ts'
@@ -8,7 +9,6 @@ import { noQuery, parseQuery } from './query.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
 import { routeTable } from './routes-of.ts'
 import { problems } from './v1/schemas.ts'
-import { bodyProblems } from './validation.ts'
 
 /** First segments that belong to the native API, whatever follows. */
 const segments = new Set(['v1', 'openapi.json', 'docs', 'metrics', 'livez', 'readyz'])
@@ -117,7 +117,7 @@ const readBodyOf = async (c: HttpContext, route: NativeRoute): Promise<unknown> 
   const given = await readJsonObject(c, route.optionalBody)
   const parsed = route.body?.safeParse(given)
   if (parsed === undefined || parsed.success) return parsed?.data
-  throw new Problem('invalid', 'the body is not valid', { errors: bodyProblems(parsed.error) })
+  throw new Problem('invalid', 'the body is not valid', { errors: schemaProblems(parsed.error) })
 }
 
 const usualHeaders = {

@@ -44,6 +44,8 @@ export const systemClock: Clock = {
     }),
 }
 
+export const dayMs = 86_400_000
+
 /** RFC 3339 UTC with milliseconds, the only time format that leaves the program. */
 export const instant = (ms: number): string => new Date(ms).toISOString()
 

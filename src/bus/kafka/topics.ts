@@ -1,12 +1,11 @@
 import type { Admin, ITopicConfig, Kafka } from 'kafkajs'
 import type { Logger } from 'pino'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, dayMs } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { whatIsWrong } from './check.ts'
 import { impatient } from './client.ts'
 import type { KafkaSettings } from './settings.ts'
 
-const dayMs = 86_400_000
 const shortestSegmentMs = 60_000
 const longestSegmentMs = 7 * dayMs
 

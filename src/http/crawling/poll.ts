@@ -1,5 +1,5 @@
 import { answer } from '../../commands/crawling/answer.ts'
-import { instant } from '../../lib/clock.ts'
+import { dayMs, instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
@@ -12,7 +12,6 @@ import { readPayload } from './payload.ts'
 import { pollId } from './poll-schema.ts'
 import { failure, success } from './wrapper.ts'
 
-const dayMs = 86_400_000
 /** How long a poll waits for the view of answers to hold what the log holds. */
 const caughtUpWithinMs = 2_000
 

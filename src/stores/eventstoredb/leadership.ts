@@ -28,7 +28,6 @@ const defaultRenewMs = 1_500
  */
 const marginMs = 1_000
 const retryMs = 500
-const keptEvents = 20
 
 /**
  * Offices by compare-and-append: one stream per office, and whoever appends at the revision that it expected holds it. Who
@@ -55,7 +54,7 @@ export const createEventStoreDbLeadership = (options: EventStoreDbLeadershipOpti
       const stream = `lease-office-${name}`
       const office = createOffice({ connection, log, clock, logger, stream, signal: ending.signal })
       try {
-        void keepShort({ connection, stream, logger, metadata: { maxCount: keptEvents } })
+        void keepShort({ connection, stream, logger })
         while (!signal.aborted) {
           try {
             await office.ready(signal)

@@ -57,17 +57,21 @@ export const lastEvent = async (log: Pick<EventLog, 'readStream'>, stream: strin
   return last
 }
 
+/** More than enough for who reads the last one. */
+const keptEvents = 20
+
 /** Lets the server forget what is old. A stream that grows works as well, so a failure is only told. */
 export const keepShort = async ({
   connection,
   stream,
   logger,
-  metadata,
+  metadata = { maxCount: keptEvents },
 }: {
   readonly connection: LeaseConnection
   readonly stream: string
   readonly logger: Logger
-  readonly metadata: { readonly maxAge?: number; readonly maxCount: number }
+  /** Default: a few of its newest events. */
+  readonly metadata?: { readonly maxAge?: number; readonly maxCount: number }
 }): Promise<void> => {
   const { client, callOptions } = connection
   try {

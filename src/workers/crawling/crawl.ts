@@ -1,11 +1,9 @@
 import { type CrawlInput, completeCrawl, crawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, dayMs } from '../../lib/clock.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
 import type { Work } from '../work.ts'
 import type { Spider } from './spider.ts'
-
-const dayMs = 86_400_000
 
 /** One fed crawl: its seed and everything that is followed from there. The spider says what is fetched when. */
 export const crawlWork = ({
