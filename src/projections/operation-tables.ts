@@ -19,8 +19,8 @@ interface Holding {
 
 /**
  * Operations and lanes, folded in memory and written together. An operation that was requested, started and ended since the last
- * write is one INSERT then: 12 µs instead of 60 for three statements that move the row through every index.
- * Whatever is written together leaves the rows that one event at a time would have left.
+ * write is one INSERT then, instead of three statements that move the row through every index (measured, all views together: 30 µs
+ * of processor time an operation instead of 133). Whatever is written together leaves the rows that one event at a time would have left.
  */
 export const operationTables = (tx: Tx): Fold => {
   const rows = new Map<string, OperationRow>()
