@@ -128,6 +128,7 @@ export const createDispatch = ({
       route: null,
     }
     const finish = (response: Response): Response => {
+      atATime--
       const { status } = response
       const { method, route } = state
       metrics.answered({ face: face.name, method, route, status, seconds: (performance.now() - began) / 1000 })
@@ -139,19 +140,18 @@ export const createDispatch = ({
       if (isNative) added['Cache-Control'] = 'no-cache'
       return withHeaders(response, added)
     }
-    const leave = (): void => {
+    const fail = (error: unknown): never => {
       atATime--
-    }
-    atATime++
-    try {
-      const response = fetch(request, { ...(incoming && { incoming }), ...(outgoing && { outgoing }), state })
-      if (response instanceof Promise) return response.then(finish).finally(leave)
-      leave()
-      return finish(response)
-    } catch (error) {
-      leave()
       throw error
     }
+    atATime++
+    let response: Response | Promise<Response>
+    try {
+      response = fetch(request, { ...(incoming && { incoming }), ...(outgoing && { outgoing }), state })
+    } catch (error) {
+      return fail(error)
+    }
+    return response instanceof Promise ? response.then(finish, fail) : finish(response)
   }
 
   /** The routes of a face, each with the checks before it. */

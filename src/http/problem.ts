@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { textAnswer } from './json.ts'
 
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
@@ -76,5 +77,5 @@ export const problemResponse = (problem: Problem, instance: string): Response =>
   const retry: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {}
   const type = `urn:intendant:problem:${problem.slug}`
   const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
-  return new Response(body, { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers } })
+  return textAnswer(body, status, { 'Content-Type': 'application/problem+json', ...retry, ...headers })
 }
