@@ -76,7 +76,7 @@ export const createKafkaBus = ({
       await untilReachable()
       const asking = createKafka({ settings, logger, retry: impatient })
       await ensureTopics({ kafka: asking, settings, topics: busTopics(settings), clock, logger })
-      pulse = startPulse({ kafka: asking, settings, clock, logger })
+      pulse = startPulse({ kafka: asking, settings, begins: 'connected', clock, logger })
     },
     connected: isConnected,
     publish,

@@ -1,12 +1,12 @@
-import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs'
+import type { Consumer, Kafka, KafkaMessage } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
-import { within } from '../../lib/within.ts'
 import type { Handling, MessageTopics, TopicMessage } from '../message-topics.ts'
 import { impatient } from './client.ts'
 import { createGatheringProducer } from './gathering-producer.ts'
+import { startPulse } from './pulse.ts'
 import type { KafkaSettings } from './settings.ts'
 import { ensureTopics, topicPlan } from './topics.ts'
 
@@ -43,7 +43,6 @@ export const createKafkaMessageTopics = ({
   const closing = new AbortController()
   const producer = createGatheringProducer({ kafka, bound: 'tries', clock, logger })
   const running = new Set<Promise<void>>()
-  let isConnected = false
 
   const keep = (run: Promise<void>): void => {
     running.add(run)
@@ -62,31 +61,16 @@ export const createKafkaMessageTopics = ({
     }
   }
 
-  const watch = async (): Promise<void> => {
-    const { signal } = closing
-    let admin: Admin | undefined
-    let pauseMs = firstPauseMs
-    while (!signal.aborted) {
-      try {
-        admin ??= kafka.admin({ retry: impatient })
-        // Connecting again is nothing where the connection stands.
-        await within({ clock, ms: answerWithinMs }, admin.connect().then(admin.describeCluster))
-        if (!isConnected) logger.info('the brokers answer')
-        isConnected = true
-        pauseMs = firstPauseMs
-        await clock.sleep(lookEveryMs, signal).catch(() => undefined)
-      } catch (error) {
-        if (isConnected) logger.warn({ reason: messageOf(error) }, 'no broker answers')
-        isConnected = false
-        void admin?.disconnect().catch(() => undefined)
-        admin = undefined
-        await clock.sleep(pauseMs, signal).catch(() => undefined)
-        pauseMs = Math.min(2 * pauseMs, longestPauseMs)
-      }
-    }
-    await admin?.disconnect().catch(() => undefined)
-  }
-  keep(watch())
+  const pulse = startPulse({
+    kafka,
+    settings,
+    begins: 'unknown',
+    everyMs: lookEveryMs,
+    answerMs: answerWithinMs,
+    backOff: { firstMs: firstPauseMs, longestMs: longestPauseMs },
+    clock,
+    logger,
+  })
 
   /** One life of a consumer: ends when it crashed for good or `signal` aborts. */
   const live = async ({ topic, signal, ...handling }: Handling, groupId: string, places?: Places): Promise<boolean> => {
@@ -185,7 +169,7 @@ export const createKafkaMessageTopics = ({
     keep(insist(`reading ${handling.topic}`, handling.signal, () => live(handling, group, places)))
 
   return {
-    connected: () => isConnected,
+    connected: pulse.isConnected,
     prepare: async (topics, given) => {
       const signal = either(given)
       await insist('making topics', signal, async () => {
@@ -198,7 +182,7 @@ export const createKafkaMessageTopics = ({
       signal.throwIfAborted()
     },
     send: async (values) => {
-      if (!isConnected) throw new Unavailable('no Kafka broker answers')
+      if (!pulse.isConnected()) throw new Unavailable('no Kafka broker answers')
       await producer.send(values.map((value) => ({ ...value, key: null })))
     },
     listen: async (given) => {
@@ -214,6 +198,7 @@ export const createKafkaMessageTopics = ({
     consume: ({ group, ...given }) => run({ ...given, signal: either(given.signal) }, group),
     close: async () => {
       closing.abort()
+      pulse.stop()
       await Promise.all(running)
       await producer.close()
     },

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { within } from '../../lib/within.ts'
 import { whatIsWrong } from './check.ts'
+import { impatient } from './client.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /** Whether the brokers answer, asked all the time. */
@@ -11,23 +12,33 @@ export interface Pulse {
   stop(): void
 }
 
-const everyMs = 2_000
-const answerMs = 2_000
-
-/** Begins connected: it is started when the brokers have just answered. `kafka` should give up soon. */
+/** Asks at once, and then until it is stopped. */
 export const startPulse = ({
   kafka,
   settings,
+  begins,
+  everyMs = 2_000,
+  answerMs = 2_000,
+  backOff = { firstMs: everyMs, longestMs: everyMs },
   clock,
   logger,
 }: {
   readonly kafka: Kafka
   readonly settings: KafkaSettings
+  /** Whether the brokers have just answered. */
+  readonly begins: 'connected' | 'unknown'
+  readonly everyMs?: number
+  /** Who does not answer by then is out of reach. */
+  readonly answerMs?: number
+  /** Pauses between questions that nobody answers; each is twice the one before. */
+  readonly backOff?: { readonly firstMs: number; readonly longestMs: number }
   readonly clock: Clock
   readonly logger: Logger
 }): Pulse => {
   const stopping = new AbortController()
-  let isConnected = true
+  let isConnected = begins === 'connected'
+  let isFailing = false
+  let pauseMs = everyMs
   let admin: Admin | undefined
 
   const drop = (): void => {
@@ -37,7 +48,7 @@ export const startPulse = ({
 
   const ask = async (): Promise<void> => {
     if (admin === undefined) {
-      admin = kafka.admin()
+      admin = kafka.admin({ retry: impatient })
       await admin.connect()
     }
     await admin.describeCluster()
@@ -47,11 +58,15 @@ export const startPulse = ({
     const otherwise = `${settings.brokers.join(',')} did not answer within ${answerMs} ms`
     try {
       await within({ clock, ms: answerMs, otherwise }, ask())
-      if (!isConnected) logger.info('the brokers answer again')
+      if (!isConnected) logger.info('the brokers answer')
       isConnected = true
+      isFailing = false
+      pauseMs = everyMs
     } catch (error) {
       drop()
       if (isConnected) logger.warn({ reason: whatIsWrong(error, settings).sentence }, 'the brokers are out of reach')
+      pauseMs = isFailing ? Math.min(2 * pauseMs, backOff.longestMs) : backOff.firstMs
+      isFailing = true
       isConnected = false
     }
   }
@@ -59,7 +74,7 @@ export const startPulse = ({
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       await beat()
-      await clock.sleep(everyMs, stopping.signal).catch(() => undefined)
+      await clock.sleep(pauseMs, stopping.signal).catch(() => undefined)
     }
     drop()
   }
