@@ -19,7 +19,7 @@ export const throughput: Scenario = {
     await using nothing = await startNull({ log: `${bench.scratch('null')}.log` })
     await using bullmq = await startPeer('bullmq', bench)
     await using restate = await startPeer('restate', bench)
-    const all = bench.size(20_000, 4_000)
+    const all = bench.size(20_000, 6_000)
     const complete = async (to: Contender, count: number): Promise<Sample> => {
       const used = processorTimeOf(to.pids)
       const since = Date.now()
@@ -33,7 +33,7 @@ export const throughput: Scenario = {
       return { perSecond: count / seconds, microseconds: (usedMs * 1000) / count }
     }
     const measure = async (to: Contender, count = all) => {
-      await complete(to, count / 4) // warm-up
+      await complete(to, Math.ceil(count / 2)) // warm-up
       return () => complete(to, count)
     }
     const rounds = await interleaved<string, Sample>(

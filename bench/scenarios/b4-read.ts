@@ -22,13 +22,13 @@ export const read: Scenario = {
     await using server = await startIntendant({ dataDir: bench.scratch('intendant'), env: { CRAWLING_RESPONSE_WAIT_MS: '0' } })
     await using nothing = await startNull({ log: `${bench.scratch('null')}.log` })
     await using bullmq = await startPeer('bullmq', bench)
-    const count = bench.size(20_000, 4_000)
-    const polls = count / 4
+    const count = bench.size(20_000, 10_000)
+    const polls = count / 10
     const reads = async (to: Contender) => {
       const requests = await finishedOperations(bench, to)
       const send = (number: number) =>
         bench.load.run({ url: to.url, requests, status: succeededStatus, connections, count: number })
-      await send(count / 4)
+      await send(count) // warm-up
       return async (): Promise<number> => count / ((await send(count)).elapsedMs / 1000)
     }
     let asked = 0
@@ -43,6 +43,7 @@ export const read: Scenario = {
       })
       return polls / (elapsedMs / 1000)
     }
+    await poll() // warm-up
     const rounds = await interleaved<string, number>(
       bench.rounds,
       present({ get: await reads(server), poll, null: await reads(nothing), bullmq: bullmq && (await reads(bullmq)) }),
