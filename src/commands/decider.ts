@@ -10,6 +10,8 @@ export interface Decider<Command, Event, State, Refusal> {
   decide(command: Command, state: State): Decision<Event, Refusal>
   /** True where the command makes the stream: it is decided on the initial state without a read. */
   creates?(command: Command): boolean
+  /** True where nothing can happen to the stream any more; such states are not kept in memory. */
+  isTerminal?(state: State): boolean
   /** `last`: the state depends on the last event alone, so only that one is read. Default `whole`. */
   readonly memory?: 'whole' | 'last'
 }

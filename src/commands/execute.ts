@@ -60,6 +60,8 @@ interface Known<State> {
   readonly weight: number
 }
 
+type Terminal<State> = Pick<Decider<never, never, State, unknown>, 'isTerminal'>
+
 const conflictTries = 5
 const unknownOutcomeTries = 5
 /** A log that itself tried for so long is not asked again: whoever waits for the answer is told now. */
@@ -90,8 +92,10 @@ export const createExecutor = ({
   })
 
   /** Two appends may settle in either order: only what is newer replaces. */
-  const remember = (stream: string, known: Known<unknown>): void => {
-    if (known.revision >= 0 && known.revision >= (cache.peek(stream)?.revision ?? -1)) cache.set(stream, known)
+  const remember = <State>({ isTerminal }: Terminal<State>, stream: string, known: Known<State>): void => {
+    // Whatever is asked of it now is refused or nothing to do, and that is only said after a read: it would be kept for nobody.
+    if (isTerminal?.(known.state)) cache.delete(stream)
+    else if (known.revision >= 0 && known.revision >= (cache.peek(stream)?.revision ?? -1)) cache.set(stream, known)
   }
 
   /** The state at the end of the stream, going on from an older one where there is one. */
@@ -110,7 +114,7 @@ export const createExecutor = ({
       weight = (last ? 0 : weight) + weightOf(event.data)
     }
     const known = { state, revision, first, weight }
-    remember(stream, known)
+    remember(decider, stream, known)
     return known
   }
 
@@ -154,7 +158,7 @@ export const createExecutor = ({
         const next = decision.events.reduce(decider.evolve, state)
         const weight = events.reduce((sum, { data }) => sum + weightOf(data), known.weight)
         const first = decider.memory === 'last' || revision >= 0 ? known.first : events[0]
-        remember(stream, {
+        remember(decider, stream, {
           state: next,
           revision: appended.revision,
           first: first && { id: first.id, metadata: first.metadata },

@@ -80,6 +80,7 @@ export const operation: Decider<OperationCommand, OperationEvent, OperationDecis
   streamOf: (command) => operationStream(command.id),
   creates: (command) => command.type === 'RequestOperation',
   initial: { status: 'absent' },
+  isTerminal: (state) => !('request' in state) && state.status !== 'absent',
   evolve,
   decide,
 }

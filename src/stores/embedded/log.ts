@@ -32,7 +32,8 @@ export interface EmbeddedLog extends EventLog {
   metrics(): CommitMetrics & { readonly subscribers: number }
 }
 
-const tailEventsDefault = 8192
+/** Few enough that most are forgotten before the collector of garbage would have to move them (2 KiB and 5 µs an operation). */
+const tailEventsDefault = 2048
 /** Characters of text in the tail. */
 const tailSize = 64 * 1024 * 1024
 /** A quiet filter is told how far it is after so many positions, and whenever it has seen the head. */

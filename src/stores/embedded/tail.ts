@@ -37,21 +37,34 @@ export interface Tail {
 
 export const createTail = ({ head: begin, maxEvents, maxSize }: TailOptions): Tail => {
   let head = begin
-  /** Every visible event after this position, up to the head, is in `kept`. */
+  /** Every visible event after this position, up to the head, is kept. */
   let floor = begin
-  let kept: Placed[] = []
+  /**
+   * A ring: what falls off is overwritten. In a list that is cut it would hang on dead lists, which the collector of garbage finds
+   * late, and be moved about until then.
+   */
+  const ring: (Placed | undefined)[] = []
+  /** Numbers of the oldest kept event and of the next one; the place of an event is its number modulo `maxEvents`. */
+  let oldest = 0
+  let next = 0
   let size = 0
   let wakes = new Set<() => void>()
 
-  /** Drops the older half: seldom, so that it costs next to nothing per event. */
-  const shrink = (): void => {
-    let drop = 0
-    while (drop < kept.length && (kept.length - drop > maxEvents / 2 || size > maxSize / 2)) {
-      size -= kept[drop]?.size ?? 0
-      drop += 1
-    }
-    floor = kept[drop - 1]?.sequence ?? floor
-    kept = kept.slice(drop)
+  const at = (number: number): Placed => ring[number % maxEvents] as Placed
+
+  const dropOldest = (): void => {
+    const { sequence, size: itsSize } = at(oldest)
+    ring[oldest % maxEvents] = undefined
+    size -= itsSize
+    floor = sequence
+    oldest += 1
+  }
+
+  const keep = (placed: Placed): void => {
+    while (oldest < next && (next - oldest >= maxEvents || size + placed.size > maxSize)) dropOldest()
+    ring[next % maxEvents] = placed
+    next += 1
+    size += placed.size
   }
 
   const wakeAll = (): void => {
@@ -60,13 +73,13 @@ export const createTail = ({ head: begin, maxEvents, maxSize }: TailOptions): Ta
     for (const wake of woken) wake()
   }
 
-  /** Index of the first kept event after `sequence`. */
-  const indexAfter = (sequence: number): number => {
-    let low = 0
-    let high = kept.length
+  /** Number of the first kept event after `sequence`. */
+  const firstAfter = (sequence: number): number => {
+    let low = oldest
+    let high = next
     while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((kept[middle] as Placed).sequence <= sequence) low = middle + 1
+      const middle = Math.floor((low + high) / 2)
+      if (at(middle).sequence <= sequence) low = middle + 1
       else high = middle
     }
     return low
@@ -74,8 +87,7 @@ export const createTail = ({ head: begin, maxEvents, maxSize }: TailOptions): Ta
 
   const skipTo = (position: number): void => {
     if (position <= head) return
-    kept = []
-    size = 0
+    while (oldest < next) dropOldest()
     floor = position
     head = position
     wakeAll()
@@ -86,19 +98,15 @@ export const createTail = ({ head: begin, maxEvents, maxSize }: TailOptions): Ta
     skipTo,
     publish: (events, from, to) => {
       if (from !== head + 1) return skipTo(to)
-      for (const placed of events) {
-        kept.push(placed)
-        size += placed.size
-      }
+      for (const placed of events) keep(placed)
       head = to
-      if (kept.length > maxEvents || size > maxSize) shrink()
       wakeAll()
     },
     after: (sequence, upTo, limit) => {
       if (sequence < floor) return undefined
-      const start = indexAfter(sequence)
-      const end = upTo >= head ? kept.length : indexAfter(upTo)
-      return kept.slice(start, Math.min(end, start + limit))
+      const start = firstAfter(sequence)
+      const end = Math.min(upTo >= head ? next : firstAfter(upTo), start + limit)
+      return Array.from({ length: end - start }, (_, index) => at(start + index))
     },
     onMove: (wake) => {
       wakes.add(wake)

@@ -7,7 +7,7 @@ import type { Batch, BatchResult, WriteRequest, WriteResult } from './requests.t
 import { lastPosition } from './schema.ts'
 
 /** Streams whose last revision is remembered, so that most appends read nothing. */
-const rememberedStreams = 50_000
+const rememberedStreams = 10_000
 
 /**
  * How many of a stream's last events a repeated append is looked for when it expects `any` or `streamExists`. With an
