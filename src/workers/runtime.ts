@@ -3,6 +3,7 @@ import type { Job, JobBus } from '../bus/job-bus.ts'
 import type { Executor } from '../commands/execute.ts'
 import { operationStream } from '../commands/operation.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createPlaces } from '../lib/places.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { type AttemptPorts, type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
@@ -60,7 +61,7 @@ interface Running {
 /** Takes jobs, claims them in the log and runs the work under one lease. Source: DESIGN, section 2. */
 export const createRuntime = (options: RuntimeOptions): Runtime => {
   const { log, bus, kinds, clock, logger, concurrency = defaultConcurrency } = options
-  const running = new Map<string, Running>()
+  const running = createPlaces<Running>()
   /** Operations between doorbell and start; a cancellation may overtake the answer to the claim. */
   const claiming = new Map<string, { isCancelled: boolean }>()
   const slots = createSlots(concurrency)
@@ -169,7 +170,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     const cancel = clock.after(ms, () => resolve(false))
     const ended = (async (): Promise<true> => {
       await consuming
-      while (running.size > 0) await Promise.all([...running.values()].map(({ done }) => done))
+      while (running.size > 0) await Promise.all(running.values().map(({ done }) => done))
       return true
     })()
     const all = await Promise.race([ended, late])
@@ -203,7 +204,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     },
     holdsLease: () => lease.isLive(lease.worker()),
     running: () =>
-      [...running.values()].map(({ attempt: { operationId, kind, attempt, worker } }) => ({
+      running.values().map(({ attempt: { operationId, kind, attempt, worker } }) => ({
         operationId,
         kind,
         attempt,
