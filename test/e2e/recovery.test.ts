@@ -32,11 +32,21 @@ const startedAt = async (server: ClusterNode, id: string, attempt: number): Prom
   return Date.parse(start?.recordedAt ?? '')
 }
 
+/** Whoever has just joined the group is given a part of the work a moment later. */
+const untilWorkersTakeWork = async (server: ClusterNode, count: number): Promise<void> => {
+  const seen = new Set<unknown>()
+  while (seen.size < count) {
+    const ids = await Promise.all(Array.from({ length: many }, () => submitProbe(server.url(), {})))
+    for (const { worker } of await Promise.all(ids.map((id) => untilEnded(server.url(), id)))) seen.add(worker)
+  }
+}
+
 test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
   'what a killed worker ran goes on elsewhere within the longer of lease and group session, and two seconds',
   { timeout: 120_000 },
   async () => {
     const { server, workers } = await open(['worker-1', 'worker-2'])
+    await untilWorkersTakeWork(server, workers.length)
     const ids = await Promise.all(Array.from({ length: many }, () => submitProbe(server.url(), { sleepMs: 4_000 })))
     const running = await Promise.all(ids.map((id) => untilState(server.url(), id, 'running')))
     const [killed] = workers

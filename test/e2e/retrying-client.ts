@@ -6,31 +6,34 @@ import type { Json } from './harness.ts'
 export interface Load {
   /** Ids of acknowledged operations, by the client's key. */
   readonly acknowledged: Map<string, string>
-  /** Answers and broken connections that made a client try again. */
-  readonly retries: () => number
+  /** What made clients try again, statuses and broken connections, with how often. */
+  readonly retries: () => Readonly<Record<string, number>>
   readonly sent: () => number
-  /** Resolves when every operation is acknowledged. */
-  readonly done: Promise<void>
+  /** Sends no more once `least` operations have been sent; resolves when all are acknowledged. */
+  readonly end: () => Promise<void>
 }
 
 const everyMs = 10
 const answerWithinMs = 10_000
-const pauseMs = 300
+const firstPauseMs = 300
+const longestPauseMs = 5_000
 /** The key is in work on that server; the machine was too busy to let the request arrive. */
 const tryAgain: readonly number[] = [409, 408]
 
 /**
- * 100 operations a second, whatever becomes of the earlier ones. Who is not answered, or with 408, 409 or 5xx, asks the other server with
- * the same `Idempotency-Key`, for as long as it takes.
+ * 100 operations a second until it is ended, at least `least` of them, whatever becomes of the earlier ones. Who is not answered, or with 408, 409 or 5xx, asks the other server with
+ * the same `Idempotency-Key`, for as long as it takes, with longer and longer pauses.
  */
-export const openLoad = (servers: readonly ClusterNode[], count: number, request: (index: number) => Json): Load => {
+export const openLoad = (servers: readonly ClusterNode[], least: number, request: (index: number) => Json): Load => {
   const acknowledged = new Map<string, string>()
-  let retries = 0
+  const retries: Record<string, number> = {}
   let sent = 0
+  let isEnding = false
 
   const submit = async (index: number): Promise<void> => {
     const key = `operation-${index}`
     const body = JSON.stringify(request(index))
+    let pauseMs = firstPauseMs
     for (let attempt = index; ; attempt++) {
       const server = servers[attempt % servers.length] as ClusterNode
       const answer = await fetch(`${server.url()}/v1/operations`, {
@@ -47,21 +50,34 @@ export const openLoad = (servers: readonly ClusterNode[], count: number, request
       }
       if (answer !== undefined && answer.status < 500 && !tryAgain.includes(answer.status))
         throw new Error(`${server.name} answered ${answer.status}: ${answer.text}`)
-      retries++
+      const why = answer?.status ?? 'no answer'
+      retries[why] = (retries[why] ?? 0) + 1
       await systemClock.sleep(pauseMs)
+      pauseMs = Math.min(2 * pauseMs, longestPauseMs)
     }
   }
 
   const run = async (): Promise<void> => {
     const begun = systemClock.now()
     const all: Promise<void>[] = []
-    while (sent < count) {
-      const due = Math.min(count, Math.floor((systemClock.now() - begun) / everyMs) + 1)
+    while (sent < least || !isEnding) {
+      const due = Math.floor((systemClock.now() - begun) / everyMs) + 1
       while (sent < due) all.push(submit(sent++))
       await systemClock.sleep(everyMs)
     }
     await Promise.all(all)
   }
 
-  return { acknowledged, retries: () => retries, sent: () => sent, done: run() }
+  const running = run()
+  // Told to whoever ends it.
+  running.catch(() => undefined)
+  return {
+    acknowledged,
+    retries: () => retries,
+    sent: () => sent,
+    end: () => {
+      isEnding = true
+      return running
+    },
+  }
 }
