@@ -140,9 +140,15 @@ const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.i
 /** Requests that are done with are shown for so long; those that somebody may still poll stay. */
 const doneForMs = 30 * dayMs
 
-/** The time of the event decides, not the clock: a view made again is the same view. */
+/**
+ * The time of the event decides, not the clock: a view made again is the same view. Left to itself SQLite takes the index by state
+ * and looks at all that are done, at each request (8,000 of them: 0.8 ms).
+ */
 const forgetOld = (event: RecordedEvent, tx: Tx): void =>
-  tx.run(`DELETE FROM answers WHERE state IN ('answered', 'read', 'replaced', 'never') AND requested_at < ?`, doneBefore(event))
+  tx.run(
+    `DELETE FROM answers INDEXED BY answers_done WHERE state IN ('answered', 'read', 'replaced', 'never') AND requested_at < ?`,
+    doneBefore(event),
+  )
 
 const doneBefore = (event: RecordedEvent): string => instant(parseInstant(event.recordedAt) - doneForMs)
 
@@ -233,7 +239,10 @@ const applyForward = on(forwardEvents, {
     })
     tx.run(`UPDATE answers SET forwarded = 1 WHERE id = ?`, idOf(event))
     // A cluster owes nobody an answer, and says nothing where it has none.
-    tx.run(`DELETE FROM answers WHERE state = 'waiting' AND forwarded = 1 AND requested_at < ?`, doneBefore(event))
+    tx.run(
+      `DELETE FROM answers INDEXED BY answers_unanswered WHERE state = 'waiting' AND forwarded = 1 AND requested_at < ?`,
+      doneBefore(event),
+    )
   },
   FeedNotForwarded: (event, tx) => never(event, tx, event.data.reason),
 })
