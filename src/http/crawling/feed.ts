@@ -66,7 +66,10 @@ export const createFeed = ({
   const deliver = async (c: HttpContext, operation: string, uuid: string): Promise<boolean> => {
     const context = { ...requestContext(c), commandId: derivedId('deliver', operation) }
     try {
-      return (await executor.execute(answer, { type: 'DeliverAnswer', operation, uuid }, context)).refused === undefined
+      return (
+        (await executor.execute(answer, { type: 'DeliverAnswer', operation, uuid, isResult: true }, context)).refused ===
+        undefined
+      )
     } catch {
       return false
     }

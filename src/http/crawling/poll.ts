@@ -3,7 +3,7 @@ import { dayMs, instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { type AnswerRow, answerQueries } from '../../projections/crawling/answers.ts'
+import { type AnswerRow, answerQueries, isResult } from '../../projections/crawling/answers.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -46,7 +46,7 @@ export const createPoll = ({
     const context = requestContext(c)
     for (const row of storedAnswers(uuid)) {
       if (isAwaited(row.id)) continue
-      const command = { type: 'PollAnswer', operation: row.id, uuid } as const
+      const command = { type: 'PollAnswer', operation: row.id, uuid, isResult: isResult(row) } as const
       const outcome = await executor.execute(answer, command, { ...context, commandId: derivedId(context.commandId, row.id) })
       if (outcome.refused === undefined) {
         if (outcome.position !== null) caused(c, { position: outcome.position })

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../../lib/json.ts'
+import { textAnswer } from '../json.ts'
 
 interface WrapperError {
   readonly message: string
@@ -16,10 +17,7 @@ export const crossOrigin = {
 } as const
 
 export const jsonResponse = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response =>
-  new Response(`${JSON.stringify(body)}\n`, {
-    status,
-    headers: { 'Content-Type': 'application/json', ...crossOrigin, ...headers },
-  })
+  textAnswer(`${JSON.stringify(body)}\n`, status, { 'Content-Type': 'application/json', ...crossOrigin, ...headers })
 
 /** 200 with the wrapper: exactly three keys. */
 export const success = (data: JsonValue, headers?: Readonly<Record<string, string>>): Response =>

@@ -67,7 +67,12 @@ export interface AnswerRow {
   readonly requested_at: string
   readonly answered_at: string | null
   readonly taken_at: string | null
+  /** 1 where a Scrapy Cluster was asked. */
+  readonly forwarded: number
 }
+
+/** Whether the answer is the result of an operation here; else a Scrapy Cluster gave it. */
+export const isResult = ({ kind, forwarded }: AnswerRow): boolean => kind !== null && forwarded === 0
 
 export interface AnswerFilter extends Keyset {
   readonly uuid?: Any

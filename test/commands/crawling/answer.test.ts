@@ -16,3 +16,10 @@ test('never twice', () => {
   expect(answer.decide(deliver, polled)).toEqual({ refused: { reason: 'already-taken', by: 'polled' } })
   expect(answer.decide(poll, delivered)).toEqual({ refused: { reason: 'already-taken', by: 'delivered' } })
 })
+
+test('an operation’s result is taken without a look at the log, what a Scrapy Cluster answered is not', () => {
+  expect(answer.creates?.({ ...poll, isResult: true })).toBe(true)
+  expect(answer.creates?.({ ...deliver, isResult: true })).toBe(true)
+  expect(answer.creates?.({ ...poll, isResult: false })).toBe(false)
+  expect(answer.creates?.({ type: 'ReceiveAnswer', operation: 'o', uuid: 'u', answer: {} })).toBe(false)
+})
