@@ -17,7 +17,7 @@ export interface EncodedEvent {
   readonly data: string
   readonly metadata: string
   /** Data and metadata as whoever reads them gets them, where that is known without parsing the texts. */
-  readonly values?: { readonly data: JsonObject; readonly metadata: Metadata }
+  readonly values?: { readonly data: JsonObject; readonly metadata: Metadata } | undefined
 }
 
 export interface AppendRequest {
@@ -37,26 +37,27 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
   checkExpected(expected)
   if (events.length === 0) throw new Unacceptable(`an append to ${stream} holds no event`)
   const ids = new Set<string>()
-  let bytes = 0
+  let characters = 0
   let size = 0
   // Events of one command share their metadata object: it is serialised once.
-  let shared: { readonly of: unknown; readonly text: string; readonly copy: JsonObject | undefined } | undefined
+  let shared: { readonly of: unknown; readonly as: Serialised } | undefined
   const encoded = events.map((event) => {
     if (!isUuid(event.id) || event.id === noId) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
-    if (ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
-    ids.add(event.id)
+    if (events.length > 1 && ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
+    if (events.length > 1) ids.add(event.id)
     checkName('event type', event.type)
     const data = serialise('data', event.type, event.data)
-    if (shared?.of !== event.metadata) shared = { of: event.metadata, ...serialise('metadata', event.type, event.metadata) }
-    const metadata = shared
-    bytes += Buffer.byteLength(data.text)
-    if (bytes > maxAppendBytes)
-      throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
+    if (shared?.of !== event.metadata) shared = { of: event.metadata, as: serialise('metadata', event.type, event.metadata) }
+    const metadata = shared.as
+    characters += data.text.length
     size += data.text.length + metadata.text.length
     const known = data.copy !== undefined && metadata.copy !== undefined
     const values = known ? { data: data.copy, metadata: metadata.copy as unknown as Metadata } : undefined
-    return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, ...(values && { values }) }
+    return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, values }
   })
+  // A character takes three bytes at most: they are counted only where they may be too many.
+  if (3 * characters > maxAppendBytes && encoded.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0) > maxAppendBytes)
+    throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
   return { kind: 'append', stream, expected, events: encoded, size }
 }
 
@@ -74,12 +75,13 @@ const checkExpected = (expected: Expected): void => {
     throw new Unacceptable(`the expected revision ${expected} is no whole number from 0`)
 }
 
+interface Serialised {
+  readonly text: string
+  readonly copy: JsonObject | undefined
+}
+
 /** The object as text, and what comes out of that text where the object is plain; the caller may go on changing what it gave. */
-const serialise = (
-  what: string,
-  type: string,
-  value: unknown,
-): { readonly text: string; readonly copy: JsonObject | undefined } => {
+const serialise = (what: string, type: string, value: unknown): Serialised => {
   if (!isObject(value)) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
   let text: string | undefined
   try {
