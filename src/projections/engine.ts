@@ -91,11 +91,8 @@ export const createProjections = ({ log, directory, projections, clock, logger }
 
   /** What of these events is new to a copy of a view. */
   const take = async ({ projection }: View, generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
-    const at = generation.position()
-    await applyAll(
-      generation,
-      events.filter((event) => event.position > at && sieve.concerns(projection, event)),
-    )
+    const news = sieve.concerning(projection, events, generation.position())
+    if (news.length > 0) await applyAll(generation, news)
   }
 
   const applyFed = async (view: View, events: readonly RecordedEvent[], through: Position): Promise<void> => {

@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '../stores/event-log.ts'
+import type { Position, RecordedEvent } from '../stores/event-log.ts'
 import { matches } from '../stores/matches.ts'
 import type { Projection } from './projection.ts'
 
@@ -6,8 +6,8 @@ import type { Projection } from './projection.ts'
 export interface Sieve {
   /** Shows it events in log order, each before the views see it: it remembers of what kind operations are. */
   note(event: RecordedEvent): void
-  /** False where the event is none of the view's; true also where that is not known. */
-  concerns(projection: Projection, event: RecordedEvent): boolean
+  /** Those of some events behind `after` that concern a view, and those of which that is not known. */
+  concerning(projection: Projection, events: readonly RecordedEvent[], after: Position): readonly RecordedEvent[]
 }
 
 /** Twice as many operations are remembered at most. */
@@ -32,12 +32,25 @@ export const createSieve = (): Sieve => {
     young = new Map()
   }
 
-  const concerns = ({ filter, kinds: wanted }: Projection, event: RecordedEvent): boolean => {
-    if (!matches(filter, event)) return false
-    if (wanted === undefined || !event.stream.startsWith(operationPrefix)) return true
-    const kind = young.get(event.stream) ?? old.get(event.stream)
-    return kind === undefined || wanted.some((prefix) => kind.startsWith(prefix))
+  /** Neighbours are of one kind more often than not: what was found out of a kind is kept for the next event. */
+  const concerning = ({ filter, kinds }: Projection, events: readonly RecordedEvent[], after: Position): RecordedEvent[] => {
+    const found: RecordedEvent[] = []
+    let asked: string | undefined
+    let wanted = true
+    for (const event of events) {
+      if (event.position <= after) continue
+      if (kinds !== undefined && event.stream.startsWith(operationPrefix)) {
+        const kind = young.get(event.stream) ?? old.get(event.stream)
+        if (kind !== asked) {
+          asked = kind
+          wanted = kind === undefined || kinds.some((prefix) => kind.startsWith(prefix))
+        }
+        if (!wanted) continue
+      }
+      if (matches(filter, event)) found.push(event)
+    }
+    return found
   }
 
-  return { note, concerns }
+  return { note, concerning }
 }

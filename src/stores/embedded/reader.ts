@@ -139,7 +139,20 @@ const conditions = (filter: Filter | undefined): { column: string; prefixes: rea
 }
 
 const toPlaced = ([position, stream, revision, type, id, data, metadata, recordedAt]: EventRow): Placed =>
-  place({ id, type, data, metadata }, { stream, revision, sequence: position, recordedAt: instant(recordedAt) })
+  place({ id, type, data, metadata }, { stream, revision, sequence: position, recordedAt: textOf(recordedAt) })
+
+/** Events of one commit carry one instant, and neighbours are of one commit: it is put into words once (0.5 µs an event). */
+const textOf = (() => {
+  let last = Number.NaN
+  let text = ''
+  return (ms: number): string => {
+    if (ms !== last) {
+      text = instant(ms)
+      last = ms
+    }
+    return text
+  }
+})()
 
 /** A recorded event made of its stored texts; the same on the way from the writer, where its values are known, and from the disk. */
 export const place = (
