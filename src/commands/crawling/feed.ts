@@ -43,11 +43,15 @@ export const createClassifier = ({ maxDepth }: { readonly maxDepth: number }): (
   }
   return (payload) => {
     if (!isObject(payload)) return { class: 'unrecognised', nearestClass: null, errors: schemaErrors(crawlSchema, payload) }
-    const crawl = crawlSchema.safeParse(payload)
-    if (crawl.success) return { class: 'crawl', request: crawl.data, answerable: false }
-    for (const [name, schema] of askingSchemas) {
-      const parsed = schema.safeParse(payload)
-      if (parsed.success) return { class: name, request: parsed.data, answerable: isAnswerable(parsed.data) }
+    // A crawl has a `url`, and nothing else has; a schema that refuses costs ten times what one costs that takes.
+    if (Object.hasOwn(payload, 'url')) {
+      const crawl = crawlSchema.safeParse(payload)
+      if (crawl.success) return { class: 'crawl', request: crawl.data, answerable: false }
+    } else {
+      for (const [name, schema] of askingSchemas) {
+        const parsed = schema.safeParse(payload)
+        if (parsed.success) return { class: name, request: parsed.data, answerable: isAnswerable(parsed.data) }
+      }
     }
     const nearestClass = nearest(payload) ?? fewestErrors(payload, schemas)
     return { class: 'unrecognised', nearestClass, errors: schemaErrors(schemas[nearestClass], payload as JsonValue) }
