@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
-import { type OperationResource, type OperationRow, operationResource, operationText } from './operation-resource.ts'
+import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { operationRows, operationTables } from './operation-tables.ts'
 import { type Surroundings, waitingFor } from './operation-waiting.ts'
@@ -55,10 +55,6 @@ export interface LiveWorkers {
   live(now: number): readonly { readonly worker: string; readonly kinds: readonly string[] }[]
 }
 
-export interface OperationText extends Pick<OperationResource, 'state' | 'revision'> {
-  readonly json: string
-}
-
 export interface OperationPage {
   readonly items: readonly OperationResource[]
   /** Pass as `after` for the next page; null on the last one. */
@@ -105,14 +101,6 @@ export const operationQueries = ({
     byId: (id: string): OperationResource | undefined => {
       const row = find(id)
       return row && shown(row)
-    },
-
-    /** The same as JSON text, with what an answer says of it beside the body. */
-    textById: (id: string): OperationText | undefined => {
-      const row = find(id)
-      if (row === undefined) return undefined
-      const { state, revision } = row
-      return { json: operationText(row, row.ready_at === null ? null : waitingFor(row, surroundings())), state, revision }
     },
 
     /** The row behind a resource: with deadline, retryAt, runAt and the input still sealed. */

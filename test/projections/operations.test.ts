@@ -109,24 +109,6 @@ describe('the resource', () => {
     expect(queries.byId(newId())).toBeUndefined()
   })
 
-  test('is the same as text', async () => {
-    const { tell, request, queries } = await setUp()
-    const secret = await request({ face: 'robot', lane: 'a "lane"', input: { key: { $sealed: 'x' }, 'ü"\n': [1, null] } })
-    const running = await tell(
-      await request({ externalRef: 'r' }, 'eve "the" quoted'),
-      started(),
-      event('OperationProgressed', { attempt: 1, phase: 'fetch', fraction: 0.4, detail: 'half "way"' }),
-    )
-    const done = await tell(await request(), started(), succeeded(1, { token: { $sealed: 'y' }, list: [1] }))
-    const retrying = await tell(await request(), started(), attemptFailed(1, at(10)))
-    for (const id of [secret, running, done, retrying]) {
-      const resource = queries.byId(id)
-      const { state, revision } = resource ?? {}
-      expect(queries.textById(id)).toEqual({ json: JSON.stringify(resource), state, revision })
-    }
-    expect(queries.textById(newId())).toBeUndefined()
-  })
-
   test('says how the others end', async () => {
     const { tell, request, queries } = await setUp()
     const failure = { type: 'broken', message: 'it broke', retryable: false }
