@@ -1,14 +1,15 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { instant, parseInstant } from '../../src/lib/clock.ts'
+import { type Clock, instant, parseInstant, systemClock } from '../../src/lib/clock.ts'
 import { Unavailable } from '../../src/lib/errors.ts'
 import { dump } from '../../src/projections/dump.ts'
 import { type Generation, openGeneration } from '../../src/projections/generation.ts'
-import { operationRows } from '../../src/projections/operation-tables.ts'
+import { operationRows, operationTables } from '../../src/projections/operation-tables.ts'
 import { operations } from '../../src/projections/operations.ts'
+import type { Projection } from '../../src/projections/projection.ts'
 import type { NewEvent, RecordedEvent } from '../../src/stores/event-log.ts'
-import { attemptFailed, event, folder, requested, started, succeeded } from './harness.ts'
+import { append, attemptFailed, event, folder, openLog, openViews, requested, started, succeeded } from './harness.ts'
 
 const zero = parseInstant('2026-11-21T05:00:00.000Z')
 const at = (seconds: number): string => instant(zero + seconds * 1000)
@@ -154,6 +155,46 @@ test('one that no fold can take keeps what was before it', () => {
   expect(folded.apply([...good, poison], never)).toMatchObject({ done: 1, poison: { position: poison.position } })
   expect([folded.position(), folded.all(`SELECT 1 FROM operations`).length]).toEqual([good[0]?.position, 1])
   folded.close()
+})
+
+test('what a read makes the view write, and the machine refuses, comes from the log when the machine is well again', async () => {
+  const log = await openLog()
+  let full = false
+  const failing: Projection = {
+    ...operations,
+    fold: (tx) => {
+      const fold = operationTables(tx)
+      const write = (): void => {
+        if (full) throw Object.assign(new Error('database or disk is full'), { errcode: 13 })
+        fold.write()
+      }
+      return { ...fold, write }
+    },
+  }
+  let recover = (): void => {}
+  const after: Clock['after'] = (ms, run) => {
+    if (ms !== 5000) return systemClock.after(ms, run)
+    recover = run
+    return () => {}
+  }
+  const projections = await openViews(log, [failing], ':memory:', { ...systemClock, after })
+  const count = (): unknown => projections.views('operations').all(`SELECT 1 FROM operations`).length
+  expect(await projections.reached(await append(log, 'a', requested()))).toBe(true)
+  expect(count()).toBe(1)
+  full = true
+  const position = await append(log, 'b', requested())
+  expect(await projections.reached(position)).toBe(true)
+  expect(count()).toBe(1)
+  expect((await projections.status())[0]).toMatchObject({
+    state: 'faulted',
+    lag: 1,
+    fault: { message: 'database or disk is full' },
+  })
+  expect(await projections.reached(position)).toBe(false)
+  full = false
+  recover()
+  expect(await projections.reached(position)).toBe(true)
+  expect([count(), (await projections.status())[0]?.fault]).toEqual([2, null])
 })
 
 test('a write that the machine refuses takes the view back to what is stored, and is made good by a replay', () => {
