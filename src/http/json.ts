@@ -16,7 +16,7 @@ interface Made {
 
 /**
  * An answer that remembers what it was made of, so that headers can be added at no cost: a `Response` whose headers were touched after its
- * making leaves the fast way to the socket (25 µs a request).
+ * making leaves the fast way to the socket (7 µs a request).
  */
 export const textAnswer = (text: string, status: number, headers: Readonly<Record<string, string>>): Response => {
   const parts: Made = { text, status, headers }

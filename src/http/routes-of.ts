@@ -13,7 +13,7 @@ interface Pattern<Route> {
 /**
  * A router for paths of literal segments and `:parameters`, one handler each: a whole path first, then patterns of as many
  * segments in the order of their adding. Hono's own fast one does not take `/crawls/:key/items` beside `/crawls/items/:id`, and
- * the one it falls back to costs 8 µs a request; this one costs 0.5.
+ * the one it falls back to takes five times as long (0.5 µs a match instead of 0.1).
  */
 export const segmentRouter = <Route>(): Router<Route> => {
   const whole = new Map<string, Map<string, Result<Route>>>()
