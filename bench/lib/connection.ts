@@ -1,9 +1,10 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 
 export type Answered = (status: number, body: Buffer) => void
 
 /** One keep-alive HTTP/1.1 connection that carries one request at a time. */
 export interface Connection {
+  /** Connects again first where the server has closed what was idle for long. */
   send(request: Buffer, answered: Answered): void
   close(): void
 }
@@ -11,41 +12,44 @@ export interface Connection {
 const headEnd = Buffer.from('\r\n\r\n')
 const lastChunk = Buffer.from('0\r\n\r\n')
 
-/** Reads no more of HTTP than a benchmark needs: status, length or chunks, body. `failed` hears what breaks the connection. */
-export const openConnection = (url: URL, failed: (error: Error) => void): Promise<Connection> =>
-  new Promise((resolve, reject) => {
-    const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true })
-    let answered: Answered | undefined
-    let received: Buffer | undefined
+/** Reads no more of HTTP than a benchmark needs: status, length or chunks, body. `failed` hears what breaks a request. */
+export const openConnection = async (url: URL, failed: (error: Error) => void): Promise<Connection> => {
+  let socket: Socket
+  let answered: Answered | undefined
+  let received: Buffer | undefined
 
-    const onData = (chunk: Buffer): void => {
-      received = received === undefined ? chunk : Buffer.concat([received, chunk])
-      const answer = parse(received)
-      if (answer === undefined) return
-      const tell = answered
-      received = undefined
+  const onData = (chunk: Buffer): void => {
+    received = received === undefined ? chunk : Buffer.concat([received, chunk])
+    const answer = parse(received)
+    if (answer === undefined) return
+    const tell = answered
+    received = undefined
+    answered = undefined
+    tell?.(answer.status, answer.body)
+  }
+  const open = (): Socket => {
+    const made = connect({ host: url.hostname, port: Number(url.port), noDelay: true })
+    made.on('data', onData)
+    made.on('end', () => made.destroy())
+    made.on('close', () => answered !== undefined && failed(new Error('the server closed a connection that owed an answer')))
+    made.on('error', (error) => answered !== undefined && failed(error))
+    return made
+  }
+
+  socket = open()
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+  return {
+    send: (request, then) => {
+      answered = then
+      if (socket.destroyed) socket = open()
+      socket.write(request)
+    },
+    close: () => {
       answered = undefined
-      tell?.(answer.status, answer.body)
-    }
-    socket.on('data', onData)
-    socket.on('close', () => answered !== undefined && failed(new Error('the server closed a connection that owed an answer')))
-    socket.once('error', (error) => {
-      reject(error)
-      failed(error)
-    })
-    socket.once('connect', () =>
-      resolve({
-        send: (request, then) => {
-          answered = then
-          socket.write(request)
-        },
-        close: () => {
-          answered = undefined
-          socket.destroy()
-        },
-      }),
-    )
-  })
+      socket.destroy()
+    },
+  }
+}
 
 /** Undefined while the answer is not complete. */
 const parse = (received: Buffer): { readonly status: number; readonly body: Buffer } | undefined => {

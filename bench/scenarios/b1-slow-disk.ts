@@ -41,6 +41,7 @@ export const slowDiskReads: Scenario = {
       connections,
       pace: readsPerSecond,
     }
+    await readers.run({ ...reads, count: readsPerSecond * seconds }) // warm-up
     const rounds = await interleaved(bench.rounds, {
       both: async (): Promise<{ readonly read: Latency; readonly write: Latency }> => {
         const [read, write] = await Promise.all([
