@@ -59,7 +59,7 @@ const run = async ({
   const tick = (): void => {
     const now = performance.now()
     while (next < count && intended(next) <= now) {
-      const connection = idle.pop()
+      const connection = idle.shift() // the one that rested longest: none rests until it is closed
       if (connection === undefined) waiting.push(next++)
       else send(next++, connection)
     }
