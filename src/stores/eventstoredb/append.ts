@@ -1,10 +1,12 @@
-import { type AppendExpectedRevision, jsonEvent } from '@eventstore/db-client'
+import { jsonEvent } from '@eventstore/db-client'
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { randomFraction } from '../../lib/ids.ts'
 import { within } from '../../lib/within.ts'
 import type { AppendRequest, EncodedEvent } from '../encode-append.ts'
 import type { Appended } from '../event-log.ts'
+import { type BatchAppended, createBatchAppender } from './batch-append.ts'
+import type { BatchMessage } from './batch-message.ts'
 import { createCallLimit } from './call-limit.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, reasonOf, unavailable } from './faults.ts'
@@ -17,6 +19,8 @@ const appendsAtATime = 64
 const triesTime = 3
 /** What the client's own deadline is given before ours. */
 const graceMs = 250
+/** Characters; what is longer goes by a call of its own, so that others do not wait behind it. */
+const longestInBatch = 256 * 1024
 const firstRetryMs = 25
 const longestRetryMs = 500
 /** Where the caller expects no revision, its ids are looked for among so many of the stream's last events. */
@@ -35,8 +39,8 @@ export interface AppenderOptions {
 /** Writes to the server: what is acknowledged is on its disk (of most nodes of a cluster). */
 export interface Appender {
   append(request: AppendRequest): Promise<Appended>
-  /** Resolves when nothing is under way. */
-  drain(): Promise<void>
+  /** Resolves when nothing is under way any longer. */
+  close(): Promise<void>
 }
 
 /**
@@ -44,23 +48,24 @@ export interface Appender {
  * revision the server recognises the ids that stand behind it, for ever. With `any` and `streamExists` it would know them until it
  * restarts only; so these expectations are never sent: the stream is read, and the revision found there is expected.
  *
- * One call per append (the unary path), at a price: with 64 callers and the server on the same two busy cores it took 240 us of the
- * client's processor per append and made 1,900 to 3,200 a second, where the client's batch path took 80 to 90 us and made 3,600 to 5,600.
- * But that path keeps the pending appends of all clients of the process in one table: when any batch call breaks, it rejects and forgets
- * them all, and the next answer to a forgotten one is an uncaught TypeError, which ends the process. A leader that moves leaves such
- * an old call behind.
+ * Appends share one call (`batch-append.ts`); only large ones have their own. Not through the client's batch path, which keeps the pending
+ * appends of all clients of the process in one table: when any batch call breaks, it rejects and forgets them all, and the next answer to a
+ * forgotten one is an uncaught TypeError, which ends the process. A leader that moves leaves such an old call behind. One call for each
+ * append takes 240 us of the client's processor.
  */
 export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: AppenderOptions): Appender => {
   const { client, server, callOptions } = connection
   const calls = createCallLimit(appendsAtATime)
+  const batch = createBatchAppender({ connection, answerWithinMs: appendTimeoutMs + graceMs, clock })
   /** Appends under way by the id of their first event. */
   const pending = new Map<string, { readonly request: AppendRequest; readonly outcome: Promise<Appended> }>()
   /** The last append to a stream that expected no revision: they follow each other, or they would refute each other for ever. */
   const loose = new Map<string, Promise<unknown>>()
 
-  const send = (request: AppendRequest, expectedRevision: AppendExpectedRevision, giveUpAt: number) =>
-    calls.run(() => {
+  const send = (request: AppendRequest, expectedRevision: BatchMessage['expectedRevision'], giveUpAt: number) =>
+    calls.run(async (): Promise<BatchAppended> => {
       if (clock.now() >= giveUpAt) throw new Unavailable('too many appends are waiting')
+      if (request.size <= longestInBatch) return batch.append(request, expectedRevision)
       const call = client.appendToStream(request.stream, request.events.map(toClientEvent), {
         ...callOptions,
         expectedRevision,
@@ -70,7 +75,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
     })
 
   /** What the stream's end says about an append that expects no revision: it is there already, or what to expect. */
-  const resolve = async (request: AppendRequest): Promise<Appended | AppendExpectedRevision> => {
+  const resolve = async (request: AppendRequest): Promise<Appended | BatchMessage['expectedRevision']> => {
     const { events } = await reader.stream(request.stream, { from: 'end', backwards: true, limit: repetitionWindow })
     const last = events[0]
     if (last === undefined) {
@@ -155,8 +160,9 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
       pending.set(key, { request, outcome })
       return outcome
     },
-    drain: async () => {
+    close: async () => {
       while (pending.size > 0) await Promise.allSettled([...pending.values()].map(({ outcome }) => outcome))
+      batch.close()
     },
   }
 }

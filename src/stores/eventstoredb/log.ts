@@ -138,7 +138,7 @@ export const createEventStoreDbLog = ({
 
   const close = async (): Promise<void> => {
     end.abort()
-    await appender.drain()
+    await appender.close()
     await hub.close()
   }
 
