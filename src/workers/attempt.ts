@@ -181,6 +181,8 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       output: (text) => output.write(redact.text(text)),
       step,
     }
+    // Told to stop before it began: works listen for the signal from then on.
+    controller.signal.throwIfAborted()
     return redact.json((await work.run(input.data, workContext)) ?? null)
   }
 

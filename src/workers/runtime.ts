@@ -66,6 +66,8 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const claiming = new Map<string, { isCancelled: boolean }>()
   const slots = createSlots(concurrency)
   const stopping = new AbortController()
+  /** What becomes of attempts during a shutdown. */
+  let stopOne: ((attempt: RunningAttempt) => void) | undefined
   let consuming: Promise<void> = Promise.resolve()
   const names = kinds.all.map(({ kind }) => kind)
 
@@ -97,6 +99,8 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       const attempt = runAttempt(work, claim, ports)
       running.set(operationId, { attempt, done: finish(claim, attempt), again: undefined })
       if (mark.isCancelled) attempt.abort('cancelled')
+      // A claim that was on its way when the others were told to stop.
+      stopOne?.(attempt)
       return attempt
     } finally {
       claiming.delete(operationId)
@@ -146,7 +150,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     while (!stopping.signal.aborted) {
       try {
         const filter = { typePrefixes: ['OperationCancelRequested'] }
-        for await (const item of log.subscribe({ after: seen, filter, signal: following.signal })) {
+        for await (const item of log.subscribe({ after: seen, filter, signal: following.signal, withoutCheckpoints: true })) {
           if (item.kind !== 'event') continue
           seen = item.event.position
           const operationId = item.event.stream.slice(operationStream('').length)
@@ -213,6 +217,9 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   }
 
   function stopRunning(which: (attempt: RunningAttempt) => boolean, abandonMs: number): void {
-    for (const { attempt } of running.values()) if (which(attempt)) attempt.abort('shutdown', abandonMs)
+    stopOne = (attempt) => {
+      if (which(attempt)) attempt.abort('shutdown', abandonMs)
+    }
+    for (const { attempt } of running.values()) stopOne(attempt)
   }
 }

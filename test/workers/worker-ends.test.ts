@@ -86,6 +86,44 @@ test('a shutdown hands running work back, and another worker goes on with it', a
   expect(await engine.ended(id)).toMatchObject({ state: 'succeeded', attempt: 2, result: 'done' })
 })
 
+test('a claim that was on its way at a shutdown is handed back with what runs', async () => {
+  const log = await openEmbeddedLog({ path: ':memory:', clock: systemClock })
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  let claims = 0
+  const slow: EventLog = {
+    ...log,
+    append: async (stream, expected, events) => {
+      const appended = await log.append(stream, expected, events)
+      if (events.some(({ type }) => type === 'OperationStarted') && ++claims === 2) await answered
+      return appended
+    },
+  }
+  const begun: string[] = []
+  const long = work(
+    'long',
+    (_input, running) => {
+      begun.push(running.operationId)
+      running.signal.addEventListener('abort', () => answer())
+      return forever(running)
+    },
+    { input: any },
+  )
+  const engine = await openEngine({ log: slow, works: [long], isStarted: false })
+  engine.relay.start()
+  const runtime = engine.newRuntime()
+  await runtime.start()
+  const first = await engine.request('long')
+  await engine.inState(first, 'running')
+  const late = await engine.request('long')
+  await engine.inState(late, 'running')
+  await runtime.stop(2_000)
+  expect(begun).toEqual([first])
+  for (const id of [first, late])
+    expect(await engine.inState(id, 'retrying')).toMatchObject({ attempt: 1, error: { type: 'worker-stopped' } })
+  await engine.close()
+  await log.close()
+})
+
 test('a shutdown lets quick work finish and takes nothing new', async () => {
   const { promise: mayEnd, resolve: letEnd } = Promise.withResolvers<void>()
   const quick = work('quick', async () => mayEnd.then(() => 'done'), { input: any })
