@@ -52,6 +52,8 @@ export interface SubscribeOptions {
   readonly after?: Position
   readonly filter?: Filter
   readonly signal: AbortSignal
+  /** Only events are wanted, checkpoints are not: a log on a server may keep there what does not match the filter. */
+  readonly withoutCheckpoints?: true
 }
 
 /**

@@ -1,13 +1,13 @@
-import { type AllStreamResolvedEvent, excludeSystemEvents } from '@eventstore/db-client'
+import { type AllStreamResolvedEvent, eventTypeFilter, excludeSystemEvents, streamNameFilter } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { origin, type Position, type RecordedEvent } from '../event-log.ts'
+import { type Filter, origin, type Position, type RecordedEvent } from '../event-log.ts'
 import { isHidden } from '../hidden-streams.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, reasonOf } from './faults.ts'
 import { fromPosition, toPosition } from './positions.ts'
-import { sizeOf, toRecorded } from './recorded.ts'
+import { isSystemType, sizeOf, toRecorded } from './recorded.ts'
 
 /** Characters of text in memory. */
 const mostSize = 64 * 1024 * 1024
@@ -21,12 +21,13 @@ const steadyMs = 2_000
 const hiddenWakeMs = 1_000
 
 /**
- * The one subscription of the process to the whole log, and the newest events in memory, shared by all who follow. It goes on for ever,
+ * The one subscription of the process to the whole log (or to what matches a filter), and the newest events in memory, shared by all who follow. It goes on for ever,
  * from the last event seen, with neither hole nor double. What falls off the old end is read from the server again.
  */
 export interface Hub {
   /** Begins after `position`, the log's head; does nothing when it runs already. */
   start(position: Position): void
+  isRunning(): boolean
   /** The last position that was given; hidden events count. */
   head(): Position
   /** Every visible event after this position up to the head is in memory. */
@@ -48,12 +49,15 @@ export const createHub = ({
   clock,
   logger,
   mostEvents,
+  filter,
 }: {
   readonly connection: EventStoreDbConnection
   readonly clock: Clock
   readonly logger: Logger
   /** How many of the newest events stay in memory. */
   readonly mostEvents: number
+  /** The server gives nothing else; the head is then the last event that matched. */
+  readonly filter?: Filter | undefined
 }): Hub => {
   const end = new AbortController()
   let running: Promise<void> | undefined
@@ -95,7 +99,7 @@ export const createHub = ({
   }
 
   const take = ({ event }: AllStreamResolvedEvent): void => {
-    if (event === undefined || end.signal.aborted) return
+    if (event === undefined || end.signal.aborted || isSystemType(event.type)) return
     const position = toPosition(event.position)
     if (position <= head) return
     head = position
@@ -111,20 +115,27 @@ export const createHub = ({
     else wakeSoon()
   }
 
+  const onServer = (options: Parameters<typeof excludeSystemEvents>[0]) => {
+    if (filter === undefined) return excludeSystemEvents(options)
+    if ('typePrefixes' in filter) return eventTypeFilter({ ...options, prefixes: [...filter.typePrefixes] })
+    return streamNameFilter({ ...options, prefixes: [...filter.streamPrefixes] })
+  }
+
   /** One subscription until it breaks. */
   const follow = (): Promise<Error> =>
     new Promise((resolve) => {
+      const options = {
+        checkpointInterval: windowsPerCheckpoint,
+        checkpointReached: async (_: unknown, place: { commit: bigint; prepare: bigint }) => {
+          while (source.readableLength > 0 && !source.destroyed) await new Promise((next) => setImmediate(next))
+          const position = toPosition(place)
+          if (position > resume) resume = position
+        },
+      }
       const source = client.subscribeToAll({
         ...callOptions,
         fromPosition: fromPosition(resume),
-        filter: excludeSystemEvents({
-          checkpointInterval: windowsPerCheckpoint,
-          checkpointReached: async (_, place) => {
-            while (source.readableLength > 0 && !source.destroyed) await new Promise((next) => setImmediate(next))
-            const position = toPosition(place)
-            if (position > resume) resume = position
-          },
-        }),
+        filter: onServer(options),
       })
       const done = (error: Error): void => {
         end.signal.removeEventListener('abort', stop)
@@ -179,6 +190,7 @@ export const createHub = ({
       resume = position
       running = run()
     },
+    isRunning: () => running !== undefined,
     head: () => head,
     floor: () => floor,
     after: (position, upTo, limit) => {

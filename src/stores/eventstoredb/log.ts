@@ -6,6 +6,7 @@ import type {
   Appended,
   EventLog,
   Expected,
+  Filter,
   NewEvent,
   ReadAllOptions,
   ReadStreamOptions,
@@ -18,9 +19,9 @@ import { createAppender } from './append.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { createFollow } from './follow.ts'
 import { createForget } from './forget.ts'
-import { createHub } from './hub.ts'
+import { createHub, type Hub } from './hub.ts'
 import { fromPosition } from './positions.ts'
-import { createReader, pageEvents } from './reader.ts'
+import { createReader, isNarrow, pageEvents } from './reader.ts'
 import { isSystemType, toStoredMetadata } from './recorded.ts'
 
 export interface EventStoreDbLogOptions {
@@ -48,6 +49,7 @@ export interface EventStoreDbLog extends EventLog {
  * - A repeated append with an explicit expected revision or `noStream` is recognised for ever; with `any` and `streamExists`
  *   among the last 128 events of its stream.
  * - An append that the server does not answer is `Unavailable` after three times `appendTimeoutMs`.
+ * - `subscribe` without checkpoints is filtered by the server where nobody in this process follows the whole log.
  * - `subscribe` from a position beyond the head begins at the head. It goes on when the server comes back, for ever.
  * - `forget` hides at once and for good; the bytes go with the server's next scavenge. A stream that is made again goes on with the
  *   revisions of the forgotten one.
@@ -65,6 +67,20 @@ export const createEventStoreDbLog = ({
   const forget = createForget({ connection, appender, reader, appendTimeoutMs, clock })
   const hub = createHub({ connection, clock, logger, mostEvents: tailEvents })
   const follow = createFollow({ hub, reader, clock })
+  /** Subscriptions filtered by the server, by their filter: for those who follow a part where nobody here follows the whole. */
+  const parts = new Map<string, { readonly hub: Hub; readonly follow: typeof follow }>()
+  const followPart = (filter: Filter): typeof follow => {
+    const key = JSON.stringify(filter)
+    const known = parts.get(key)
+    if (known !== undefined) return known.follow
+    const own = createHub({ connection, clock, logger, mostEvents: tailEvents, filter })
+    const part = { hub: own, follow: createFollow({ hub: own, reader, clock }) }
+    parts.set(key, part)
+    return part.follow
+  }
+  const followFor = ({ filter, withoutCheckpoints }: SubscribeOptions): typeof follow =>
+    withoutCheckpoints && filter !== undefined && isNarrow(filter) && !hub.isRunning() ? followPart(filter) : follow
+
   const end = new AbortController()
   let closed: Promise<void> | undefined
 
@@ -139,7 +155,7 @@ export const createEventStoreDbLog = ({
   const close = async (): Promise<void> => {
     end.abort()
     await appender.close()
-    await hub.close()
+    await Promise.all([hub, ...[...parts.values()].map((part) => part.hub)].map((each) => each.close()))
   }
 
   return {
@@ -153,7 +169,8 @@ export const createEventStoreDbLog = ({
       ),
     readStream,
     readAll,
-    subscribe: (options: SubscribeOptions) => follow({ ...options, signal: AbortSignal.any([options.signal, end.signal]) }),
+    subscribe: (options: SubscribeOptions) =>
+      followFor(options)({ ...options, signal: AbortSignal.any([options.signal, end.signal]) }),
     head: async () => {
       mustBeOpen()
       return reader.head()

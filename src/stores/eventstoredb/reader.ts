@@ -295,6 +295,9 @@ const isEmpty = (filter: Filter | undefined): boolean => filter !== undefined &&
 /** The empty beginning is everything's. */
 const isWide = (filter: Filter): boolean => prefixesOf(filter).includes('')
 
+/** Whether the server can sort out by it what is not wanted. */
+export const isNarrow = (filter: Filter): boolean => !isEmpty(filter) && !isWide(filter)
+
 /** What the server answers to a position that lies inside a record. */
 const isNoPlace = (error: unknown): boolean =>
   faultOf(error) === 'unknown' && error instanceof Error && /ReadAllResult: Error/.test(error.message)
