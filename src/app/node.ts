@@ -17,7 +17,7 @@ import type { Secrets } from '../stores/secrets.ts'
 import { crawlingWorks } from '../workers/crawling/works.ts'
 import type { Kinds } from '../workers/kinds.ts'
 import { probe } from '../workers/probe.ts'
-import { createRuntime, type Runtime } from '../workers/runtime.ts'
+import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/runtime.ts'
 import type { Work } from '../workers/work.ts'
 import { type Engines, openEngines } from './engines.ts'
 import type { Part } from './lifecycle.ts'
@@ -48,7 +48,7 @@ export interface Node {
   /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is in milliseconds since the epoch. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   /** Runs works of the given kinds; at most one per process. */
-  createRuntime(kinds: Kinds): Runtime
+  createRuntime(kinds: Kinds, options?: Pick<RuntimeOptions, 'hearsRequests'>): Runtime
   /** Ends what works began by themselves; to be called before the runtime is stopped. */
   endWorks(): void
   /** What is to be closed, in this order, when nobody uses it any more. */
@@ -124,9 +124,10 @@ export const openNode = async ({
     health,
     // In front of a Scrapy Cluster nothing is crawled here.
     works: [probe(clock) as Work, ...(config.crawling.mode === 'bridge' ? [] : crawling), ...works],
-    createRuntime: (kinds) => {
+    createRuntime: (kinds, chosen) => {
       const runtime = createRuntime({
         ...engines,
+        ...chosen,
         name: hostname(),
         host: hostname(),
         executor,

@@ -37,7 +37,7 @@ export const buildWorker = async (
   }
   const kinds = createKinds(node.works.filter(({ kind }) => patterns.matches(kind)))
   const names = kinds.all.map(({ kind }) => kind)
-  const runtime = node.createRuntime(kinds)
+  const runtime = node.createRuntime(kinds, { hearsRequests: true })
   const server = createHealthServer({ health, credentials: node.credentials, registry: metricsOf(runtime) })
   let url = ''
 

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { RevisionConflict, Unavailable } from '../lib/errors.ts'
 import { eventId, randomFraction } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
-import type { EventLog, NewEvent, Position } from '../stores/event-log.ts'
+import type { EventLog, NewEvent, Position, RecordedEvent } from '../stores/event-log.ts'
 import type { Decider } from './decider.ts'
 
 /** Where a command comes from; it becomes the metadata of every event that the command causes. */
@@ -49,6 +49,8 @@ export interface Executor {
   readonly load: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
   /** The same as it was known here last, perhaps behind the log; read only where it is not known. */
   readonly recall: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
+  /** Takes the first event of a stream from whoever follows the log, so that the first command on the stream reads nothing. */
+  readonly learn: <Event, State>(decider: Decider<never, Event, State, unknown>, event: RecordedEvent) => void
 }
 
 interface Known<State> {
@@ -185,6 +187,12 @@ export const createExecutor = ({
     recall: async (decider, stream) => {
       const cached = cache.get(stream) as Known<typeof decider.initial> | undefined
       return cached ?? (await read<typeof decider.initial>(decider as never, stream))
+    },
+    learn: (decider, event) => {
+      const { stream, revision, id, metadata, data } = event
+      if (revision !== 0 || cache.has(stream)) return
+      const state = decider.evolve(decider.initial, event as never)
+      remember(decider as never, stream, { state, revision, first: { id, metadata }, weight: weightOf(data) })
     },
   }
 }

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createExecutor, type Executor } from '../../src/commands/execute.ts'
+import { type CommandContext, createExecutor, type Executor } from '../../src/commands/execute.ts'
 import { lane } from '../../src/commands/lane.ts'
 import { operation, operationStream } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -99,6 +99,42 @@ test('what is recalled may be old; who asked is known whether the stream was wri
   const third = createExecutor({ log, clock: systemClock })
   expect(await third.recall(operation, stream)).toMatchObject({ state: { status: 'running' }, revision: 1, first })
   expect(await third.recall(operation, operationStream(newId()))).toMatchObject({ revision: -1, first: undefined })
+})
+
+test('what was heard of a new stream is decided on without a read, and what is old is found out by the append', async () => {
+  const log = await openLog()
+  let reads = 0
+  const counted: EventLog = {
+    ...log,
+    readStream: (...given) => {
+      reads += 1
+      return log.readStream(...given)
+    },
+  }
+  const heard = createExecutor({ log: counted, clock: systemClock })
+  const other = createExecutor({ log, clock: systemClock })
+  const listenTo = async (asked: CommandContext): Promise<void> => {
+    await other.execute(operation, { type: 'RequestOperation', id: asked.commandId, request }, asked)
+    for await (const event of log.readStream(operationStream(asked.commandId))) heard.learn(operation, event)
+  }
+  const fresh = context()
+  await listenTo(fresh)
+  const { actor, correlationId } = fresh
+  const first = { id: eventId(fresh.commandId, 0), metadata: { actor, correlationId } }
+  expect(await heard.recall(operation, operationStream(fresh.commandId))).toMatchObject({
+    state: { request },
+    revision: 0,
+    first,
+  })
+  await start(heard, fresh.commandId, 'w')
+  expect(reads).toBe(0)
+  const taken = context()
+  await listenTo(taken)
+  await start(other, taken.commandId, 'w')
+  expect(await start(heard, taken.commandId, 'v')).toMatchObject({ refused: { reason: 'already-running' } })
+  // What is known to be further is not forgotten for it.
+  for await (const event of log.readStream(operationStream(fresh.commandId))) heard.learn(operation, event)
+  expect(await heard.recall(operation, operationStream(fresh.commandId))).toMatchObject({ state: { attempt: 1 }, revision: 1 })
 })
 
 test('a pinned revision that is not the present one is refused', async () => {
