@@ -74,7 +74,7 @@ export const buildApp = async (config: Config, overrides: ServerOverrides = {}):
     logger,
     settings,
   }
-  const crawlingTopics = openCrawlingTopics(config, { ...ports, leadership, keepShort: engines.keepShort })
+  const crawlingTopics = await openCrawlingTopics(config, { ...ports, leadership, keepShort: engines.keepShort })
   const { bridge } = crawlingTopics ?? {}
   const server = buildServer(ports, [createCrawlingFace({ ports, settings: config.crawling, node: identity, bridge })])
   const heartbeat = createHeartbeat({ leases, clock, logger, node: identity })

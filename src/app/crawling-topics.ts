@@ -1,6 +1,4 @@
 import type { Logger } from 'pino'
-import { createKafka } from '../bus/kafka/client.ts'
-import { createKafkaMessageTopics } from '../bus/kafka/message-topics.ts'
 import type { Config } from '../config.ts'
 import { type Bridge, createBridge } from '../workers/crawling/bridge.ts'
 import { type ClusterPorts, createCluster } from '../workers/crawling/cluster.ts'
@@ -13,11 +11,13 @@ export interface CrawlingTopics {
 }
 
 /** What links crawling with the topics of a Scrapy Cluster; undefined where it is local. */
-export const openCrawlingTopics = (
+export const openCrawlingTopics = async (
   { crawling: settings, crawlingKafka }: Config,
   ports: Omit<ClusterPorts, 'topics' | 'settings'> & { readonly logger: Logger },
-): CrawlingTopics | undefined => {
+): Promise<CrawlingTopics | undefined> => {
   if (crawlingKafka === undefined || settings.mode === 'local') return undefined
+  const { createKafka } = await import('../bus/kafka/client.ts')
+  const { createKafkaMessageTopics } = await import('../bus/kafka/message-topics.ts')
   const { clock, logger } = ports
   const ending = new AbortController()
   const kafka = createKafka({ settings: crawlingKafka, logger, signal: ending.signal })
