@@ -15,7 +15,7 @@ export interface EventStoreDbConnection {
   readonly identity: string
   /**
    * To be given with every append, read and delete. The leader answers, so that nobody reads less than was acknowledged. And it keeps
-   * appends on the client's unary path: naming credentials does that (without TLS they are not sent). Why: append.ts.
+   * the client's own appends off its batch path: naming credentials does that (without TLS they are not sent). Why: append.ts.
    */
   readonly callOptions: BaseOptions
   close(): Promise<void>
