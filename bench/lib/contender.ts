@@ -10,8 +10,8 @@ export interface Contender extends AsyncDisposable {
   readonly submit: WireRequest
   /** The same, answered with 200 when it has succeeded. */
   readonly submitAndWait?: WireRequest
-  /** Resolves when nothing that was submitted is still to be done. */
-  settled?(): Promise<void>
+  /** Resolves when nothing of what was submitted (`count`, for who cannot tell what is left) is still to be done. */
+  settled?(count?: number): Promise<void>
   /** How many operations have succeeded that were submitted since then (epoch milliseconds). */
   succeeded?(since: number): Promise<number>
   /** Reads an operation named by the answer to its submission. */

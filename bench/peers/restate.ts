@@ -4,6 +4,7 @@ import type { Contender } from '../lib/contender.ts'
 import { freePort, startProgram } from '../lib/processes.ts'
 
 const lookEveryMs = 10
+const settledWithinMs = 60_000
 const binary = new URL('../node_modules/.bin/restate-server', import.meta.url).pathname
 
 /** Why Restate cannot be measured here; undefined where it can. */
@@ -56,12 +57,9 @@ export const startRestate = async ({ directory }: { readonly directory: string }
     pids: [service.pid, server.pid],
     submit: { method: 'POST', path: '/probe/run/send', body: '{}' },
     submitAndWait: { method: 'POST', path: '/probe/run', body: '{}' },
-    // It does not tell how much is left; done is what has not grown for a while, which `succeeded` then checks.
-    settled: async () => {
-      for (let known = -1, now = await done(); now !== known; now = await done()) {
-        known = now
+    settled: async (count = 0) => {
+      for (let late = performance.now() + settledWithinMs; (await done()) - before < count && performance.now() < late; )
         await pause(lookEveryMs)
-      }
     },
     succeeded: async () => {
       const now = await done()

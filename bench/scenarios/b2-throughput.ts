@@ -25,7 +25,7 @@ export const throughput: Scenario = {
       const since = Date.now()
       const begun = performance.now()
       await bench.load.run({ url: to.url, requests: [to.submit], status: acknowledgedStatus, connections: inFlight, count })
-      await to.settled?.()
+      await to.settled?.(count)
       const seconds = (performance.now() - begun) / 1000
       const usedMs = processorTimeOf(to.pids) - used
       const succeeded = (await to.succeeded?.(since)) ?? count
