@@ -57,7 +57,11 @@ const { values: options } = parseArgs({
 })
 
 // What was started dies with this process, also where it is told to end.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    console.error(`ended by ${signal}`)
+    process.exit(1)
+  })
 
 const say = (line: string): void => console.error(line)
 

@@ -2,6 +2,7 @@ import { type Connection, openConnection, wire } from './connection.ts'
 import type { Load, LoadResult } from './load.ts'
 
 /** The process that makes load. Every contender is loaded by this very code. */
+process.once('disconnect', () => process.exit())
 process.on('message', (load: Load) => {
   run(load).then(
     (result) => process.send?.({ result }),
