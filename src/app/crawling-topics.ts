@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
-import { type Bridge, createBridge } from '../workers/crawling/bridge.ts'
-import { type ClusterPorts, createCluster } from '../workers/crawling/cluster.ts'
+import type { Bridge } from '../workers/crawling/bridge.ts'
+import type { ClusterPorts } from '../workers/crawling/cluster.ts'
 
 export interface CrawlingTopics {
   /** Stands behind the face in mode `bridge`. */
@@ -18,6 +18,8 @@ export const openCrawlingTopics = async (
   if (crawlingKafka === undefined || settings.mode === 'local') return undefined
   const { createKafka } = await import('../bus/kafka/client.ts')
   const { createKafkaMessageTopics } = await import('../bus/kafka/message-topics.ts')
+  const { createBridge } = await import('../workers/crawling/bridge.ts')
+  const { createCluster } = await import('../workers/crawling/cluster.ts')
   const { clock, logger } = ports
   const ending = new AbortController()
   const kafka = createKafka({ settings: crawlingKafka, logger, signal: ending.signal })

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { openApiDocument } from './openapi.ts'
 import { Problem } from './problem.ts'
 import { type DocumentedRoute, type NativeRoute, nativeRoute } from './route.ts'
 import type { RouteTools } from './tools.ts'
@@ -50,7 +49,9 @@ export const documentRoutes = ({
       tag: 'documents',
       scope: 'v1:read',
       answers: { 200: { description: 'OpenAPI 3.1', schema: z.record(z.string(), z.unknown()) } },
-      handle: () => {
+      handle: async () => {
+        // Loaded with the first question: nothing else needs the converters.
+        const { openApiDocument } = await import('./openapi.ts')
         document ??= JSON.stringify(openApiDocument({ routes: routes(), version }))
         return new Response(document, { headers: { 'Content-Type': 'application/json' } })
       },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
-import { type ItemDocument, itemWithBody } from '../../workers/crawling/item.ts'
+import type { ItemDocument } from '../../workers/crawling/item.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
@@ -61,6 +61,7 @@ export const itemRoutes = (
         const row = itemOf(params.id)
         const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
         if (document === undefined || body === undefined) throw lost('document')
+        const { itemWithBody } = await import('../../workers/crawling/item.ts')
         return Response.json(itemWithBody(JSON.parse(document.toString('utf8')) as ItemDocument, body, { base64: base64Body }))
       },
     }),

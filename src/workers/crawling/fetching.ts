@@ -33,7 +33,7 @@ export const createFetching = ({
 }: {
   readonly executor: Executor
   readonly sight: Sight
-  readonly fetchPage: () => ReturnType<typeof createPageFetcher>
+  readonly fetchPage: () => Promise<ReturnType<typeof createPageFetcher>>
   readonly settings: CrawlingSettings
   readonly clock: Clock
   readonly logger: Logger
@@ -95,7 +95,8 @@ export const createFetching = ({
       return
     }
     if (!isAlone() && (await sight.seen(started.position)) && !(await isInTime(run, picked, about))) return
-    const result = await fetchPage()(page, { input, filter, signal: abort.signal }).catch((error: unknown): PageResult => {
+    const fetchOne = await fetchPage()
+    const result = await fetchOne(page, { input, filter, signal: abort.signal }).catch((error: unknown): PageResult => {
       if (abort.signal.aborted) throw error
       logger.error({ err: error, page: page.id, url }, 'what was fetched could not be kept')
       return lost(page, about, error)

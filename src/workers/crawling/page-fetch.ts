@@ -15,7 +15,7 @@ import { itemDocument } from './item.ts'
 import type { CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { createLinkFilter, type ExtractedLinks, extractLinks, type Link } from './links.ts'
 import { habitsOf } from './spiders.ts'
-import type { Targets } from './targets.ts'
+import { createTargets, type Targets } from './targets.ts'
 
 /** What becomes of a fetched page; `release` as in `Tested`. */
 export interface PageResult {
@@ -45,14 +45,15 @@ export const filterOf = (input: CrawlInput): ReturnType<typeof createLinkFilter>
 export const createPageFetcher =
   ({
     settings,
-    targets,
+    targets = createTargets(settings),
     blobs,
     tests,
     host,
     clock,
   }: {
     readonly settings: CrawlingSettings
-    readonly targets: Targets
+    /** Default: what the settings allow. */
+    readonly targets?: Targets
     readonly blobs: Blobs
     readonly tests: LinkTests
     readonly host: string
@@ -144,8 +145,8 @@ export const createPageFetcher =
               durationMs: fetched.durationMs,
               bytes: fetched.body.length,
               encoding: extracted.encoding,
-              item: described.hash,
-              body: body.hash,
+              item: described.ref,
+              body: body.ref,
               linksFound: extracted.found,
               linksKept: links.length,
               dropped: kept?.dropped ?? {},

@@ -4,7 +4,7 @@ import type { JsonValue } from '../../lib/json.ts'
 import type { Job, QueueQueries } from '../../projections/crawling/queue-queries.ts'
 import { type WorkContext, WorkFailed } from '../work.ts'
 import { gentleReasons } from './gentle-reasons.ts'
-import { filterOf } from './page-fetch.ts'
+import type { filterOf } from './page-fetch.ts'
 import type { Sight } from './sight.ts'
 
 /** An operation whose pages are fetched here. */
@@ -124,6 +124,8 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
     run: async (input: CrawlInput, work: WorkContext): Promise<JsonValue> => {
       const { operationId: operation, actor, correlationId } = work
       const holder = worker()
+      // Loaded with the first crawl: what fetches and reads pages is nearly half of the program.
+      const { filterOf } = await import('./page-fetch.ts')
       const run: Running = {
         operation,
         input,

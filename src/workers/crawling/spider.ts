@@ -15,12 +15,10 @@ import { createCrawlers } from './crawlers.ts'
 import { createFetching } from './fetching.ts'
 import { createLinkTests } from './link-tests.ts'
 import { operationOf, tellQueues } from './news.ts'
-import { createPageFetcher } from './page-fetch.ts'
 import { createPageQueues, type PageQueues, type PickedPage } from './page-queues.ts'
 import { createRuns, type Runs } from './runs.ts'
 import { createSight } from './sight.ts'
 import { spiders } from './spiders.ts'
-import type { Targets } from './targets.ts'
 
 export interface SpiderPorts {
   readonly log: EventLog
@@ -28,7 +26,6 @@ export interface SpiderPorts {
   readonly projections: Projections
   readonly blobs: Blobs
   readonly leases: Leases
-  readonly targets: Targets
   readonly settings: CrawlingSettings
   readonly clock: Clock
   readonly logger: Logger
@@ -75,9 +72,10 @@ export const createSpider = (ports: SpiderPorts): Spider => {
   let isAnswering = false
 
   const queries = lazily(() => queueQueries(projections.views('crawling-pages')))
-  const fetchPage = lazily(() =>
-    createPageFetcher({ ...ports, host: node.host, tests: createLinkTests({ queries: queries(), settings, clock }) }),
-  )
+  const fetchPage = lazily(async () => {
+    const { createPageFetcher } = await import('./page-fetch.ts')
+    return createPageFetcher({ ...ports, host: node.host, tests: createLinkTests({ queries: queries(), settings, clock }) })
+  })
 
   const pump = (): void => {
     cancelTimer()

@@ -13,7 +13,6 @@ import { infoWork } from './info.ts'
 import { createSpider } from './spider.ts'
 import { statsWork } from './stats.ts'
 import { stopWork } from './stop.ts'
-import { createTargets } from './targets.ts'
 import { zookeeperWork } from './zookeeper.ts'
 
 export interface CrawlingWorksOptions {
@@ -37,7 +36,7 @@ export interface CrawlingWorksOptions {
  */
 export const crawlingWorks = (options: CrawlingWorksOptions): readonly Work[] => {
   const { settings, clock } = options
-  const spider = createSpider({ ...options, targets: createTargets(settings) })
+  const spider = createSpider(options)
   const expiry = createExpiry(options)
   const crawl = crawlWork({ spider, settings, clock })
   const scheduler: Work['scheduler'] = {
