@@ -8,7 +8,7 @@ import type { Generation } from './generation.ts'
 import { type GenerationFiles, generationFiles } from './generation-files.ts'
 import { followInBatches } from './inbox.ts'
 import { eventsBetween, shareBehind } from './lag.ts'
-import { createPace } from './pace.ts'
+import { createPace, nextTurn } from './pace.ts'
 import { Poisoned, stopAt } from './poison.ts'
 import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
 import { createSieve } from './sieve.ts'
@@ -46,6 +46,7 @@ const defaultWaitMs = 2000
 const eventsPerChunk = 500
 /** How long a view rests after a fault of the machine (a full disk and the like) before it goes on by itself. */
 const recoverMs = 5000
+const gatherMs = 200
 
 /**
  * Runs the views. Those that hold the whole log follow one shared subscription; one that does not (a new one, a new
@@ -62,6 +63,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   /** Where the feed is. Changes in turn only. */
   let fed: Position = ''
   let live = false
+  let gathering = false
   let goneLive = () => {}
   let feeding: Promise<void> = Promise.resolve()
 
@@ -100,6 +102,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     try {
       await take(view, current, events)
       stopAt(current.advance(through))
+      gather(current)
     } catch (error) {
       failed(view, error)
     }
@@ -117,6 +120,29 @@ export const createProjections = ({ log, directory, projections, clock, logger }
       goneLive()
     }
     if (events.length > 0) for (const listener of listeners) tell(listener, events)
+  }
+
+  /** What views have taken is committed a moment after the first of it: each small batch would write the same pages over and over. */
+  const gather = (generation: Generation): void => {
+    if (gathering || !generation.gathers()) return
+    gathering = true
+    clock.after(gatherMs, () => {
+      gathering = false
+      void commitAll()
+    })
+  }
+
+  const commitAll = async (): Promise<void> => {
+    for (const view of views.values()) {
+      if (signal.aborted) return
+      if (!view.joined || !view.current.gathers()) continue
+      try {
+        stopAt(view.current.write())
+      } catch (error) {
+        failed(view, error)
+      }
+      await nextTurn()
+    }
   }
 
   const tell = (listener: (events: readonly RecordedEvent[]) => void, events: readonly RecordedEvent[]): void => {
@@ -251,8 +277,10 @@ export const createProjections = ({ log, directory, projections, clock, logger }
       logger.info({ view: name, position: generation.position() }, 'a view is rebuilt and has taken the place of the old one')
     } catch (error) {
       // A stop leaves the copy for the next start to go on with.
-      if (signal.aborted) generation.close()
-      else {
+      if (signal.aborted) {
+        store(view, generation)
+        generation.close()
+      } else {
         view.files.discard(generation)
         logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one goes on')
       }
@@ -316,16 +344,16 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     await turn
     for (const view of views.values()) {
       await view.task
-      store(view)
+      store(view, view.current)
       view.current.close()
     }
   }
 
   /** What cannot be stored now is read from the log again at the next start. */
-  const store = ({ projection, current }: View): void => {
+  const store = ({ projection }: View, generation: Generation): void => {
     try {
-      current.write()
-      current.advance(current.position(), { store: true })
+      generation.write()
+      generation.advance(generation.position(), { store: true })
     } catch (error) {
       logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view could not store what it knows')
     }
@@ -352,7 +380,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const read = (name: string): Generation => {
     const view = known(name)
     try {
-      stopAt(view.current.write())
+      stopAt(view.current.settle())
     } catch (error) {
       failed(view, error)
     }

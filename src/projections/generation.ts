@@ -1,159 +1,161 @@
 import { messageOf, Unavailable } from '../lib/errors.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
 import type { Poison } from './poison.ts'
-import type { Fold, Projection, Views } from './projection.ts'
+import type { Fold, Projection, Tx, Views } from './projection.ts'
 import { isEnvironment, openViewFile } from './view-file.ts'
 
-/** How an attempt to apply events ended: `done` are behind, `poison` is the one after them that stopped it. */
+/** How an attempt to apply events ended: `done` are behind, `poison` is the event that stopped it. */
 export interface Applied {
   readonly done: number
   readonly poison: Poison | undefined
 }
 
-/** One filled or filling copy of a view's tables, with the place in the log that it has reached. */
+/**
+ * One filled or filling copy of a view's tables, with the place in the log that it has reached. What it takes gathers, in memory and in
+ * an open transaction, until it is committed together with that place. Whatever fails takes the copy back to its last commit. An event that cannot be
+ * applied is found out then by applying what had gathered one by one: all before it stays applied. Where it was the machine (a full disk and the
+ * like), `Unavailable` is thrown, and the position has gone back.
+ */
 export interface Generation extends Views {
   readonly file: string
-  /** Where the view stands; ahead of the stored checkpoint over events that changed nothing in it, or wait in its fold. */
+  /** Where the view stands; ahead of the stored checkpoint over what is not committed or changed nothing in it. */
   position(): Position
   /** Whether it ever held the whole log; one that never did must not replace another. */
   complete(): boolean
-  /**
-   * Applies events in log order, rows and checkpoint in one transaction, until `enough` says so or one is poison: those
-   * before it stay applied. Throws `Unavailable` where SQLite itself fails (full disk and the like): nothing of this call is applied
-   * then, and of a fold nothing since its last write, so that the position may go back.
-   */
+  /** Takes events in log order until `enough` says so or one is poison. */
   apply(events: readonly RecordedEvent[], enough: () => boolean): Applied
-  /** Writes what waits in the fold: the tables hold everything then, or what is before a poison. Throws as `apply` does. */
+  /** Brings everything that it has taken into its tables, for a reader of this copy. */
+  settle(): Poison | undefined
+  /** Whether it has taken something that is not committed. */
+  gathers(): boolean
+  /** Commits what has gathered. */
   write(): Poison | undefined
-  /** Nothing that concerns the view lies between its position and this one. Stored when `store` or enough has passed; ends as `write` does. */
+  /** Nothing that concerns the view lies between its position and this one. Stored when `store` or enough has passed. */
   advance(position: Position, options?: { readonly store?: boolean }): Poison | undefined
   markComplete(): void
+  /** What is not committed is taken from the log again by whoever opens the file next. */
   close(): void
 }
 
 /** A view stores its position after so many moves at the latest, so that a restart does not read the log from long ago. */
 const movesPerStore = 200
+/** So many events gather at most: a crash replays them, and a poison event makes them be applied once more. */
+const mostGathered = 2000
 
 /** Opens the tables of a view in `file` (or `:memory:`), making them where they are missing. Throws on a file that is none of this version. */
 export const openGeneration = (projection: Projection, file: string): Generation => {
   const tables = openViewFile(projection, file)
-  const fold = projection.fold?.(tables.tx)
+  const fold = projection.fold?.(tables.tx) ?? atOnce(projection, tables.tx)
   let { position, complete } = tables.stored
-  /** The last position that is on the disk. */
-  let stored = position
-  /** How often the position has moved since then. */
+  /** How often the position has moved since it was stored. */
   let moves = 0
-  /** Events that the fold has taken and not written. */
-  let waiting: RecordedEvent[] = []
+  /** What has gathered since the last commit, and the position before it. */
+  let gathered: RecordedEvent[] = []
+  let committed = position
 
-  const store = (at: Position): void => {
-    tables.store(at, complete)
-    stored = at
-    moves = 0
+  const commit = ({ store }: { readonly store: boolean }): void => {
+    fold.write()
+    if (tables.hasWritten() || store) {
+      tables.commit(position, complete)
+      moves = 0
+    }
+    gathered = []
+    committed = position
   }
-  const unavailable = (error: unknown): Unavailable => new Unavailable(messageOf(error), { cause: error })
 
-  /** Each event in the tables at once. */
-  const applyEach = (events: readonly RecordedEvent[], enough: () => boolean): Applied => {
+  /** Answers what had gathered. */
+  const goBack = (): readonly RecordedEvent[] => {
+    const events = gathered
+    tables.rollback()
+    fold.discard()
+    gathered = []
+    position = committed
+    return events
+  }
+
+  /** Every event in the tables before the next one is looked at; answers the one that they refuse. */
+  const applyOneByOne = (events: readonly RecordedEvent[]): Poison | undefined => {
     let index = 0
-    const before = stored
     try {
-      const reached = tables.transaction(() => {
-        for (; index < events.length; index++) {
-          if (index > 0 && enough()) break
-          projection.apply(events[index] as RecordedEvent, tables.tx)
-        }
-        const { position } = events[index - 1] as RecordedEvent
-        if (tables.hasWritten() || ++moves >= movesPerStore) store(position)
-        return position
-      })
-      position = reached
-      return { done: index, poison: undefined }
+      for (; index < events.length; index++) {
+        const event = events[index] as RecordedEvent
+        projection.apply(event, tables.tx)
+        position = event.position
+      }
+      commit({ store: false })
+      return undefined
     } catch (error) {
-      stored = before
+      goBack()
       const culprit = events[index]
       if (culprit === undefined || isEnvironment(error)) throw unavailable(error)
-      if (index > 0 && applyEach(events.slice(0, index), () => false).poison !== undefined) throw unavailable(error)
-      return { done: index, poison: poisonOf(culprit, error) }
+      return applyOneByOne(events.slice(0, index)) ?? poisonOf(culprit, error)
     }
   }
 
-  /** Each event in memory; what has gathered is written when it is enough. */
-  const gather = (fold: Fold, events: readonly RecordedEvent[], enough: () => boolean): Applied => {
-    let done = 0
+  const attempt = (work: () => void): Poison | undefined => {
     try {
-      for (const event of events) {
-        if (done > 0 && enough()) break
-        fold.apply(event)
-        waiting.push(event)
-        position = event.position
-        done++
-      }
+      work()
+      return undefined
     } catch (error) {
-      if (isEnvironment(error)) {
-        discard(fold)
-        throw unavailable(error)
-      }
-      return { done, poison: write() ?? poisonOf(events[done] as RecordedEvent, error) }
-    }
-    return { done, poison: fold.full() ? write() : undefined }
-  }
-
-  const discard = (fold: Fold): void => {
-    fold.discard()
-    waiting = []
-    position = stored
-  }
-
-  const write = (): Poison | undefined => {
-    if (fold === undefined || waiting.length === 0) return undefined
-    const before = stored
-    try {
-      tables.transaction(() => {
-        fold.write()
-        store(position)
-      })
-    } catch (error) {
-      stored = before
-      const events = waiting
-      discard(fold)
+      const events = goBack()
       if (isEnvironment(error)) throw unavailable(error)
-      // One of them is poison: one by one they tell which.
-      return applyEach(events, () => false).poison
+      return applyOneByOne(events)
     }
-    fold.written()
-    waiting = []
-    return undefined
   }
+
+  const write = (): Poison | undefined => attempt(() => commit({ store: moves >= movesPerStore }))
 
   return {
     file,
     ...tables.read,
-    find: <R>(key: string) => fold?.find(key) as R | undefined,
+    find: <R>(key: string) => fold.find(key) as R | undefined,
     position: () => position,
     complete: () => complete,
     apply: (events, enough) => {
-      if (events.length === 0) return { done: 0, poison: undefined }
-      return fold === undefined ? applyEach(events, enough) : gather(fold, events, enough)
+      moves++
+      const poison = attempt(() => {
+        let taken = 0
+        for (const event of events) {
+          if (taken++ > 0 && enough()) break
+          gathered.push(event)
+          fold.apply(event)
+          position = event.position
+        }
+        fold.relieve()
+        if (gathered.length >= mostGathered) commit({ store: moves >= movesPerStore })
+      })
+      const next = events.findIndex((event) => event.position > position)
+      return { done: next < 0 ? events.length : next, poison }
     },
+    settle: () => attempt(fold.write),
+    gathers: () => gathered.length > 0,
     write,
-    advance: (to, options = {}) => {
+    advance: (to, { store = false } = {}) => {
       if (to > position) {
         position = to
         moves++
       }
-      if (moves === 0 || !(options.store === true || moves >= movesPerStore)) return undefined
-      if (waiting.length > 0) return write()
-      tables.transaction(() => store(position))
-      return undefined
+      if (moves === 0 || !(store || moves >= movesPerStore)) return undefined
+      return attempt(() => commit({ store: true }))
     },
     markComplete: () => {
       complete = true
-      tables.transaction(() => store(position))
+      commit({ store: true })
     },
     close: tables.close,
   }
 }
+
+/** A view without a fold of its own: each event is in the tables at once. */
+const atOnce = ({ apply }: Projection, tx: Tx): Fold => ({
+  apply: (event) => apply(event, tx),
+  relieve: () => {},
+  write: () => {},
+  discard: () => {},
+  find: () => undefined,
+})
+
+const unavailable = (error: unknown): Unavailable => new Unavailable(messageOf(error), { cause: error })
 
 const poisonOf = ({ type, stream, revision, position }: RecordedEvent, error: unknown): Poison => ({
   position,

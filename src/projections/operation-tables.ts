@@ -105,12 +105,28 @@ export const operationTables = (tx: Tx): Fold => {
     )
   }
 
-  const forgetChanges = (): void => {
-    unwritten.clear()
-    unseen.clear()
+  /** The oldest first: those are the ones that will hardly change any more. */
+  const writeRows = (most: number): void => {
+    let left = most
+    for (const id of unwritten) {
+      if (left-- === 0) break
+      const row = rows.get(id) as OperationRow
+      if (unseen.delete(id)) insert(row, tx)
+      else update(row, tx)
+      unwritten.delete(id)
+      if (lengthOf(row) > longestKept) rows.delete(id)
+    }
+  }
+
+  const write = (): void => {
+    writeRows(Number.POSITIVE_INFINITY)
+    for (const lane of touchedLanes) writeLane(lane)
     lanes.clear()
     touchedLanes.clear()
     characters = 0
+    if (rows.size <= mostKept) return
+    let surplus = rows.size - mostKept / 2
+    for (const id of rows.keys()) if (surplus-- > 0) rows.delete(id)
   }
 
   return {
@@ -119,24 +135,17 @@ export const operationTables = (tx: Tx): Fold => {
       if (stream.startsWith('operation-')) applyOperation(event, stream.slice('operation-'.length))
       else applyLane(event, stream.slice('lane-'.length))
     },
-    full: () => unwritten.size >= mostUnwritten || touchedLanes.size >= mostUnwritten || characters >= mostUnwrittenCharacters,
-    write: () => {
-      for (const id of unwritten) {
-        const row = rows.get(id) as OperationRow
-        if (unseen.has(id)) insert(row, tx)
-        else update(row, tx)
-      }
-      for (const lane of touchedLanes) writeLane(lane)
+    relieve: () => {
+      if (touchedLanes.size >= mostUnwritten || characters >= mostUnwrittenCharacters) write()
+      else if (unwritten.size >= mostUnwritten) writeRows(mostUnwritten / 2)
     },
-    written: () => {
-      for (const id of unwritten) if (lengthOf(rows.get(id) as OperationRow) > longestKept) rows.delete(id)
-      forgetChanges()
-      if (rows.size <= mostKept) return
-      let surplus = rows.size - mostKept / 2
-      for (const id of rows.keys()) if (surplus-- > 0) rows.delete(id)
-    },
+    write,
     discard: () => {
-      forgetChanges()
+      unwritten.clear()
+      unseen.clear()
+      lanes.clear()
+      touchedLanes.clear()
+      characters = 0
       rows.clear()
       last = undefined
     },

@@ -25,17 +25,17 @@ export interface Tx extends Tables {
 
 /**
  * A view whose rows change often: events are folded in memory, and what has gathered is written when somebody asks the tables, or
- * when it is enough. The position that is stored is that of the last write, so that a crash costs a replay of what waited.
+ * when it is enough, and always before a commit. Where one of its calls throws, or what it has written is rolled back, it is told to
+ * `discard`: the tables alone count then, from where they stand.
  */
 export interface Fold {
-  /** Takes an event; may read the tables, writes nothing. Where it throws, nothing has changed. */
+  /** Takes an event; may read the tables. */
   apply(event: RecordedEvent): void
-  /** Whether enough waits to be written. */
-  full(): boolean
-  /** Writes what waits; called in a transaction, and `written` when that was committed. */
+  /** Writes the oldest of what waits, where too much does. */
+  relieve(): void
+  /** Writes everything that waits. */
   write(): void
-  written(): void
-  /** Forgets everything in memory: the tables alone count, from where they stand. */
+  /** Forgets everything in memory. */
   discard(): void
   find(key: string): unknown
 }

@@ -6,15 +6,17 @@ import type { Projection, SqlValue, Tables, Tx } from './projection.ts'
 
 /** The tables of a view and the place in the log that was stored with them. */
 export interface ViewFile {
+  /** Sees what the open transaction has written, too. */
   readonly read: Tables
-  /** For use inside `transaction` alone. */
+  /** The first thing that is written begins a transaction, which stays open until it is committed or rolled back. */
   readonly tx: Tx
   readonly stored: { readonly position: Position; readonly complete: boolean }
-  /** Commits what `work` writes or nothing of it. It begins with the first thing that is written: work that changes nothing costs none. */
-  transaction<Result>(work: () => Result): Result
-  /** Whether the transaction that runs has written something. */
+  /** Whether a transaction is open. */
   hasWritten(): boolean
-  store(position: Position, complete: boolean): void
+  /** Commits what was written, with the place in the log that it has reached. */
+  commit(position: Position, complete: boolean): void
+  rollback(): void
+  /** What is not committed is lost. */
   close(): void
 }
 
@@ -93,19 +95,16 @@ function viewFile(database: DatabaseSync): ViewFile {
     tx,
     stored: { position: stored?.position ?? origin, complete: stored?.complete === 1 },
     hasWritten: () => begun,
-    transaction: (work) => {
+    commit: (position, complete) => {
+      tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, position, complete ? 1 : 0)
+      commit.run()
       begun = false
-      try {
-        const result = work()
-        if (begun) commit.run()
-        return result
-      } catch (error) {
-        // SQLite may have rolled back by itself, on a full disk for one.
-        if (database.isTransaction) database.exec('ROLLBACK')
-        throw error
-      }
     },
-    store: (position, complete) => tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, position, complete ? 1 : 0),
+    rollback: () => {
+      begun = false
+      // SQLite may have rolled back by itself, on a full disk for one.
+      if (database.isTransaction) database.exec('ROLLBACK')
+    },
     close: () => database.close(),
   }
 }

@@ -247,14 +247,17 @@ test('a fault of the machine interrupts a view until it has passed', async () =>
     },
   }
   let recover = () => {}
+  let commit = () => {}
   const after: Clock['after'] = (ms, run) => {
-    if (ms !== 5000) return systemClock.after(ms, run)
-    recover = run
+    if (ms === 5000) recover = run
+    else if (ms === 200) commit = run
+    else return systemClock.after(ms, run)
     return () => {}
   }
   const clock = { ...systemClock, after }
   const views = await openViews(log, [writing], ':memory:', clock)
   await views.reached(await put(log, 1))
+  commit()
   full = true
   const position = await put(log, 2)
   expect(await views.reached(position)).toBe(false)

@@ -33,11 +33,13 @@ describe('rows and checkpoint', () => {
     }
     const first = openGeneration(failing, file)
     first.apply(events('A'), never)
+    first.write()
     full = true
     expect(() => first.apply(events('A', 'B', 'C').slice(1), never)).toThrow(Unavailable)
     expect([first.position(), first.get(count)]).toEqual([place(1), { count: 1 }])
     full = false
     expect(first.apply(events('A', 'B', 'C').slice(1), never)).toEqual({ done: 2 })
+    first.write()
     first.close()
     const second = openGeneration(projection, file)
     expect([second.position(), second.get(count), second.complete()]).toEqual([place(3), { count: 3 }, false])

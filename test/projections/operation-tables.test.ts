@@ -172,15 +172,18 @@ test('what a read makes the view write, and the machine refuses, comes from the 
     },
   }
   let recover = (): void => {}
+  let commit = (): void => {}
   const after: Clock['after'] = (ms, run) => {
-    if (ms !== 5000) return systemClock.after(ms, run)
-    recover = run
+    if (ms === 5000) recover = run
+    else if (ms === 200) commit = run
+    else return systemClock.after(ms, run)
     return () => {}
   }
   const projections = await openViews(log, [failing], ':memory:', { ...systemClock, after })
   const count = (): unknown => projections.views('operations').all(`SELECT 1 FROM operations`).length
   expect(await projections.reached(await append(log, 'a', requested()))).toBe(true)
   expect(count()).toBe(1)
+  commit()
   full = true
   const position = await append(log, 'b', requested())
   expect(await projections.reached(position)).toBe(true)
