@@ -10,7 +10,7 @@ import { createProjections } from '../projections/engine.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import { type Credentials, openCredentials } from '../stores/credentials.ts'
-import { openBlobs } from '../stores/embedded/blobs.ts'
+import { openPackedBlobs } from '../stores/embedded/blob-packs.ts'
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { loadMasterKey, openSecrets } from '../stores/embedded/secrets.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -91,7 +91,7 @@ export const openNode = async ({
 
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
-  const blobs = openBlobs(config.blobsDir)
+  const blobs = openPackedBlobs(config.blobsDir)
   const projections = createProjections({ log, directory: engines.viewsDirectory, projections: views, clock, logger })
   const executor = createExecutor({ log, clock })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.now() }

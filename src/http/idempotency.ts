@@ -86,7 +86,7 @@ export const createIdempotency = ({
   }
 
   const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>
-    content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).hash }
+    content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).ref }
 
   const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Response> => {
     const content = blob === undefined ? Buffer.from(body, 'base64') : await blobs.get(blob)

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream'
 
-/** Large bodies by the SHA-256 of their content; events hold the hash. */
+/** Large bodies outside the log; events hold the reference. */
 export interface Blobs {
-  /** Durable when it resolves; the same content is kept once. */
-  put(content: Uint8Array): Promise<{ hash: string; bytes: number }>
+  /** Durable when it resolves. Large contents are kept once, however often and by whomever they are put. */
+  put(content: Uint8Array): Promise<{ ref: string; bytes: number }>
   /** Undefined where the store has no such content. */
-  get(hash: string): Promise<Buffer | undefined>
+  get(ref: string): Promise<Buffer | undefined>
   /** Undefined where the store has no such content. */
-  stream(hash: string): Promise<{ bytes: number; content: Readable } | undefined>
+  stream(ref: string): Promise<{ bytes: number; content: Readable } | undefined>
 }

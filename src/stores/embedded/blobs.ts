@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { systemClock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId, sha256 } from '../../lib/ids.ts'
-import { isObject } from '../../lib/json.ts'
 import type { Blobs } from '../blobs.ts'
+import { guarded, orMissing, syncDirectory } from './blob-disk.ts'
 
 /**
- * Blobs as files, `<first two characters>/<hash>`. A file gets its name only when its content is flushed, so a name never
+ * Blobs as files, `<first two characters>/<hash>`; the reference is the hash. A file gets its name only when its content is flushed, so a name never
  * leads to a part. `get` checks the content against its hash; `stream` does not. Every failure of the disk is `Unavailable`.
  * Several processes may share one directory. Opening clears what an interrupted process left in `incoming` long ago.
  */
@@ -60,7 +60,7 @@ export const openBlobs = (directory: string): Blobs => {
         writing.set(hash, written)
       }
       await written
-      return { hash, bytes: content.byteLength }
+      return { ref: hash, bytes: content.byteLength }
     },
     get: (hash) =>
       guarded(async () => {
@@ -96,31 +96,4 @@ const removeAbandoned = (incoming: string): void => {
 /** Everything else must not become part of a path. */
 const isHash = (text: string): boolean => /^[0-9a-f]{64}$/.test(text)
 
-const guarded = async <Result>(work: () => Promise<Result>): Promise<Result> => {
-  try {
-    return await work()
-  } catch (error) {
-    throw error instanceof Unavailable ? error : new Unavailable(`the blob store failed: ${messageOf(error)}`)
-  }
-}
-
-const orMissing = async <Result>(result: Promise<Result>): Promise<Result | undefined> => {
-  try {
-    return await result
-  } catch (error) {
-    if (isObject(error) && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
 const sizeOf = async (file: string): Promise<number | undefined> => (await orMissing(stat(file)))?.size
-
-/** Makes the names in a directory durable: a file's own flush does not cover its name. */
-const syncDirectory = async (directory: string): Promise<void> => {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}

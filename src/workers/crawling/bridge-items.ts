@@ -39,8 +39,8 @@ export const createBridgeItems =
         statusCode: Number.isInteger(item.status_code) ? Number(item.status_code) : 0,
         encoding,
         bytes: bytes.length,
-        item: described.hash,
-        body: body.hash,
+        item: described.ref,
+        body: body.ref,
       },
     } as const
     try {

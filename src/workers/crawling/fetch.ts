@@ -1,9 +1,11 @@
 import { promisify } from 'node:util'
 import zlib from 'node:zlib'
-import { Client, type Dispatcher } from 'undici'
+import { LRUCache } from 'lru-cache'
+import type { Dispatcher } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { TargetRefused, type Targets } from './targets.ts'
+import type { Connections } from './connections.ts'
+import { TargetRefused } from './targets.ts'
 
 /** A header as it was sent or received: name and value. */
 export type Header = readonly [name: string, value: string]
@@ -44,7 +46,7 @@ export interface FetchOptions {
   readonly maxBytes: number
   /** Aborts the fetch, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  readonly targets: Targets
+  readonly connections: Connections
   readonly clock: Clock
 }
 
@@ -56,10 +58,20 @@ const standardHeaders: Readonly<Record<string, string>> = {
   'User-Agent': 'Scrapy/1.5.0 (+https://scrapy.org)',
 }
 
-const titleCase = (name: string): string => name.toLowerCase().replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())
+/** Servers name the same few headers, page after page. */
+const titleCases = new LRUCache<string, string>({ max: 500 })
+
+const titleCase = (name: string): string => {
+  const known = titleCases.get(name)
+  if (known !== undefined) return known
+  const cased = name.toLowerCase().replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())
+  titleCases.set(name, cased)
+  return cased
+}
 
 /** Bytes of UTF-8, one character each, without the control characters that would end a header. */
-const sendable = (value: string): string => Buffer.from(value.replace(/[^\t\P{Cc}]/gu, ''), 'utf8').toString('latin1')
+const sendable = (value: string): string =>
+  /^[ -~]*$/.test(value) ? value : Buffer.from(value.replace(/[^\t\P{Cc}]/gu, ''), 'utf8').toString('latin1')
 
 /** The headers that a crawl asks for: its user agent, its cookies (`k=v; k2=v2`) and the page that linked here. */
 export const crawlHeaders = (crawl: {
@@ -77,13 +89,14 @@ export const crawlHeaders = (crawl: {
 }
 
 const headersOf = (extra: Readonly<Record<string, string>> = {}): Header[] => {
-  const named = Object.entries(extra).map(([name, value]): Header => [titleCase(name), value])
-  return Object.entries({ ...standardHeaders, ...Object.fromEntries(named) })
+  const all: Record<string, string> = { ...standardHeaders }
+  for (const name of Object.keys(extra)) all[titleCase(name)] = extra[name] as string
+  return Object.entries(all)
 }
 
 /**
  * Fetches one URL with GET. Redirects are answers like any other. Throws `FetchFailed` when there is no response, or too much of
- * one, and the signal's reason when it aborts. One connection per fetch, closed after it.
+ * one, and the signal's reason when it aborts. A connection that was in use before and turns out to be closed is replaced by a new one.
  */
 export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptions): Promise<FetchedPage> => {
   signal?.throwIfAborted()
@@ -124,29 +137,25 @@ const transfer = ({
   timeoutMs,
   maxBytes,
   signal,
-  targets,
+  connections,
   clock,
 }: TransferOptions): Promise<Transferred> => {
-  let connection: ReturnType<Targets['connect']>
-  const client = new Client(target.origin, {
-    connect: (options, callback) => {
-      connection = targets.connect(options, callback)
-    },
-    pipelining: 0,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  })
+  const path = target.pathname + target.search
+  const headers = requestHeaders.flatMap(([name, value]) => [name, sendable(value)])
+  let connection = connections.take(target.origin)
+  let isOver = false
   const tooLarge = () => new FetchFailed('too_large', `the body is larger than ${maxBytes} bytes`)
   return new Promise<Transferred>((resolve, reject) => {
-    const end = (settle: () => void): void => {
+    const end = (): void => {
+      isOver = true
       stopTimer()
       signal?.removeEventListener('abort', onAbort)
-      settle()
-      client.destroy().catch(() => {})
-      // The client leaves a connection alone that is not there yet.
-      connection?.destroy()
     }
-    const fail = (error: unknown): void => end(() => reject(error))
+    const fail = (error: unknown): void => {
+      end()
+      reject(error)
+      connection.destroy()
+    }
     const stopTimer = clock.after(timeoutMs, () =>
       fail(new FetchFailed('timeout', `no complete response within ${timeoutMs} ms`)),
     )
@@ -164,7 +173,7 @@ const transfer = ({
         if (statusCode < 200) return
         status = statusCode
         received = pairs(controller.rawHeaders)
-        const announced = Number(received.find(([name]) => name.toLowerCase() === 'content-length')?.[1])
+        const announced = Number(received.find(([name]) => name === 'Content-Length')?.[1])
         if (announced > maxBytes) fail(tooLarge())
       },
       onResponseData(_controller, chunk) {
@@ -172,16 +181,27 @@ const transfer = ({
         if (bytes > maxBytes) fail(tooLarge())
         else chunks.push(chunk)
       },
-      onResponseEnd: () => end(() => resolve({ status, received, body: Buffer.concat(chunks) })),
-      onResponseError: (_controller, error) => fail(failureOf(error)),
+      onResponseEnd() {
+        end()
+        connection.release()
+        resolve({ status, received, body: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks) })
+      },
+      onResponseError(_controller, error) {
+        if (isOver) return
+        if (!connection.isUsed || status !== 0) return fail(failureOf(error))
+        connection.destroy()
+        connection = connections.open(target.origin)
+        send()
+      },
     }
-    const path = target.pathname + target.search
-    const flat = requestHeaders.flatMap(([name, value]) => [name, sendable(value)])
-    try {
-      client.dispatch({ method: 'GET', path, headers: flat }, handler)
-    } catch (error) {
-      fail(error)
+    const send = (): void => {
+      try {
+        connection.client.dispatch({ method: 'GET', path, headers }, handler)
+      } catch (error) {
+        fail(error)
+      }
     }
+    send()
   })
 }
 

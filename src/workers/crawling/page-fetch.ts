@@ -10,12 +10,13 @@ import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { fingerprint } from './canonical-url.ts'
 import { contentTypeOf } from './charset.ts'
+import { type Connections, createConnections } from './connections.ts'
 import { crawlHeaders, type FetchedPage, FetchFailed, fetchPage } from './fetch.ts'
 import { itemDocument } from './item.ts'
 import type { CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { createLinkFilter, type ExtractedLinks, extractLinks, type Link } from './links.ts'
 import { habitsOf } from './spiders.ts'
-import { createTargets, type Targets } from './targets.ts'
+import { createTargets } from './targets.ts'
 
 /** What becomes of a fetched page; `release` as in `Tested`. */
 export interface PageResult {
@@ -45,15 +46,15 @@ export const filterOf = (input: CrawlInput): ReturnType<typeof createLinkFilter>
 export const createPageFetcher =
   ({
     settings,
-    targets = createTargets(settings),
+    connections = createConnections(createTargets(settings)),
     blobs,
     tests,
     host,
     clock,
   }: {
     readonly settings: CrawlingSettings
-    /** Default: what the settings allow. */
-    readonly targets?: Targets
+    /** Default: to what the settings allow. */
+    readonly connections?: Connections
     readonly blobs: Blobs
     readonly tests: LinkTests
     readonly host: string
@@ -173,7 +174,7 @@ export const createPageFetcher =
         timeoutMs: settings.downloadTimeoutMs,
         maxBytes: settings.maxBytes,
         signal,
-        targets,
+        connections,
         clock,
       })
     } catch (error) {

@@ -17,7 +17,7 @@ const fileOf = (directory: string, hash: string): string => join(directory, hash
 test.each([0, 1, 70_000, 3_000_000])('%i bytes are put and got again, whole and as a stream', async (bytes) => {
   const { directory, blobs } = opened()
   const content = randomBytes(bytes)
-  expect(await blobs.put(content)).toEqual({ hash: sha256(content), bytes })
+  expect(await blobs.put(content)).toEqual({ ref: sha256(content), bytes })
   const reopened = openBlobs(directory)
   expect((await reopened.get(sha256(content)))?.equals(content)).toBe(true)
   const streamed = await reopened.stream(sha256(content))
@@ -31,17 +31,17 @@ test('one content put by many at once, and again later, is one file', async () =
   const put = await Promise.all(Array.from({ length: 20 }, () => blobs.put(content)))
   await blobs.put(content)
   const [first] = put
-  expect(new Set(put.map(({ hash }) => hash)).size).toBe(1)
-  expect(readdirSync(join(directory, first?.hash.slice(0, 2) ?? ''))).toEqual([first?.hash])
+  expect(new Set(put.map(({ ref }) => ref)).size).toBe(1)
+  expect(readdirSync(join(directory, first?.ref.slice(0, 2) ?? ''))).toEqual([first?.ref])
   expect(readdirSync(join(directory, 'incoming'))).toEqual([])
-  expect((await blobs.get(first?.hash ?? ''))?.equals(content)).toBe(true)
+  expect((await blobs.get(first?.ref ?? ''))?.equals(content)).toBe(true)
 })
 
 test('many contents at once', async () => {
   const { blobs } = opened()
   const contents = Array.from({ length: 60 }, () => randomBytes(2_000))
   const put = await Promise.all(contents.map((content) => blobs.put(content)))
-  for (const [index, { hash }] of put.entries()) expect((await blobs.get(hash))?.equals(contents[index] as Buffer)).toBe(true)
+  for (const [index, { ref }] of put.entries()) expect((await blobs.get(ref))?.equals(contents[index] as Buffer)).toBe(true)
 })
 
 test('what is not there, and what is no hash, is undefined', async () => {
@@ -56,7 +56,7 @@ test('what is not there, and what is no hash, is undefined', async () => {
 test('damage is noticed, and the next put mends a file of another length', async () => {
   const { directory, blobs } = opened()
   const content = randomBytes(1_000)
-  const { hash } = await blobs.put(content)
+  const { ref: hash } = await blobs.put(content)
   writeFileSync(fileOf(directory, hash), randomBytes(1_000))
   await expect(blobs.get(hash)).rejects.toThrow(Unavailable)
   truncateSync(fileOf(directory, hash), 10)

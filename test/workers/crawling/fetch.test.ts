@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { crawlHeaders, FetchFailed, type FetchOptions, fetchPage } from '../../../src/workers/crawling/fetch.ts'
 import { createTargets } from '../../../src/workers/crawling/targets.ts'
 
 const megabyte = 1024 * 1024
-const targets = createTargets({ allowLinkLocal: false, allowPrivate: true })
+const connections = createConnections(createTargets({ allowLinkLocal: false, allowPrivate: true }))
 
 /** A page of 30 MiB, sent without saying so beforehand. */
 const sendHuge = (response: ServerResponse): void => {
@@ -88,7 +89,7 @@ const fetched = (url: string, options: Partial<FetchOptions> = {}) =>
     url: url.startsWith('/') ? site + url : url,
     timeoutMs: 10_000,
     maxBytes: megabyte,
-    targets,
+    connections,
     clock: systemClock,
     ...options,
   })
@@ -218,12 +219,54 @@ test('an abort ends the fetch with its own reason, and the connection with it', 
 test.each(['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '2130706433', '0x7f.1', '0.0.0.0'])(
   'a crawl that may not reach private addresses does not reach %s',
   async (host) => {
-    const strict = createTargets({ allowLinkLocal: false, allowPrivate: false })
+    const strict = createConnections(createTargets({ allowLinkLocal: false, allowPrivate: false }))
     const url = site.replace('127.0.0.1', host)
-    expect(await failed(`${url}/plain`, { targets: strict })).toMatchObject({ reason: 'target_refused', retryable: false })
+    expect(await failed(`${url}/plain`, { connections: strict })).toMatchObject({ reason: 'target_refused', retryable: false })
   },
 )
 
 test('cloud metadata is out of reach where private addresses are not', async () => {
   expect(await failed('http://169.254.169.254/latest/meta-data/')).toMatchObject({ reason: 'target_refused' })
+})
+
+/** Answers over connections that it closes as soon as nobody uses them; counts them. */
+const hasty = async (answer: (socket: Socket, requests: number) => void) => {
+  let connectionsMade = 0
+  const hastyServer = createSocketServer((socket) => {
+    connectionsMade++
+    let requests = 0
+    socket.on('error', () => {})
+    socket.on('data', () => answer(socket, ++requests))
+  })
+  await new Promise<void>((resolve) => hastyServer.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void hastyServer.close())
+  return { url: `http://127.0.0.1:${portOf(hastyServer)}/`, made: () => connectionsMade }
+}
+const okay = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+test('pages of one origin come over one connection, one after the other', async () => {
+  const { url, made } = await hasty((socket) => socket.write(okay))
+  for (let count = 0; count < 5; count++) expect((await fetched(url)).body.toString()).toBe('ok')
+  expect(made()).toBe(1)
+})
+
+test('a connection that was closed between two pages is no failure of the second', async () => {
+  const { url, made } = await hasty((socket, requests) => (requests === 1 ? socket.write(okay) : socket.resetAndDestroy()))
+  for (let count = 0; count < 3; count++) expect((await fetched(url)).body.toString()).toBe('ok')
+  expect(made()).toBe(3)
+})
+
+test('a server that always closes is a failure, on the connection that was opened for it', async () => {
+  let isOpen = true
+  const { url, made } = await hasty((socket) => (isOpen ? socket.write(okay) : socket.resetAndDestroy()))
+  await fetched(url)
+  isOpen = false
+  expect(await failed(url)).toMatchObject({ reason: 'lost', retryable: true })
+  expect(made()).toBe(2)
+})
+
+test('an address that is not allowed is not reached over a connection of somebody who may reach it', async () => {
+  await fetched('/plain')
+  const strict = createConnections(createTargets({ allowLinkLocal: false, allowPrivate: false }))
+  expect(await failed('/plain', { connections: strict })).toMatchObject({ reason: 'target_refused' })
 })
