@@ -6,8 +6,8 @@ import type { Batch, WriteRequest } from './requests.ts'
 const separator = '\0'
 
 /**
- * A batch as one text, on its way to the writer's thread: a text is copied as it lies there, while an object is cloned member by
- * member (0.2 instead of 1.0 µs an append, in the thread that answers requests).
+ * A batch as one text, on its way to the writer's thread: an object would be cloned member by member (1.0 instead of 0.2 µs an
+ * append, in the thread that answers requests).
  */
 export const encodeBatch = ({ recordedAt, requests }: Batch): string => {
   let text = String(recordedAt)

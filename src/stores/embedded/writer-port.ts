@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { encodeBatch } from './batch-text.ts'
+import { createMailbox, newMailboxMemory } from './mailbox.ts'
 import type { Batch, BatchResult } from './requests.ts'
 import type { Writer } from './writer.ts'
 import type { FromWriter, ToWriter, WriterThreadData } from './writer-thread.ts'
@@ -20,7 +21,8 @@ export const inlineWriter = (writer: Writer): WriterPort => ({
 
 interface Thread {
   readonly last: number
-  ask(message: ToWriter): Promise<FromWriter>
+  write(text: string): Promise<BatchResult>
+  close(): Promise<void>
 }
 
 /**
@@ -31,7 +33,7 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
   let acknowledged = 0
   let thread: Thread | undefined
   const running = async (): Promise<Thread> => {
-    thread ??= await startThread({ path, acknowledged }, () => {
+    thread ??= await startThread({ path, acknowledged, memory: newMailboxMemory() }, () => {
       thread = undefined
     })
     return thread
@@ -42,13 +44,12 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
     last,
     port: {
       write: async (batch) => {
-        const answer = await (await running()).ask({ write: encodeBatch(batch) })
-        if (!('written' in answer)) throw new Unavailable('the log writer gave another answer than asked for')
-        acknowledged = answer.written.last
-        return answer.written
+        const written = await (thread ?? (await running())).write(encodeBatch(batch))
+        acknowledged = written.last
+        return written
       },
       close: async () => {
-        await thread?.ask({ close: true }).catch(() => undefined)
+        await thread?.close().catch(() => undefined)
       },
     },
   }
@@ -57,20 +58,31 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
 const startThread = (workerData: WriterThreadData, ended: () => void): Promise<Thread> =>
   new Promise((started, refused) => {
     const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData, name: 'log-writer' })
+    const mailbox = createMailbox(workerData.memory)
     let waiting: { resolve(message: FromWriter): void; reject(error: Error): void } | undefined
     let last = 0
-    const ask = (message: ToWriter): Promise<FromWriter> =>
+    /** Rings for what lies in the mailbox, or for the message. */
+    const ask = (message?: ToWriter): Promise<FromWriter> =>
       new Promise((resolve, reject) => {
         waiting = { resolve, reject }
         // Only a batch on its way keeps the process alive; an idle log does not.
         worker.ref()
-        worker.postMessage(message)
+        if (message !== undefined) worker.postMessage(message)
+        mailbox.ring()
       })
+    const write = async (text: string): Promise<BatchResult> => {
+      const answer = await ask(mailbox.put(text) ? undefined : { write: text })
+      if (!('written' in answer)) throw new Unavailable('the log writer gave another answer than asked for')
+      return answer.written === 'in the mailbox' ? mailbox.answered() : answer.written
+    }
+    const close = async (): Promise<void> => {
+      await ask({ close: true })
+    }
     worker.on('message', (message: FromWriter) => {
       if ('opened' in message) {
         last = message.opened
         worker.unref()
-        started({ last, ask })
+        started({ last, write, close })
       } else if ('refused' in message) refused(new Unavailable(message.refused))
       else {
         const answered = waiting
