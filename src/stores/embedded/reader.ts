@@ -1,15 +1,15 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Metadata } from '../../events/define.ts'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
-import type { JsonObject } from '../../lib/json.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { Filter, RecordedEvent } from '../event-log.ts'
 import { toPosition } from './positions.ts'
+import { type Recorded, StoredEvent } from './stored-event.ts'
 import type { Placed } from './tail.ts'
 
 /** Events per page and characters of text in one: what a single step may take from the disk before others have a turn. */
 export const pageEvents = 256
+const firstRows = 16
 const pageSize = 4 * 1024 * 1024
 /** Positions that a filtered step looks through at most. */
 const pagePositions = 8192
@@ -81,17 +81,24 @@ export const createReader = (db: DatabaseSync): Reader => {
       ORDER BY e.position ${backwards ? 'DESC' : 'ASC'} LIMIT ?`)
   }
 
-  /** Rows until the page is full. Leaving the loop ends the statement, and with it the hold on the write-ahead log. */
-  const take = (rows: Iterable<unknown>, most: number): { placed: Placed[]; full: boolean } => {
-    const placed: Placed[] = []
-    let size = 0
-    for (const row of rows as Iterable<EventRow>) {
-      const read = toPlaced(row)
-      placed.push(read)
-      size += read.size
-      if (placed.length >= most || size >= pageSize) return { placed, full: true }
-    }
-    return { placed, full: false }
+  /**
+   * How many rows the next page may have: it grows while events are small and shrinks where they are large, so that a page stays within
+   * its size although its rows are taken all at once (one by one costs 0.35 µs more for each).
+   */
+  let rows = firstRows
+
+  const take = (
+    statement: StatementSync,
+    values: readonly SQLInputValue[],
+    most: number,
+  ): { placed: Placed[]; full: boolean } => {
+    const limit = Math.min(most, rows)
+    const placed = (statement.all(...values, limit) as unknown as EventRow[]).map(toPlaced)
+    const size = placed.reduce((sum, each) => sum + each.size, 0)
+    const full = placed.length >= limit
+    if (2 * size > pageSize) rows = Math.max(1, Math.floor(limit / 4))
+    else if (full) rows = Math.min(pageEvents, Math.max(rows, 2 * limit))
+    return { placed, full }
   }
 
   const page = (backwards: boolean, { after, upTo, limit }: Bounds, filter?: Filter): Page => {
@@ -99,7 +106,7 @@ export const createReader = (db: DatabaseSync): Reader => {
     const low = backwards ? Math.max(after, upTo - pagePositions) : after
     const high = backwards ? upTo : Math.min(upTo, after + pagePositions)
     const values = conditions(filter).prefixes.flatMap((prefix) => [prefix, prefix])
-    const { placed, full } = take(allRows(backwards, filter).iterate(low, high, ...values, most), most)
+    const { placed, full } = take(allRows(backwards, filter), [low, high, ...values], most)
     const last = placed.at(-1)?.sequence ?? 0
     // A full page went as far as its last event; otherwise the whole stretch was seen.
     if (backwards) {
@@ -122,7 +129,7 @@ export const createReader = (db: DatabaseSync): Reader => {
     stream: (name, { from, backwards, limit }) =>
       guarded(() => {
         const most = Math.min(limit, pageEvents)
-        const { placed, full } = take(streamRows(backwards).iterate(name, from, most), most)
+        const { placed, full } = take(streamRows(backwards), [name, from], most)
         return { events: placed.map(({ event }) => event), more: full }
       }),
     forwards: (bounds, filter) => guarded(() => page(false, bounds, filter)),
@@ -154,21 +161,14 @@ const textOf = (() => {
   }
 })()
 
-/** A recorded event made of its stored texts; the same on the way from the writer, where its values are known, and from the disk. */
-export const place = (
-  { id, type, data, metadata, values }: EncodedEvent,
-  at: { readonly stream: string; readonly revision: number; readonly sequence: number; readonly recordedAt: string },
-): Placed => ({
-  sequence: at.sequence,
-  size: data.length + metadata.length,
-  event: {
-    id,
-    type,
-    data: values?.data ?? (JSON.parse(data) as JsonObject),
-    metadata: values?.metadata ?? (JSON.parse(metadata) as Metadata),
-    stream: at.stream,
-    revision: at.revision,
-    position: toPosition(at.sequence),
-    recordedAt: at.recordedAt,
-  },
-})
+/** The same on the way from the writer, where the values of an event may be known, and from the disk. */
+export const place = (event: EncodedEvent, at: Omit<Recorded, 'position'> & { readonly sequence: number }): Placed => {
+  const { id, type, data, metadata, values } = event
+  const { stream, revision, sequence, recordedAt } = at
+  const recorded = { stream, revision, position: toPosition(sequence), recordedAt }
+  return {
+    sequence,
+    size: data.length + metadata.length,
+    event: values === undefined ? new StoredEvent(event, recorded) : { id, type, ...values, ...recorded },
+  }
+}
