@@ -13,6 +13,7 @@ import { Poisoned, stopAt } from './poison.ts'
 import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
 import { createSieve } from './sieve.ts'
 import { createWaiters } from './waiters.ts'
+import { createWalCheckpoints } from './wal-checkpoints.ts'
 
 export interface ProjectionsOptions {
   readonly log: EventLog
@@ -60,6 +61,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const { signal } = stopping
   const pace = createPace(clock)
   const sieve = createSieve()
+  const checkpoints = createWalCheckpoints()
   /** Where the feed is. Changes in turn only. */
   let fed: Position = ''
   let live = false
@@ -307,7 +309,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     const head = await log.head()
     const unfinished: [View, Generation][] = []
     for (const projection of projections) {
-      const files = generationFiles(projection, directory, logger)
+      const files = generationFiles(projection, directory, { logger, walGrown: checkpoints.ask })
       const opened = files.open(head)
       const { current } = opened
       const joined = current.complete()
@@ -342,6 +344,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     waiters.end()
     await feeding
     await turn
+    await checkpoints.stop()
     for (const view of views.values()) {
       await view.task
       store(view, view.current)

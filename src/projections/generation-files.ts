@@ -20,7 +20,12 @@ export interface GenerationFiles {
 
 const inMemory = ':memory:'
 
-export const generationFiles = (projection: Projection, directory: string, logger: Logger): GenerationFiles => {
+/** `walGrown` is called when the write-ahead log of a file wants a checkpoint. */
+export const generationFiles = (
+  projection: Projection,
+  directory: string,
+  { logger, walGrown }: { readonly logger: Logger; readonly walGrown: (file: string) => void },
+): GenerationFiles => {
   const { name, version } = projection
   const memory = directory === inMemory
   let last = 0
@@ -41,7 +46,7 @@ export const generationFiles = (projection: Projection, directory: string, logge
 
   const create = (): Generation => {
     last++
-    return openGeneration(projection, memory ? inMemory : join(directory, `${name}-v${version}-${last}.db`))
+    return openGeneration(projection, memory ? inMemory : join(directory, `${name}-v${version}-${last}.db`), walGrown)
   }
 
   const discard = (generation: Generation): void => {
@@ -52,7 +57,7 @@ export const generationFiles = (projection: Projection, directory: string, logge
   /** A file that cannot be read, has other tables or knows more than the log is worth nothing: it can be made again. */
   const reopen = (file: string, head: Position): Generation | undefined => {
     try {
-      const generation = openGeneration(projection, file)
+      const generation = openGeneration(projection, file, walGrown)
       if (generation.position() <= head) return generation
       generation.close()
       logger.warn({ view: name, file, position: generation.position(), head }, 'the view is ahead of the log and is made again')

@@ -43,8 +43,8 @@ const movesPerStore = 200
 const mostGathered = 2000
 
 /** Opens the tables of a view in `file` (or `:memory:`), making them where they are missing. Throws on a file that is none of this version. */
-export const openGeneration = (projection: Projection, file: string): Generation => {
-  const tables = openViewFile(projection, file)
+export const openGeneration = (projection: Projection, file: string, walGrown: (file: string) => void = () => {}): Generation => {
+  const tables = openViewFile(projection, file, walGrown)
   const fold = projection.fold?.(tables.tx) ?? atOnce(projection, tables.tx)
   let { position, complete } = tables.stored
   /** How often the position has moved since it was stored. */

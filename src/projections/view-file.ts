@@ -27,16 +27,22 @@ interface Prepared {
 
 const keptStatements = 500
 const cacheKiB = 32_768
-const walPages = 4000
+/** A write-ahead log of so many pages is copied into the file by a thread of its own, which keeps up with most loads. */
+const walPagesToAsk = 1000
+/** Here SQLite copies in the main thread what is left, and begins the log anew: it does not grow any further. */
+const mostWalPages = 4000
 
-/** Opens `file` (or `:memory:`), making its tables where they are missing. Throws on a file that is none of this version. */
-export const openViewFile = (projection: Projection, file: string): ViewFile => {
+/**
+ * Opens `file` (or `:memory:`), making its tables where they are missing. Throws on a file that is none of this version. `walGrown` is called
+ * when the write-ahead log wants a checkpoint.
+ */
+export const openViewFile = (projection: Projection, file: string, walGrown: (file: string) => void): ViewFile => {
   const database = new DatabaseSync(file)
   try {
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;
-      PRAGMA cache_size = -${cacheKiB}; PRAGMA wal_autocheckpoint = ${walPages}`)
+      PRAGMA cache_size = -${cacheKiB}; PRAGMA wal_autocheckpoint = ${mostWalPages}`)
     prepareTables(database, projection)
-    return viewFile(database)
+    return viewFile(database, () => walGrown(file))
   } catch (error) {
     database.close()
     throw error
@@ -56,7 +62,7 @@ function prepareTables(database: DatabaseSync, projection: Projection): void {
   database.exec('COMMIT')
 }
 
-function viewFile(database: DatabaseSync): ViewFile {
+function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
   const statements = new LRUCache<string, Prepared>({ max: keptStatements })
   const prepared = (sql: string): Prepared => {
     const known = statements.get(sql)
@@ -73,6 +79,8 @@ function viewFile(database: DatabaseSync): ViewFile {
   let begun = false
   const begin = database.prepare('BEGIN IMMEDIATE')
   const commit = database.prepare('COMMIT')
+  /** Only tells how many pages it has, and how many of them are in the file. */
+  const walPages = database.prepare('PRAGMA wal_checkpoint(NOOP)', { returnArrays: true })
   const writing = (sql: string): StatementSync => {
     const { statement, writes } = prepared(sql)
     if (writes && !begun) {
@@ -99,6 +107,8 @@ function viewFile(database: DatabaseSync): ViewFile {
       tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, position, complete ? 1 : 0)
       commit.run()
       begun = false
+      const [, pages, copied] = walPages.get() as unknown as [busy: number, pages: number, copied: number]
+      if (pages >= walPagesToAsk && pages < mostWalPages && copied < pages) walGrown()
     },
     rollback: () => {
       begun = false

@@ -1,0 +1,74 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { type Generation, openGeneration } from '../../src/projections/generation.ts'
+import type { Projection } from '../../src/projections/projection.ts'
+import { createWalCheckpoints } from '../../src/projections/wal-checkpoints.ts'
+import { event, folder } from './harness.ts'
+
+const texts: Projection = {
+  name: 'texts',
+  version: 1,
+  filter: { streamPrefixes: ['text-'] },
+  schema: [`CREATE TABLE texts (seq INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT`],
+  apply: ({ position }, tx) => tx.run(`INSERT INTO texts (text) VALUES (?)`, position.padStart(100_000)),
+}
+
+let written = 0
+/** A commit of some 250 pages. */
+const write = (generation: Generation): void => {
+  const events = Array.from({ length: 10 }, () => {
+    written++
+    const position = String(written).padStart(16, '0')
+    return { ...event('Written'), stream: 'text-1', revision: written, position, recordedAt: '2026-11-21T05:00:00.000Z' }
+  })
+  generation.apply(events, () => false)
+  expect(generation.write()).toBeUndefined()
+}
+const wal = (generation: Generation) => generation.all<{ log: number; checkpointed: number }>('PRAGMA wal_checkpoint(NOOP)')[0]
+
+test('a write-ahead log that has grown is copied by the thread, and begins anew', async () => {
+  const checkpoints = createWalCheckpoints()
+  onTestFinished(checkpoints.stop)
+  const file = join(folder(), 'texts.db')
+  const asked: string[] = []
+  const generation = openGeneration(texts, file, (grown) => {
+    asked.push(grown)
+    checkpoints.ask(grown)
+  })
+  onTestFinished(generation.close)
+  for (let commits = 0; commits < 3; commits++) write(generation)
+  expect(asked).toEqual([])
+  for (let commits = 0; commits < 40; commits++) {
+    write(generation)
+    // In quiet moments the thread is ready before the view writes again.
+    await vi.waitFor(() =>
+      expect(wal(generation)?.log === wal(generation)?.checkpointed || Number(wal(generation)?.log) < 1000).toBe(true),
+    )
+  }
+  expect(new Set(asked)).toEqual(new Set([file]))
+  expect(statSync(`${file}-wal`).size).toBeLessThan(2000 * 4096)
+})
+
+test('however busy the view, its write-ahead log stays bounded', () => {
+  const checkpoints = createWalCheckpoints()
+  onTestFinished(checkpoints.stop)
+  const file = join(folder(), 'texts.db')
+  const generation = openGeneration(texts, file, checkpoints.ask)
+  onTestFinished(generation.close)
+  for (let commits = 0; commits < 60; commits++) write(generation)
+  expect(statSync(`${file}-wal`).size).toBeLessThan(8000 * 4096)
+})
+
+test('a file that is gone is not made again', async () => {
+  const checkpoints = createWalCheckpoints()
+  onTestFinished(checkpoints.stop)
+  const directory = folder()
+  const generation = openGeneration(texts, join(directory, 'there.db'))
+  onTestFinished(generation.close)
+  write(generation)
+  checkpoints.ask(join(directory, 'gone.db'))
+  checkpoints.ask(join(directory, 'there.db'))
+  await vi.waitFor(() => expect(wal(generation)?.checkpointed).toBe(wal(generation)?.log))
+  expect(existsSync(join(directory, 'gone.db'))).toBe(false)
+})
