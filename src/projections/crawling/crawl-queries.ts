@@ -26,7 +26,7 @@ import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 export const crawlQueries = (views: Views) => {
   const pendingOf = (key: string): CrawlPending | undefined => {
     const counts = views.all<{ domain: string; n: number }>(
-      `SELECT domain, n FROM crawl_counts WHERE crawl = ? AND state = 'queued' AND n > 0 ORDER BY domain`,
+      `SELECT domain, queued AS n FROM crawl_counts WHERE crawl = ? AND queued > 0 ORDER BY domain`,
       key,
     )
     const expires = views.get<{ expires: number }>(`SELECT expires FROM timers WHERE crawl = ?`, key)?.expires ?? null
@@ -34,32 +34,34 @@ export const crawlQueries = (views: Views) => {
     return { total: counts.reduce((sum, { n }) => sum + n, 0), domains, expires }
   }
 
+  /** The ends of the index for each live operation, of which a crawl has as many as it has seeds under way. */
   const prioritiesOf = (key: string, domain: string): { high_priority: number; low_priority: number } => {
-    const first = (order: 'DESC' | 'ASC'): number =>
-      views.get<{ priority: number }>(
-        `SELECT priority FROM pages WHERE crawl = ? AND domain = ? AND state = 'queued' ORDER BY priority ${order} LIMIT 1`,
-        key,
-        domain,
-      )?.priority ?? 0
-    return { high_priority: first('DESC'), low_priority: first('ASC') }
+    const end = (which: 'max' | 'min') =>
+      `${which}((SELECT ${which}(priority) FROM pages WHERE operation = j.operation AND domain = ?1 AND state = 'queued'))`
+    const ends = views.get<{ high: number | null; low: number | null }>(
+      `SELECT ${end('max')} AS high, ${end('min')} AS low FROM jobs j WHERE j.crawl = ?2 AND j.state <> 'ended'`,
+      domain,
+      key,
+    )
+    return { high_priority: ends?.high ?? 0, low_priority: ends?.low ?? 0 }
   }
 
   const countsOf = (key: string) => {
-    const states = views.all<{ state: string; n: number }>(
-      `SELECT state, SUM(n) AS n FROM crawl_counts WHERE crawl = ? GROUP BY state`,
+    const pages = views.get<{ queued: number; fetching: number; purged: number }>(
+      `SELECT coalesce(sum(queued), 0) AS queued, coalesce(sum(fetching), 0) AS fetching, coalesce(sum(purged), 0) AS purged
+       FROM crawl_counts WHERE crawl = ?`,
       key,
-    )
+    ) as { queued: number; fetching: number; purged: number }
     const outcomes = views.all<{ kind: string; label: string; n: number }>(
       `SELECT kind, label, n FROM outcomes WHERE crawl = ? ORDER BY label`,
       key,
     )
-    const inState = (state: string): number => states.find((row) => row.state === state)?.n ?? 0
     const byLabel = (kind: string) =>
       Object.fromEntries(outcomes.filter((row) => row.kind === kind).map(({ label, n }) => [label, n]))
     return {
-      queued: inState('queued'),
-      fetching: inState('fetching'),
-      purged: inState('purged'),
+      queued: pages.queued,
+      fetching: pages.fetching,
+      purged: pages.purged,
       fetched: byLabel('fetched'),
       failed: byLabel('failed'),
       dropped: byLabel('dropped'),
@@ -90,7 +92,7 @@ export const crawlQueries = (views: Views) => {
     infoOfApp: (appid: string, spiderid: string): Map<string, CrawlPending> => {
       const found = new Map<string, CrawlPending>()
       const crawls = views.all<{ key: string; crawlid: string }>(
-        `SELECT key, crawlid FROM crawls WHERE appid = ? AND spiderid = ? AND pending > 0 ORDER BY crawlid`,
+        `SELECT key, crawlid FROM crawls WHERE appid = ? AND spiderid = ? AND completed_at IS NULL AND pending > 0 ORDER BY crawlid`,
         appid,
         spiderid,
       )

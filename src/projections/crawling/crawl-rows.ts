@@ -136,7 +136,6 @@ export interface PageRecord {
   readonly duration_ms: number | null
   readonly bytes: number | null
   readonly referer: string | null
-  readonly item: string | null
   readonly queued_at: string
   readonly started_at: string | null
   readonly ended_at: string | null
@@ -160,7 +159,7 @@ export function pageOf(row: PageRecord): PageRow {
     durationMs: row.duration_ms,
     bytes,
     referer,
-    hasItem: row.item !== null,
+    hasItem: state === 'fetched',
     queuedAt: row.queued_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,

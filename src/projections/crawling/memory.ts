@@ -1,5 +1,6 @@
 import type { CrawlName } from '../../lib/crawl-key.ts'
 import type { Tx } from '../projection.ts'
+import { liveOperations } from './purge.ts'
 
 /** Addresses that count as seen. The memory belongs to spider and crawlid, whoever's crawl it is. Source: crawling contract, section 6.5. */
 export const remember = (tx: Tx, { spiderid, crawlid }: CrawlName, fingerprints: readonly string[]): void => {
@@ -11,20 +12,13 @@ export const remember = (tx: Tx, { spiderid, crawlid }: CrawlName, fingerprints:
 export const forget = (tx: Tx, { spiderid, crawlid }: CrawlName): void => {
   tx.run(`DELETE FROM seen WHERE spiderid = ? AND crawlid = ?`, spiderid, crawlid)
   const crawls = tx.all<{ key: string }>(`SELECT key FROM crawls WHERE crawlid = ? AND spiderid = ?`, crawlid, spiderid)
-  for (const { key } of crawls) {
-    const again = (where: string, value: string): void =>
+  for (const { key } of crawls)
+    for (const state of ['queued', 'fetching'])
       tx.run(
         `INSERT OR IGNORE INTO seen (spiderid, crawlid, fingerprint)
-         SELECT ?, ?, fingerprint FROM pages WHERE ${where} AND fingerprint IS NOT NULL`,
+         SELECT ?, ?, fingerprint FROM pages WHERE operation IN (${liveOperations}) AND state = '${state}' AND fingerprint IS NOT NULL`,
         spiderid,
         crawlid,
-        value,
+        key,
       )
-    again(`crawl = ? AND state = 'queued'`, key)
-    for (const { operation } of tx.all<{ operation: string }>(
-      `SELECT operation FROM jobs WHERE crawl = ? AND state <> 'ended'`,
-      key,
-    ))
-      again(`operation = ? AND state = 'fetching'`, operation)
-  }
 }

@@ -11,7 +11,7 @@ import { on, type Projection, type Tx } from '../projection.ts'
 import { forget, remember } from './memory.ts'
 import { pagesSchema } from './pages-schema.ts'
 import { purge } from './purge.ts'
-import { type Owner, queueLink, type RecordedInput, seed, sequence } from './queue-pages.ts'
+import { type Owner, queueLinks, type RecordedInput, seed, sequence } from './queue-pages.ts'
 
 /** The kind of the operations whose pages stand here. */
 export const crawlKind = 'crawling.crawl'
@@ -62,15 +62,24 @@ const fromPages = on(pageEvents, {
       data.fingerprint,
       id,
     )
-    remember(tx, data, [data.fingerprint])
+    // What was followed is remembered since it was queued.
+    if (data.depth === 0) remember(tx, data, [data.fingerprint])
     recordStart(tx, event, data)
     touch(tx, data, recordedAt)
   },
   /** Nothing was fetched: the start does not count, and the page is where it was. */
   PageFetchPutOff: (event, tx) => {
-    const { operation, attempt } = event.data
+    const { operation, spiderid, domain, attempt } = event.data
     tx.run(`UPDATE pages SET state = 'queued' WHERE id = ?`, pageOf(event))
-    tx.run(`DELETE FROM starts WHERE page = ?`, `${pageOf(event)}/${attempt}`)
+    const started = tx.get<{ started_at: string }>(`SELECT started_at FROM pages WHERE id = ?`, pageOf(event))
+    if (started !== undefined)
+      tx.run(
+        `DELETE FROM starts WHERE spiderid = ? AND domain = ? AND at = ? AND page = ?`,
+        spiderid,
+        domain,
+        parseInstant(started.started_at),
+        `${pageOf(event)}/${attempt}`,
+      )
     closeLate(tx, event, operation)
   },
   PagesQueued: (event, tx) => {
@@ -81,7 +90,7 @@ const fromPages = on(pageEvents, {
     )
     const open = known?.state === 'running' || known?.state === 'retrying' ? known.holder : null
     test(tx, event, data)
-    for (const [index, page] of data.pages.entries()) queueLink(tx, event, data, page, index, open)
+    queueLinks(tx, event, data, open)
     remember(
       tx,
       data,
@@ -121,23 +130,20 @@ const fromPages = on(pageEvents, {
     if (data.linksKept > 0) test(tx, event, data)
     tx.run(
       `UPDATE pages SET state = 'fetched', url = ?, response_url = ?, status_code = ?, reason = NULL, message = ?, duration_ms = ?,
-         bytes = ?, item = ?, body = ?, ended_at = ? WHERE id = ?`,
+         bytes = ?, ended_at = ? WHERE id = ?`,
       data.url,
       data.responseUrl,
       data.statusCode,
       data.linkError ?? null,
       data.durationMs,
       data.bytes,
-      data.item,
-      data.body,
       recordedAt,
       pageOf(event),
     )
-    tx.run(`UPDATE jobs SET fetched = fetched + 1 WHERE operation = ?`, data.operation)
     outcome(tx, data, 'fetched', String(data.statusCode), 1)
     for (const [reason, n] of Object.entries(data.dropped)) dropped(tx, data, reason, n)
     for (const [index, link] of data.droppedLinks.entries()) listDropped(tx, event, link, index)
-    finish(tx, data, recordedAt)
+    complete(tx, crawlKey(data), recordedAt)
   },
   PageFetchFailed: (event, tx) => {
     const { data, recordedAt } = event
@@ -150,7 +156,7 @@ const fromPages = on(pageEvents, {
     )
     rememberFailure(tx, data.operation, pageOf(event), data.reason, data.message)
     outcome(tx, data, 'failed', data.reason, 1)
-    finish(tx, data, recordedAt)
+    complete(tx, crawlKey(data), recordedAt)
   },
   PageDropped: (event, tx) => {
     const { data, recordedAt } = event
@@ -162,7 +168,7 @@ const fromPages = on(pageEvents, {
       pageOf(event),
     )
     dropped(tx, data, data.reason, 1)
-    finish(tx, data, recordedAt)
+    complete(tx, crawlKey(data), recordedAt)
   },
 })
 
@@ -201,7 +207,7 @@ const fromDomains = on(domainEvents, {
  */
 export const crawlingPages: Projection = {
   name: 'crawling-pages',
-  version: 2,
+  version: 3,
   filter: { streamPrefixes: ['operation-', 'page-', 'crawl-', 'domain-'] },
   kinds: [crawlKind],
   schema: pagesSchema,
@@ -336,11 +342,6 @@ function listDropped(tx: Tx, event: RecordedEvent, link: { readonly url: string;
 
 function touch(tx: Tx, owner: CrawlName, at: string): void {
   tx.run(`UPDATE crawls SET last_at = ? WHERE key = ?`, at, crawlKey(owner))
-}
-
-function finish(tx: Tx, owner: CrawlName, at: string): void {
-  touch(tx, owner, at)
-  complete(tx, crawlKey(owner), at)
 }
 
 function complete(tx: Tx, key: string, at: string): void {

@@ -3,6 +3,9 @@ import type { Tx } from '../projection.ts'
 /** Which pages a purge takes: a crawl's, or those of one operation. */
 export type PurgeScope = { readonly crawl: string } | { readonly operation: string }
 
+/** Only they have pages that are queued or being fetched. */
+export const liveOperations = `SELECT operation FROM jobs WHERE crawl = ? AND state <> 'ended'`
+
 interface Group {
   readonly crawl: string
   readonly spiderid: string
@@ -16,8 +19,8 @@ interface Group {
  * and the triggers would count each of them alone.
  */
 export const purge = (tx: Tx, scope: PurgeScope, state: 'queued' | 'fetching', at: string): number => {
-  const [column, value] = 'crawl' in scope ? ['crawl', scope.crawl] : ['operation', scope.operation]
-  const where = `${column} = ? AND state = '${state}'`
+  const [operations, value] = 'crawl' in scope ? [`IN (${liveOperations})`, scope.crawl] : ['= ?', scope.operation]
+  const where = `operation ${operations} AND state = '${state}'`
   const groups = tx.all<Group>(
     `SELECT crawl, spiderid, domain, operation, COUNT(*) AS n FROM pages WHERE ${where} GROUP BY crawl, spiderid, domain, operation`,
     value,
@@ -27,8 +30,12 @@ export const purge = (tx: Tx, scope: PurgeScope, state: 'queued' | 'fetching', a
   let total = 0
   for (const { crawl, spiderid, domain, operation, n } of groups) {
     total += n
-    tx.run(`UPDATE crawl_counts SET n = n - ? WHERE crawl = ? AND domain = ? AND state = ?`, n, crawl, domain, state)
-    addToCrawlCount(tx, crawl, domain, n)
+    tx.run(
+      `UPDATE crawl_counts SET ${state} = ${state} - ?1, purged = purged + ?1 WHERE crawl = ?2 AND domain = ?3`,
+      n,
+      crawl,
+      domain,
+    )
     if (state === 'queued')
       tx.run(`UPDATE queues SET backlog = backlog - ? WHERE spiderid = ? AND domain = ?`, n, spiderid, domain)
     tx.run(`UPDATE jobs SET pending = pending - ?, purged = purged + ? WHERE operation = ?`, n, n, operation)
@@ -38,10 +45,10 @@ export const purge = (tx: Tx, scope: PurgeScope, state: 'queued' | 'fetching', a
 }
 
 /** Counts pages that came too late to be queued at all. */
-export const addToCrawlCount = (tx: Tx, crawl: string, domain: string, n: number): void =>
+export const countPurged = (tx: Tx, crawl: string, domain: string, n: number): void =>
   tx.run(
-    `INSERT INTO crawl_counts (crawl, domain, state, n) VALUES (?, ?, 'purged', ?)
-     ON CONFLICT (crawl, domain, state) DO UPDATE SET n = n + excluded.n`,
+    `INSERT INTO crawl_counts (crawl, domain, queued, fetching, purged) VALUES (?, ?, 0, 0, ?)
+     ON CONFLICT (crawl, domain) DO UPDATE SET purged = purged + excluded.purged`,
     crawl,
     domain,
     n,

@@ -6,7 +6,7 @@ import { domainKeyOf, withScheme } from '../../lib/domain-key.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Tx } from '../projection.ts'
-import { addToCrawlCount } from './purge.ts'
+import { countPurged } from './purge.ts'
 
 /** First in, first out among equal priorities: the place in the log, then the place in the event. */
 export const sequence = (event: RecordedEvent, index: number): string => `${event.position}.${String(index).padStart(4, '0')}`
@@ -71,42 +71,47 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
 /** Whose page an event of a page is about. */
 export type Owner = CrawlName & { readonly operation: string }
 
-/** Queues a followed link for the worker `holder`, '' for any; null where its operation was cancelled meanwhile. */
-export function queueLink(
+/** Queues followed links for the worker `holder`, '' for any; null where their operation was cancelled meanwhile. */
+export function queueLinks(
   tx: Tx,
   event: RecordedEvent,
-  owner: Owner,
-  page: QueuedPage,
-  index: number,
+  owner: Owner & { readonly pages: readonly QueuedPage[] },
   holder: string | null,
 ): void {
+  const { operation, spiderid, crawlid, pages } = owner
   const key = crawlKey(owner)
-  tx.run(
-    `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, holder, seq, not_before, queued_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?)`,
-    page.id,
-    owner.operation,
-    key,
-    owner.spiderid,
-    page.domain,
-    page.url,
-    page.fingerprint,
-    page.depth,
-    page.priority,
-    page.referer,
-    holder === null ? 'purged' : 'queued',
-    holder ?? '',
-    sequence(event, index),
-    event.recordedAt,
-  )
-  tx.run(
-    `INSERT INTO page_counts (spiderid, crawlid, domain, n) VALUES (?, ?, ?, 1)
-     ON CONFLICT (spiderid, crawlid, domain) DO UPDATE SET n = n + 1`,
-    owner.spiderid,
-    owner.crawlid,
-    page.domain,
-  )
-  if (holder !== null) return
-  addToCrawlCount(tx, key, page.domain, 1)
-  tx.run(`UPDATE jobs SET purged = purged + 1 WHERE operation = ?`, owner.operation)
+  const byDomain = new Map<string, number>()
+  for (const [index, page] of pages.entries()) {
+    byDomain.set(page.domain, (byDomain.get(page.domain) ?? 0) + 1)
+    tx.run(
+      `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, holder, seq, not_before, queued_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?)`,
+      page.id,
+      operation,
+      key,
+      spiderid,
+      page.domain,
+      page.url,
+      page.fingerprint,
+      page.depth,
+      page.priority,
+      page.referer,
+      holder === null ? 'purged' : 'queued',
+      holder ?? '',
+      sequence(event, index),
+      event.recordedAt,
+    )
+  }
+  for (const [domain, n] of byDomain) {
+    tx.run(
+      `INSERT INTO page_counts (spiderid, crawlid, domain, n) VALUES (?, ?, ?, ?)
+       ON CONFLICT (spiderid, crawlid, domain) DO UPDATE SET n = n + excluded.n`,
+      spiderid,
+      crawlid,
+      domain,
+      n,
+    )
+    if (holder === null) countPurged(tx, key, domain, n)
+  }
+  if (holder === null) tx.run(`UPDATE jobs SET purged = purged + ? WHERE operation = ?`, pages.length, operation)
 }

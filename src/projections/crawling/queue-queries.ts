@@ -1,3 +1,4 @@
+import { parseInstant } from '../../lib/clock.ts'
 import type { Views } from '../projection.ts'
 
 /** A page that may be fetched next. */
@@ -135,7 +136,8 @@ export const queueQueries = (views: Views) => ({
   /** Fetched pages by status. */
   codesOf: (operation: string): { code: number; n: number }[] =>
     views.all(
-      `SELECT status_code AS code, COUNT(*) AS n FROM pages WHERE operation = ? AND state = 'fetched' GROUP BY status_code`,
+      `SELECT status_code AS code, COUNT(*) AS n FROM pages
+       WHERE crawl = (SELECT crawl FROM jobs WHERE operation = ?1) AND operation = ?1 AND state = 'fetched' GROUP BY status_code`,
       operation,
     ),
 
@@ -155,8 +157,20 @@ export const queueQueries = (views: Views) => ({
       .map(({ at }) => at),
 
   /** When the log recorded a start, and the place that it got there. */
-  startOf: (page: string, attempt: number): { at: number; position: string } | undefined =>
-    views.get(`SELECT at, position FROM starts WHERE page = ?`, `${page}/${attempt}`),
+  startOf: (page: string, attempt: number): { at: number; position: string } | undefined => {
+    const row = views.get<QueueName & { started_at: string | null }>(
+      `SELECT spiderid, domain, started_at FROM pages WHERE id = ?`,
+      page,
+    )
+    if (row === undefined || row.started_at === null) return undefined
+    return views.get(
+      `SELECT at, position FROM starts WHERE spiderid = ? AND domain = ? AND at = ? AND page = ?`,
+      row.spiderid,
+      row.domain,
+      parseInstant(row.started_at),
+      `${page}/${attempt}`,
+    )
+  },
   /** When the `n`th last start before a place in the log happened, if that was after `since`; `n` counts from 1. */
   startBefore: (
     { spiderid, domain }: QueueName,
@@ -188,7 +202,7 @@ export const queueQueries = (views: Views) => ({
     )?.n ?? 0,
   queuedOfApp: (appid: string): number =>
     views.get<{ n: number }>(
-      `SELECT COALESCE(SUM(n), 0) AS n FROM crawl_counts WHERE state = 'queued' AND crawl IN (SELECT key FROM crawls WHERE appid = ? AND pending > 0)`,
+      `SELECT COALESCE(SUM(queued), 0) AS n FROM crawl_counts WHERE crawl IN (SELECT key FROM crawls WHERE appid = ? AND completed_at IS NULL)`,
       appid,
     )?.n ?? 0,
 
