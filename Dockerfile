@@ -1,3 +1,11 @@
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-fund --no-audit
+COPY bin ./bin
+COPY src ./src
+RUN node bin/build.js
+
 # The program alone, on the image's own Node: neither what only builds and tests, nor the Node that the project brings to other machines.
 FROM node:24-bookworm-slim AS dependencies
 WORKDIR /app
@@ -13,7 +21,7 @@ RUN mkdir /data /shared && chown node:node /data /shared
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY bin ./bin
-COPY src ./src
+COPY --from=build /app/dist ./dist
 USER node
 VOLUME /data
 EXPOSE 8080

@@ -8,7 +8,7 @@ import { onTestFinished } from 'vitest'
 import { type Ended, type Json, temporaryDirectory } from './harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const main = 'src/main.ts'
+const main = 'bin/intendant.js'
 
 /** A process on shared engines; started again it has its data directory, and another port. */
 export interface ClusterNode {
@@ -28,7 +28,7 @@ export interface ClusterOptions {
   readonly eventStoreDbUrl: string
   readonly kafkaBrokers: string
   readonly env?: Readonly<Record<string, string>>
-  /** The program, relative to the project; it takes the words of `main.ts`. */
+  /** The program, relative to the project; it takes the words of `intendant`. */
   readonly program?: string
 }
 

@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const main = join(root, 'src/main.ts')
+const main = join(root, 'bin/intendant.js')
 
 export interface Ended {
   readonly code: number | null
@@ -50,7 +50,7 @@ const environment = (extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv
   ...extra,
 })
 
-/** Runs `main.ts` and keeps hold of it; nothing outlives the test. */
+/** Runs the program as users do and keeps hold of it; nothing outlives the test. */
 const spawnMain = (words: readonly string[], env: Readonly<Record<string, string>>): ChildProcess => {
   const child = spawn(process.execPath, [main, ...words], { cwd: root, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] })
   alive.add(child)
