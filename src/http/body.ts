@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
+import { headerOf } from './context.ts'
 import type { HttpContext } from './face.ts'
 import { Problem } from './problem.ts'
 
@@ -13,9 +14,9 @@ const maxDepth = 100
  * announced by `Content-Length`), `request-timeout` and `invalid` (the client went away).
  */
 export const readBody = (c: HttpContext): Promise<Buffer> => {
-  const { state, incoming } = c.env
-  state.body ??= incoming ? readIncoming(incoming, state.maxBodyBytes) : readStream(c.req.raw, state.maxBodyBytes)
-  return state.body
+  const { incoming, request, maxBodyBytes } = c
+  c.body ??= incoming === undefined ? readStream(request?.body ?? null, maxBodyBytes) : readIncoming(incoming, maxBodyBytes)
+  return c.body
 }
 
 /**
@@ -63,10 +64,10 @@ const listenTo = (incoming: IncomingMessage, limit: number): Promise<Buffer> =>
     )
   })
 
-const readStream = async (request: Request, limit: number): Promise<Buffer> => {
+const readStream = async (body: ReadableStream<Uint8Array> | null, limit: number): Promise<Buffer> => {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of request.body ?? []) {
+  for await (const chunk of body ?? []) {
     bytes += chunk.length
     if (bytes > limit) throw tooLarge(limit)
     chunks.push(chunk)
@@ -119,8 +120,8 @@ export const mediaType = (header: string | undefined): string => (header ?? '').
 
 /** A JSON object as the native API takes it. Throws problems. `optional`: no body stands for `{}`. */
 export const readJsonObject = async (c: HttpContext, optional = false): Promise<JsonObject> => {
-  const type = mediaType(c.req.header('content-type'))
-  const encoding = (c.req.header('content-encoding') ?? 'identity').toLowerCase()
+  const type = mediaType(headerOf(c, 'content-type'))
+  const encoding = (headerOf(c, 'content-encoding') ?? 'identity').toLowerCase()
   if (type !== '' && type !== 'application/json')
     throw new Problem('unsupported-media-type', `the body is declared ${type}; it must be application/json`)
   if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies are taken without Content-Encoding')

@@ -1,6 +1,8 @@
 import type { CommandContext } from '../commands/execute.ts'
+import { newId } from '../lib/ids.ts'
 import type { Principal } from '../stores/credentials.ts'
 import type { Position } from '../stores/event-log.ts'
+import type { Arrival } from './arrival.ts'
 import type { HttpContext } from './face.ts'
 
 /** What a command of this request caused; it becomes headers of the answer. */
@@ -13,36 +15,46 @@ export interface Caused {
   revision?: number
 }
 
-/** What the server knows of a request before any route sees it, and what it learns on the way. */
-export interface RequestState {
-  /** The path as sent, without the query. */
-  readonly path: string
-  readonly method: string
-  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
-  readonly principal: Principal
-  readonly authenticated: boolean
-  command: CommandContext
-  /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
-  repeated: boolean
-  readonly maxBodyBytes: number
-  /** What went wrong before any face was asked: too much to do, or credentials that cannot be read. */
-  readonly fault: unknown
-  readonly caused: Caused
-  /** The pattern of the route that answered, for metrics. */
-  route: string | null
-  /** The bytes of the body once they were read. */
-  body?: Promise<Buffer>
-}
-
 /**
  * `{commandId, actor, correlationId, traceparent}` for the one command of this request. The command id is the claimed one where
  * the client sent an `Idempotency-Key`, so that a repetition is the same command.
  */
-export const requestContext = (c: HttpContext): CommandContext => c.env.state.command
+export const requestContext = (c: HttpContext): CommandContext => {
+  c.command ??= contextOf(c, newId())
+  return c.command
+}
 
-export const principalOf = (c: HttpContext): Principal => c.env.state.principal
+const contextOf = ({ principal, face, incoming, traceparent }: HttpContext, id: string): CommandContext => ({
+  commandId: id,
+  correlationId: id,
+  actor: { principal: principal.name, face, address: addressOf(incoming?.socket.remoteAddress) },
+  traceparent,
+})
+
+/** An IPv4 address in its IPv6 clothes is shown as IPv4. */
+const addressOf = (address: string | undefined): string | null => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
+
+export const principalOf = (c: HttpContext): Principal => c.principal
+
+/** A request header by its name in lower case. */
+export const headerOf = ({ headers }: Pick<Arrival, 'headers'>, name: Lowercase<string>): string | undefined => {
+  const value = headers[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** Aborts when the client goes away before it was answered whole. */
+export const goneSignal = ({ outgoing, request }: HttpContext): AbortSignal => {
+  if (outgoing === undefined) return request?.signal ?? new AbortController().signal
+  const gone = new AbortController()
+  const leave = (): void => {
+    if (!outgoing.writableFinished) gone.abort()
+  }
+  if (outgoing.closed) leave()
+  else outgoing.once('close', leave)
+  return gone.signal
+}
 
 /** Tells the server what a command caused: it becomes `Event-Position`, `Operation-Id` and `ETag`, on faces where the switch allows. */
 export const caused = (c: HttpContext, result: Caused): void => {
-  Object.assign(c.env.state.caused, result)
+  Object.assign(c.caused, result)
 }

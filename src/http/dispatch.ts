@@ -1,25 +1,21 @@
-import type { HttpBindings } from '@hono/node-server'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
-import { Hono } from 'hono'
-import { SmartRouter } from 'hono/router/smart-router'
-import { TrieRouter } from 'hono/router/trie-router'
 import { Unavailable } from '../lib/errors.ts'
-import { newId } from '../lib/ids.ts'
 import { allows, type Principal } from '../stores/credentials.ts'
-import type { RequestState } from './context.ts'
+import { type Answer, alreadySent, withHeaders } from './answer.ts'
+import type { Meter } from './answer-counts.ts'
+import { type Arrival, decodedParam } from './arrival.ts'
+import { headerOf } from './context.ts'
 import { extraHeaders } from './extra-headers.ts'
-import type { Face, HttpContext, HttpEnv } from './face.ts'
+import type { Face, FaceRoute, HttpContext } from './face.ts'
 import { createIdempotency, idempotencyKey } from './idempotency.ts'
-import { withHeaders } from './json.ts'
 import type { Metrics } from './metrics.ts'
 import type { NativeFace } from './native.ts'
 import type { HttpPorts } from './ports.ts'
 import { parsePosition, waitForPosition } from './position.ts'
 import { Problem } from './problem.ts'
-import { routeTable, segmentRouter } from './routes-of.ts'
+import { type Match, type RouteTable, routeTable } from './routes-of.ts'
 import { continueTrace } from './trace.ts'
 
-export type Fetch = (request: Request, env?: Partial<HttpBindings>) => Response | Promise<Response>
+export type Dispatch = (arrival: Arrival) => Answer | Promise<Answer>
 
 export const anonymous: Principal = { name: 'anonymous', scopes: ['*'] }
 /** Who sent no credentials, or wrong ones, where they are demanded. */
@@ -28,19 +24,27 @@ const nobody: Principal = { name: 'anonymous', scopes: [] }
 const defaultMostAtATime = 20_000
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-interface Owner {
-  readonly face: Omit<Face, 'access'>
-  readonly native: boolean
-  /** Null: open. Undefined: there is no such route. */
-  scopeOf(method: string, path: string): string | null | undefined
-  fetch(request: Request, env: HttpEnv['Bindings']): Response | Promise<Response>
+/** A route with the meter of its answers. */
+interface Metered {
+  readonly handle: FaceRoute['handle']
+  /** Of a native route: null where it is open. */
+  readonly scope: string | null | undefined
+  readonly meter: Meter
 }
 
-type Answering = (c: HttpContext) => Response | Promise<Response>
+interface Owner {
+  readonly face: Omit<Face, 'access' | 'routes'>
+  readonly isNative: boolean
+  readonly table: RouteTable<Metered>
+  /** For what meets no route. */
+  readonly meter: Meter
+  /** Null: open. Undefined: there is no such route. */
+  scopeOf(c: HttpContext, route: Metered | undefined): string | null | undefined
+}
 
 /**
  * Sends each request to the face that its path belongs to, after the checks that all faces share. What need not wait is answered in
- * the same turn: a promise on the way makes the answer leave @hono/node-server's fast path (2 µs a request).
+ * the same turn.
  */
 export const createDispatch = ({
   ports,
@@ -55,171 +59,145 @@ export const createDispatch = ({
   readonly metrics: Metrics
   /** More requests than this at a time are refused; open event streams do not count. Default 20,000. */
   readonly mostAtATime?: number | undefined
-}): Fetch => {
-  const { credentials, logger, settings } = ports
-  const headersOf = (state: RequestState): Record<string, string> | undefined =>
-    state.command.actor.face === null || settings.extraHeaders ? extraHeaders(state) : undefined
-  const idempotency = createIdempotency({ executor: ports.executor, blobs: ports.blobs, extraHeaders: headersOf })
-  const nativeOwner = owner({ face: native, native: true, scopeOf: native.scopeOf })
-  const owners = faces.map((face) =>
-    owner({
-      face,
-      native: false,
-      scopeOf: (method, path) => {
+}): Dispatch => {
+  const { credentials, logger, settings, health } = ports
+  const headersFor = (c: HttpContext): Record<string, string> | undefined =>
+    c.face === null || settings.extraHeaders ? extraHeaders(c) : undefined
+  const idempotency = createIdempotency({ executor: ports.executor, blobs: ports.blobs, extraHeaders: headersFor })
+  const nativeOwner: Owner = {
+    ...ownerOf(native, native.routes),
+    isNative: true,
+    scopeOf: ({ method }, route) => (method === 'OPTIONS' ? null : route?.scope),
+  }
+  const owners = faces.map(
+    (face): Owner => ({
+      ...ownerOf(face, face.routes),
+      isNative: false,
+      scopeOf: ({ method, path }) => {
         const access = face.access(method, path)
         return access === 'open' ? null : `${face.name}:${access}`
       },
     }),
   )
   const fallback = owners.find(({ face }) => face.fallback === true) ?? nativeOwner
-  const ownerOf = (path: string): Owner =>
+  const ownerOfPath = (path: string): Owner =>
     native.owns(path) ? nativeOwner : (owners.find(({ face }) => face.owns(path)) ?? fallback)
   let atATime = 0
 
-  return (request, env = {}) => {
+  return (arrival) => {
     const began = performance.now()
-    const path = pathOf(request.url)
-    const to = ownerOf(path)
-    const serveAs = (principal: Principal | null, fault?: unknown) =>
-      serve(to, request, env, { path, began, traceparent, principal, fault })
-    const traceparent = continueTrace(request.headers.get('traceparent') ?? undefined)
-    if (!credentials.configured()) return serveAs(anonymous)
+    const owner = ownerOfPath(arrival.encodedPath)
+    if (!credentials.configured()) return serve(arrival, owner, { began, principal: anonymous, fault: undefined })
     // Credentials that cannot be read let nobody in; the face says so in its own words.
-    return credentials
-      .authenticate(request.headers.get('authorization') ?? undefined)
-      .then(serveAs, (fault) => serveAs(null, fault))
+    return credentials.authenticate(arrival.headers.authorization).then(
+      (principal) => serve(arrival, owner, { began, principal, fault: undefined }),
+      (fault) => serve(arrival, owner, { began, principal: null, fault }),
+    )
   }
 
   function serve(
-    { face, fetch, native: isNative }: Owner,
-    request: Request,
-    { incoming, outgoing }: Partial<HttpBindings>,
-    {
-      path,
-      began,
-      traceparent,
-      principal,
-      fault,
-    }: {
-      readonly path: string
-      readonly began: number
-      readonly traceparent: string
-      readonly principal: Principal | null
-      readonly fault: unknown
-    },
-  ): Response | Promise<Response> {
-    const id = newId()
-    const who = principal ?? nobody
-    const state: RequestState = {
-      path: incoming?.url === undefined ? path : beforeQuery(incoming.url),
-      method: request.method,
-      principal: who,
+    arrival: Arrival,
+    owner: Owner,
+    { began, principal, fault }: { readonly began: number; readonly principal: Principal | null; readonly fault: unknown },
+  ): Answer | Promise<Answer> {
+    const { face, isNative, table } = owner
+    const { method, path, encodedPath } = arrival
+    const c: HttpContext = {
+      ...arrival,
+      face: isNative ? null : face.name,
+      principal: principal ?? nobody,
       authenticated: principal !== null,
-      command: {
-        commandId: id,
-        correlationId: id,
-        actor: { principal: who.name, face: isNative ? null : face.name, address: addressOf(incoming?.socket.remoteAddress) },
-        traceparent,
-      },
+      traceparent: continueTrace(headerOf(arrival, 'traceparent')),
+      command: undefined,
       repeated: false,
-      maxBodyBytes: face.maxBodyBytes?.(request.method, path) ?? settings.maxBodyBytes,
-      fault: atATime >= mostAtATime ? new Problem('overloaded', 'too many requests at a time') : fault,
+      maxBodyBytes: face.maxBodyBytes?.(method, encodedPath) ?? settings.maxBodyBytes,
       caused: {},
-      route: null,
+      body: undefined,
     }
-    const finish = (response: Response): Response => {
+    const found = table.match(method, path)
+    const finish = (answer: Answer): Answer => {
       atATime--
-      const { status } = response
-      const { method, route } = state
-      metrics.answered({ face: face.name, method, route, status, seconds: (performance.now() - began) / 1000 })
+      const { status } = answer
+      const meter = found?.route.meter ?? owner.meter
+      meter(method, status, (performance.now() - began) / 1000)
       if (logger.isLevelEnabled('debug'))
-        logger.debug({ method, path: state.path, status, principal: who.name, traceparent }, 'answered')
-      if (response === RESPONSE_ALREADY_SENT) return response
-      const added = headersOf(state)
-      if (added === undefined) return response
-      if (isNative) added['Cache-Control'] = 'no-cache'
-      return withHeaders(response, added)
+        logger.debug({ method, path: c.sentPath, status, principal: c.principal.name, traceparent: c.traceparent }, 'answered')
+      return answer === alreadySent ? answer : finished(c, answer)
     }
     const fail = (error: unknown): never => {
       atATime--
       throw error
     }
+    const refused = atATime >= mostAtATime ? new Problem('overloaded', 'too many requests at a time') : fault
     atATime++
-    let response: Response | Promise<Response>
+    let answer: Answer | Promise<Answer>
     try {
-      response = fetch(request, { ...(incoming && { incoming }), ...(outgoing && { outgoing }), state })
+      answer = checked(c, owner, found, refused)
     } catch (error) {
-      return fail(error)
+      answer = worded(c, owner, error)
     }
-    return response instanceof Promise ? response.then(finish, fail) : finish(response)
+    if (!(answer instanceof Promise)) return finish(answer)
+    return answer.catch((error) => worded(c, owner, error)).then(finish, fail)
   }
 
-  /** The routes of a face, each with the checks before it. */
-  function owner({ face, native: isNative, scopeOf }: Omit<Owner, 'fetch'>): Owner {
-    const app = new Hono<HttpEnv>({ router: new SmartRouter({ routers: [segmentRouter(), new TrieRouter()] }) })
-    const failed = (error: unknown, c: HttpContext): Response | Promise<Response> => {
-      if (error instanceof Unavailable) logger.warn({ err: error, path: c.env.state.path }, 'a store did not answer')
-      else if (!(error instanceof Problem)) logger.error({ err: error, path: c.env.state.path }, 'a request failed')
-      return face.failed(c, error)
-    }
-    const guarded = guard({ face, native: isNative, scopeOf, failed })
-    for (const { method, path, handler } of face.app.routes) app.on(method, path, guarded(handler as Answering))
-    const table = routeTable(face.app.routes.map(({ method, path }) => ({ method, path, route: true })))
-    app.notFound(
-      guarded((c) => {
-        const allow = table.allow(c.req.path)
-        return allow.length > 0 && !(allow as readonly string[]).includes(c.req.raw.method === 'OPTIONS' ? '' : c.req.raw.method)
-          ? face.methodNotAllowed(c, allow)
-          : face.notFound(c)
-      }),
-    )
-    app.onError(failed)
-    return { face, native: isNative, scopeOf, fetch: (request, env) => app.fetch(request, env) }
+  /** With the headers that all answers have, and nothing behind them where the method is `HEAD`. */
+  function finished(c: HttpContext, answer: Answer): Answer {
+    const added = headersFor(c)
+    if (added !== undefined && c.face === null) added['Cache-Control'] = 'no-cache'
+    const whole = added === undefined ? answer : withHeaders(answer, added)
+    return c.method === 'HEAD' ? { ...whole, body: null } : whole
+  }
+
+  /** A fault in the words of the face. */
+  async function worded(c: HttpContext, { face }: Owner, error: unknown): Promise<Answer> {
+    if (error instanceof Unavailable) logger.warn({ err: error, path: c.sentPath }, 'a store did not answer')
+    else if (!(error instanceof Problem)) logger.error({ err: error, path: c.sentPath }, 'a request failed')
+    return face.failed(c, error)
   }
 
   /** What is checked before a route sees the request: state of the server, access, the position to wait for, the key. */
-  function guard({
-    face,
-    native: isNative,
-    scopeOf,
-    failed,
-  }: Omit<Owner, 'fetch'> & {
-    readonly failed: (error: unknown, c: HttpContext) => Response | Promise<Response>
-  }): (answering: Answering) => Answering {
-    return (answering) => (c) => {
-      const { state } = c.env
-      const { method, path } = c.req
-      const safe = safeMethods.has(method)
-      if (face.alwaysAnswers?.(method, path) !== true) refuseByState(state, safe)
-      const scope = scopeOf(method, path)
-      if (scope !== null) {
-        if (!state.authenticated && (isNative || scope !== undefined))
-          return face.unauthorised(c, 'unauthenticated', scope ?? `${face.name}:read`)
-        if (scope !== undefined && !allows(state.principal, scope)) return face.unauthorised(c, 'forbidden', scope)
-      }
-      if (safe) {
-        const position = c.req.header('event-position')
-        return position === undefined ? answering(c) : whenReached(position).then(() => answering(c))
-      }
-      const key = scope === undefined ? undefined : idempotencyKey(c.req.header('idempotency-key'))
-      if (key === undefined) return answering(c)
-      return idempotency.once(c, key, async () => {
-        try {
-          return { response: await answering(c), error: undefined }
-        } catch (error) {
-          return { response: await failed(error, c), error }
-        }
-      })
+  function checked(c: HttpContext, owner: Owner, found: Match<Metered> | undefined, fault: unknown): Answer | Promise<Answer> {
+    const { face, isNative } = owner
+    const { method } = c
+    const safe = safeMethods.has(method)
+    const isWell = fault === undefined && health.state() === 'ready'
+    if (!isWell && face.alwaysAnswers?.(method, c.path) !== true) refuseByState(fault, safe)
+    const scope = owner.scopeOf(c, found?.route)
+    if (scope !== null) {
+      if (!c.authenticated && (isNative || scope !== undefined))
+        return face.unauthorised(c, 'unauthenticated', scope ?? `${face.name}:read`)
+      if (scope !== undefined && !allows(c.principal, scope)) return face.unauthorised(c, 'forbidden', scope)
     }
+    if (safe) {
+      const position = headerOf(c, 'event-position')
+      return position === undefined ? routed(c, owner, found) : whenReached(position).then(() => routed(c, owner, found))
+    }
+    const key = scope === undefined ? undefined : idempotencyKey(headerOf(c, 'idempotency-key'))
+    if (key === undefined) return routed(c, owner, found)
+    return idempotency.once(c, key, async () => {
+      try {
+        return { answer: await routed(c, owner, found), error: undefined }
+      } catch (error) {
+        return { answer: await worded(c, owner, error), error }
+      }
+    })
+  }
+
+  function routed(c: HttpContext, { face, table }: Owner, found: Match<Metered> | undefined): Answer | Promise<Answer> {
+    if (found !== undefined) return found.route.handle(c, decodedParams(found.params, c.path))
+    const allow = table.allow(c.path)
+    return allow.length > 0 && (c.method === 'OPTIONS' || !allow.includes(c.method))
+      ? face.methodNotAllowed(c, allow)
+      : face.notFound(c)
   }
 
   async function whenReached(position: string): Promise<void> {
     await waitForPosition(ports, await parsePosition(ports, position, 'Event-Position'))
   }
 
-  function refuseByState(state: RequestState, safe: boolean): void {
-    if (state.fault !== undefined) throw state.fault
-    switch (ports.health.state()) {
+  function refuseByState(fault: unknown, safe: boolean): void {
+    if (fault !== undefined) throw fault
+    switch (health.state()) {
       case 'starting':
         throw new Problem('not-caught-up', 'the server is starting: its views are catching up')
       case 'draining':
@@ -227,19 +205,19 @@ export const createDispatch = ({
           throw new Problem('draining', 'the server is going down and takes no new work', { headers: { Connection: 'close' } })
     }
   }
+
+  function ownerOf(
+    face: Omit<Face, 'access' | 'routes'>,
+    routes: readonly (FaceRoute & { readonly scope?: string | null; readonly pattern?: string })[],
+  ) {
+    const metered = routes.map(({ method, path, handle, scope, pattern = path }) => ({
+      method,
+      path,
+      route: { handle, scope, meter: metrics.meter(face.name, pattern) },
+    }))
+    return { face, table: routeTable(metered), meter: metrics.meter(face.name, 'other') }
+  }
 }
 
-/** The path as routes see it: dot segments resolved, percent-encoding kept. */
-const pathOf = (url: string): string => {
-  const start = url.indexOf('/', url.indexOf('//') + 2)
-  const end = url.search(/[?#]/)
-  return start < 0 ? '/' : url.slice(start, end < 0 ? undefined : end)
-}
-
-const beforeQuery = (url: string): string => {
-  const end = url.indexOf('?')
-  return end < 0 ? url : url.slice(0, end)
-}
-
-/** An IPv4 address in its IPv6 clothes is shown as IPv4. */
-const addressOf = (address: string | undefined): string | null => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
+const decodedParams = (params: Readonly<Record<string, string>>, path: string): Readonly<Record<string, string>> =>
+  path.includes('%') ? Object.fromEntries(Object.entries(params).map(([name, value]) => [name, decodedParam(value)])) : params

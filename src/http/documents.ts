@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { jsonText } from './json.ts'
 import { Problem } from './problem.ts'
 import { type DocumentedRoute, type NativeRoute, nativeRoute } from './route.ts'
 import type { RouteTools } from './tools.ts'
@@ -53,7 +54,7 @@ export const documentRoutes = ({
         // Loaded with the first question: nothing else needs the converters.
         const { openApiDocument } = await import('./openapi.ts')
         document ??= JSON.stringify(openApiDocument({ routes: routes(), version }))
-        return new Response(document, { headers: { 'Content-Type': 'application/json' } })
+        return jsonText(document)
       },
     }),
     nativeRoute({
@@ -65,7 +66,7 @@ export const documentRoutes = ({
       answers: { 200: { description: 'Metrics', type: 'text/plain' } },
       handle: async () => {
         const { type, body } = await metrics.text()
-        return new Response(body, { headers: { 'Content-Type': type } })
+        return { status: 200, headers: { 'Content-Type': type }, body }
       },
     }),
     nativeRoute({
@@ -75,7 +76,7 @@ export const documentRoutes = ({
       tag: 'documents',
       scope: null,
       answers: { 200: { description: 'A page that works offline', type: 'text/html' } },
-      handle: () => new Response(page, { headers: { 'Content-Type': 'text/html; charset=utf-8', ...safe } }),
+      handle: () => ({ status: 200, headers: { 'Content-Type': 'text/html; charset=utf-8', ...safe }, body: page }),
     }),
     nativeRoute({
       method: 'get',
@@ -86,13 +87,11 @@ export const documentRoutes = ({
       answers: { 200: { description: 'A file', type: 'application/octet-stream' } },
       handle: async ({ params: { file = '' } }) => {
         if (file === 'start.js')
-          return new Response(start, { headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe } })
+          return { status: 200, headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe }, body: start }
         const type = Object.hasOwn(assets, file) ? assets[file] : undefined
         if (type === undefined) throw new Problem('not-found', `there is no file ${file}`)
-        const content = await readFile(join(packageFolder(), file))
-        return new Response(new Uint8Array(content), {
-          headers: { 'Content-Type': type, 'Cache-Control': 'max-age=3600', ...safe },
-        })
+        const body = await readFile(join(packageFolder(), file))
+        return { status: 200, headers: { 'Content-Type': type, 'Cache-Control': 'max-age=3600', ...safe }, body }
       },
     }),
   ]

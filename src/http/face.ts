@@ -1,23 +1,45 @@
-import type { HttpBindings } from '@hono/node-server'
-import type { Context, Hono } from 'hono'
-import type { RequestState } from './context.ts'
+import type { CommandContext } from '../commands/execute.ts'
+import type { Principal } from '../stores/credentials.ts'
+import type { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
+import type { Caused } from './context.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
 
-/** Environment of every route of this server. `incoming` and `outgoing` are absent where no socket is (`app.request`). */
-export interface HttpEnv {
-  Bindings: Partial<HttpBindings> & { readonly state: RequestState }
+/** One request as routes see it, and what the server learns of it on the way; context.ts has what is asked of it. */
+export interface HttpContext extends Arrival {
+  /** The face that serves it; null for the native API. */
+  readonly face: string | null
+  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
+  readonly principal: Principal
+  readonly authenticated: boolean
+  readonly traceparent: string
+  /** Made when it is first asked for: reads have no command. */
+  command: CommandContext | undefined
+  /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
+  repeated: boolean
+  readonly maxBodyBytes: number
+  readonly caused: Caused
+  /** The bytes of the body once they were read. */
+  body: Promise<Buffer> | undefined
 }
-export type HttpContext = Context<HttpEnv>
 
 /** What a route demands: the scope `<face>:read` or `<face>:write`, or nothing (`open`: the face looks at credentials itself). */
 export type Access = 'read' | 'write' | 'open'
 
+/** One method of one path. */
+export interface FaceRoute {
+  readonly method: string
+  /** The whole path: literal segments, and `:name` for a parameter. */
+  readonly path: string
+  /** `params` are percent-decoded. */
+  handle(c: HttpContext, params: Readonly<Record<string, string>>): Answer | Promise<Answer>
+}
+
 /**
  * One published API: its paths, its routes and its own words for everything that goes wrong.
  *
- * Request order: `owns` → body-less checks (`access`, `Idempotency-Key`) → a route of `app` → else `methodNotAllowed` where
- * the path has other methods, else `notFound`. `app` holds full literal paths (no `basePath`), one handler each and no middleware,
- * and needs neither `notFound` nor `onError` of its own: the server sets both from the members below.
+ * Request order: `owns` → body-less checks (`access`, `Idempotency-Key`) → one of `routes` → else `methodNotAllowed` where
+ * the path has other methods, else `notFound`.
  */
 export interface Face {
   /** Also the beginning of its scopes and `actor.face` in events. */
@@ -26,22 +48,23 @@ export interface Face {
   owns(path: string): boolean
   /** True for the one face that also answers for paths that belong to nobody. */
   readonly fallback?: boolean
-  readonly app: Hono<HttpEnv>
+  /** `GET` answers `HEAD` too. */
+  readonly routes: readonly FaceRoute[]
   access(method: string, path: string): Access
   /** Routes that answer while the server starts or goes down, in words of their own (an index that shows its health). */
   alwaysAnswers?(method: string, path: string): boolean
   /** Largest body in bytes for a path; default `HttpSettings.maxBodyBytes`. */
   maxBodyBytes?(method: string, path: string): number
-  notFound(c: HttpContext): Response | Promise<Response>
+  notFound(c: HttpContext): Answer | Promise<Answer>
   /** `allow` lists the methods that the path has. A face without 405 answers as `notFound` here. */
-  methodNotAllowed(c: HttpContext, allow: readonly string[]): Response | Promise<Response>
+  methodNotAllowed(c: HttpContext, allow: readonly string[]): Answer | Promise<Answer>
   /** No or wrong credentials, or (`forbidden`) a missing scope. */
-  unauthorised(c: HttpContext, reason: 'unauthenticated' | 'forbidden', scope: string): Response | Promise<Response>
+  unauthorised(c: HttpContext, reason: 'unauthenticated' | 'forbidden', scope: string): Answer | Promise<Answer>
   /**
    * Something was thrown: a `Problem` (see problem.ts: by routes, by `readBody`, by the server for a reused key, a draining
    * server or a position that was not reached), `Unavailable` of a store, or a fault; all but problems are already logged. Never show a fault's message.
    */
-  failed(c: HttpContext, error: unknown): Response | Promise<Response>
+  failed(c: HttpContext, error: unknown): Answer | Promise<Answer>
   /** The server goes down: whatever waits is answered with what there is. */
   close?(): void
   /** Routes that this face adds to the native API under `/v1`. */

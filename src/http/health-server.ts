@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import { allows, type Credentials } from '../stores/credentials.ts'
+import type { Answer } from './answer.ts'
 import { readiness } from './health.ts'
 import { json } from './json.ts'
 import type { Health } from './ports.ts'
@@ -24,16 +25,15 @@ export const createHealthServer = ({
   readonly credentials: Credentials
   readonly registry: Registry
 }): HealthServer => {
-  const answer = async (path: string, authorization: string | undefined): Promise<Response> => {
+  const answer = async (path: string, authorization: string | undefined): Promise<Answer> => {
     switch (path) {
       case '/livez':
         return json({ status: 'ok' })
       case '/readyz':
         return readiness(health)
       case '/metrics':
-        if (!(await mayRead(authorization)))
-          return new Response(null, { status: 401, headers: { 'WWW-Authenticate': challenge } })
-        return new Response(await registry.metrics(), { headers: { 'Content-Type': registry.contentType } })
+        if (!(await mayRead(authorization))) return { status: 401, headers: { 'WWW-Authenticate': challenge }, body: null }
+        return { status: 200, headers: { 'Content-Type': registry.contentType }, body: await registry.metrics() }
       default:
         return json({ status: 'unknown', detail: 'this process only works: it answers /livez, /readyz and /metrics' }, 404)
     }
@@ -49,9 +49,9 @@ export const createHealthServer = ({
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/'
     answer(path, request.headers.authorization)
       .catch(() => json({ status: 'failing' }, 503))
-      .then(async (found) => {
-        response.writeHead(found.status, Object.fromEntries(found.headers))
-        response.end(request.method === 'HEAD' ? undefined : await found.text())
+      .then(({ status, headers, body }) => {
+        response.writeHead(status, headers)
+        response.end(request.method === 'HEAD' ? undefined : body)
       })
       .catch(() => response.destroy())
   })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Answer } from './answer.ts'
 import { json } from './json.ts'
 import type { Health } from './ports.ts'
 import { type NativeRoute, nativeRoute } from './route.ts'
@@ -29,7 +30,7 @@ export const healthRoutes = (health: Health): readonly NativeRoute[] => [
 ]
 
 /** The answer of `/readyz`. */
-export const readiness = async (health: Health): Promise<Response> => {
+export const readiness = async (health: Health): Promise<Answer> => {
   const checks = await health.checks()
   const state = health.state()
   const isFailing = state === 'ready' && Object.values(checks).some((check) => check !== 'ok')

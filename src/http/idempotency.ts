@@ -4,10 +4,10 @@ import type { KeptAnswer } from '../events/request.ts'
 import { Unavailable } from '../lib/errors.ts'
 import { derivedId, newId, sha256 } from '../lib/ids.ts'
 import type { Blobs } from '../stores/blobs.ts'
+import { type Answer, bytesOf, withHeaders } from './answer.ts'
 import { readBody } from './body.ts'
-import type { RequestState } from './context.ts'
+import { requestContext } from './context.ts'
 import type { HttpContext } from './face.ts'
-import { withHeaders } from './json.ts'
 import { Problem } from './problem.ts'
 
 /** The key itself, without its quotes; undefined where no header is. Throws the problem `invalid` for anything but 1 to 255 visible characters. */
@@ -26,14 +26,14 @@ const isSame = (one: KeptAnswer, other: KeptAnswer): boolean => one.body === oth
 /** Headers that belong to one answer only. */
 const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
 
-type Answer = () => Promise<{ readonly response: Response; readonly error: unknown }>
+type Answering = () => Promise<{ readonly answer: Answer; readonly error: unknown }>
 
 export interface Idempotency {
   /**
-   * Runs `answer` at most once per key, and gives its answer again to every repetition. `error` is what the route threw, already
-   * worded in `response`.
+   * Runs `answering` at most once per key, and gives its answer again to every repetition. `error` is what the route threw, already
+   * worded in `answer`.
    */
-  once(c: HttpContext, key: string, answer: Answer): Promise<Response>
+  once(c: HttpContext, key: string, answering: Answering): Promise<Answer>
 }
 
 /**
@@ -48,65 +48,69 @@ export const createIdempotency = ({
   readonly executor: Executor
   readonly blobs: Blobs
   /** The headers that every answer gets, so that they are kept with it; undefined where it gets none. */
-  readonly extraHeaders: (state: RequestState) => Readonly<Record<string, string>> | undefined
+  readonly extraHeaders: (c: HttpContext) => Readonly<Record<string, string>> | undefined
 }): Idempotency => {
   /** Keys in work in this process; a claim without an answer that is not among them was left by a crash. */
   const inWork = new Set<string>()
 
-  const run = async (c: HttpContext, stream: string, answer: Answer): Promise<Response> => {
-    const { state } = c.env
+  const run = async (c: HttpContext, stream: string, answering: Answering): Promise<Answer> => {
     const body = await readBody(c)
-    const fingerprint = sha256(`${state.method} ${state.path} ${state.principal.name} ${sha256(body)}`)
-    const command = (type: RequestCommand, step: string) =>
-      executor.execute(request, type, { ...state.command, commandId: derivedId(step, state.command.commandId, newId()) })
-    const claimed = await command({ type: 'ClaimKey', stream, fingerprint, commandId: state.command.commandId }, 'claim')
+    const fingerprint = sha256(`${c.method} ${c.sentPath} ${c.principal.name} ${sha256(body)}`)
+    const command = (type: RequestCommand, step: string) => {
+      const context = requestContext(c)
+      return executor.execute(request, type, { ...context, commandId: derivedId(step, context.commandId, newId()) })
+    }
+    const first = requestContext(c)
+    const claimed = await command({ type: 'ClaimKey', stream, fingerprint, commandId: first.commandId }, 'claim')
     if (claimed.refused !== undefined || claimed.state.status === 'free')
       throw new Problem('key-reused', 'this Idempotency-Key was used for another request')
     if (claimed.state.status === 'answered') return again(claimed.state.answer)
     const { commandId } = claimed.state
     // A claim that was left behind by a crash: the same command again, recorded once.
-    state.repeated = commandId !== state.command.commandId
-    state.command = { ...state.command, commandId, correlationId: commandId }
-    const { response, error } = await answer()
-    const { status } = response
+    c.repeated = commandId !== first.commandId
+    c.command = { ...first, commandId, correlationId: commandId }
+    const { answer, error } = await answering()
+    const { status } = answer
     // A fault may have struck after the command was recorded: the claim stays, and a repetition is the same command.
-    if (status >= 500 && !(error instanceof Problem)) return response
+    if (status >= 500 && !(error instanceof Problem)) return answer
     if (status >= 400) {
       await command({ type: 'FreeKey', stream }, 'free')
-      return response
+      return answer
     }
-    const content = Buffer.from(await response.arrayBuffer())
-    const whole = withHeaders(response, extraHeaders(state) ?? {})
-    const headers = Object.fromEntries([...whole.headers].filter(([name]) => !passing.has(name)))
+    const content = await bytesOf(answer)
+    const whole = withHeaders(answer, extraHeaders(c) ?? {})
+    const named = Object.entries(whole.headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+    const headers = Object.fromEntries(named.filter(([name]) => !passing.has(name)))
     const kept = { status, headers, ...(await keep(content)) }
     const answered = await command({ type: 'AnswerKey', stream, answer: kept }, 'answer')
     // Another node had the same request at the same time: its answer came first and is the one that holds.
     if (answered.state.status === 'answered' && !isSame(answered.state.answer, kept)) return again(answered.state.answer)
-    return new Response(content.length === 0 ? null : content, { status, headers: whole.headers })
+    return { status, headers: whole.headers, body: content.length === 0 ? null : content }
   }
 
   const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>
     content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).ref }
 
-  const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Response> => {
+  const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Answer> => {
     const content = blob === undefined ? Buffer.from(body, 'base64') : await blobs.get(blob)
     if (content === undefined) throw new Unavailable(`the kept answer ${blob} is not in the blob store`)
-    return new Response(content.length === 0 ? null : content, {
+    return {
       status,
       headers: { ...headers, 'Idempotency-Replayed': 'true' },
-    })
+      body: content.length === 0 ? null : content,
+    }
   }
 
   return {
-    once: async (c, key, answer) => {
-      const stream = `request-${sha256(`${c.env.state.principal.name}\u0000${key}`)}`
+    once: async (c, key, answering) => {
+      const stream = `request-${sha256(`${c.principal.name}\u0000${key}`)}`
       if (inWork.has(stream))
         throw new Problem('key-in-use', 'a request with this Idempotency-Key is being processed', {
           headers: { 'Retry-After': '1' },
         })
       inWork.add(stream)
       try {
-        return await run(c, stream, answer)
+        return await run(c, stream, answering)
       } finally {
         inWork.delete(stream)
       }

@@ -1,39 +1,19 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { createAnswerCounts, type Meter } from './answer-counts.ts'
 import type { EventHub } from './event-hub.ts'
 import type { HttpPorts } from './ports.ts'
 
 /** What the server counts, and the text that Prometheus reads. */
 export interface Metrics {
-  /** `route` is a pattern, never a path, so that the number of series stays small. */
-  answered(request: {
-    readonly face: string
-    readonly method: string
-    readonly route: string | null
-    readonly status: number
-    readonly seconds: number
-  }): void
+  /** For the answers of one route. `route` is a pattern, never a path, so that the number of series stays small. */
+  meter(face: string, route: string): Meter
   text(): Promise<{ readonly type: string; readonly body: string }>
 }
-
-const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** Registers into the ports' registry, where there is one, else into one of its own with the process's metrics. */
 export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; readonly hub: EventHub }): Metrics => {
   const { projections, operations, log, registry = ownRegistry() } = ports
   const registers = [registry]
-  const durations = new Histogram({
-    name: 'intendant_http_request_duration_seconds',
-    help: 'Time from the request to the head of its answer',
-    labelNames: ['face', 'method', 'route'],
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
-    registers,
-  })
-  const answers = new Counter({
-    name: 'intendant_http_requests_total',
-    help: 'Answered requests',
-    labelNames: ['face', 'method', 'status'],
-    registers,
-  })
   const followers = new Gauge({ name: 'intendant_event_followers', help: 'Open event streams (SSE)', registers })
   const byState = new Gauge({
     name: 'intendant_operations',
@@ -58,11 +38,7 @@ export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; reado
   })
   const head = new Gauge({ name: 'intendant_log_head', help: 'Position of the newest event, where it is a number', registers })
   return {
-    answered: ({ face, method, route, status, seconds }) => {
-      const known = knownMethods.has(method) ? method : 'other'
-      durations.observe({ face, method: known, route: route ?? 'other' }, seconds)
-      answers.inc({ face, method: known, status })
-    },
+    meter: createAnswerCounts(registry),
     text: async () => {
       byState.reset()
       followers.set(hub.size())

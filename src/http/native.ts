@@ -1,13 +1,12 @@
-import { Hono } from 'hono'
 import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
+import type { Answer } from './answer.ts'
 import { readBody, readJsonObject } from './body.ts'
-import type { Face, HttpContext, HttpEnv } from './face.ts'
+import type { Face, FaceRoute, HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
-import { forbidden, Problem, problemResponse, unauthenticated } from './problem.ts'
+import { forbidden, Problem, problemAnswer, unauthenticated } from './problem.ts'
 import { noQuery, parseQuery } from './query.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
-import { routeTable } from './routes-of.ts'
 import { problems } from './v1/schemas.ts'
 
 /** First segments that belong to the native API, whatever follows. */
@@ -16,10 +15,9 @@ const segments = new Set(['v1', 'openapi.json', 'docs', 'metrics', 'livez', 'rea
 /** Answered whatever state the server is in. */
 const alwaysOpen = new Set(['/livez', '/readyz', '/docs', '/metrics'])
 
-/** A face's `Access` is read or write; a native route names its whole scope. */
+/** A face's `Access` is read or write; a native route names its whole scope, null where it is open. */
 export interface NativeFace extends Omit<Face, 'access'> {
-  /** Null: open. Undefined: there is no such route. */
-  scopeOf(method: string, path: string): string | null | undefined
+  readonly routes: readonly (FaceRoute & { readonly scope: string | null; readonly pattern: string })[]
 }
 
 type RequestOf = Parameters<NativeRoute['handle']>[0]
@@ -38,8 +36,8 @@ const once = <Value>(make: () => Value): (() => Value) => {
   }
 }
 
-/** Hono's form of `/v1/operations/{id}`. */
-const pattern = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+/** The form in which `/v1/operations/{id}` is matched. */
+const matched = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
 
 /** The native API as a face like the others: problems for everything that goes wrong. Source: native contract, sections 1 to 6. */
 export const nativeFace = ({
@@ -49,63 +47,62 @@ export const nativeFace = ({
   readonly ports: HttpPorts
   readonly routes: readonly NativeRoute[]
 }): NativeFace => {
-  const table = routeTable(routes.map((route) => ({ method: route.method.toUpperCase(), path: pattern(route.path), route })))
-  const app = new Hono<HttpEnv>()
-  for (const route of routes) {
-    const ready = { route, usualQuery: once(() => parseQuery(route.query ?? noQuery, new URLSearchParams())) }
-    app.on(route.method.toUpperCase(), pattern(route.path), (c) => handle(c, ready, ports))
-  }
   return {
     name: 'v1',
     owns: (path) => {
       const end = path.indexOf('/', 1)
       return segments.has(path.slice(1, end < 0 ? undefined : end))
     },
-    app,
+    routes: routes.map((route) => {
+      const ready = { route, usualQuery: once(() => parseQuery(route.query ?? noQuery, new URLSearchParams())) }
+      return {
+        method: route.method.toUpperCase(),
+        path: matched(route.path),
+        pattern: route.path,
+        scope: route.scope,
+        handle: (c, params) => handle(c, params, ready, ports),
+      }
+    }),
     alwaysAnswers: (_method, path) => alwaysOpen.has(path) || path.startsWith('/docs/'),
-    scopeOf: (method, path) => {
-      if (method === 'OPTIONS') return null
-      const route = table.find(method, path)
-      return route === undefined ? undefined : route.scope
-    },
     notFound: (c) => {
-      throw new Problem('not-found', `there is no route ${c.env.state.path}`)
+      throw new Problem('not-found', `there is no route ${c.sentPath}`)
     },
     methodNotAllowed: (c, allow) => {
       const headers = { Allow: allow.join(', ') }
-      if (c.env.state.method === 'OPTIONS') return new Response(null, { status: 204, headers })
-      throw new Problem('method-not-allowed', `${c.env.state.method} is not one of ${headers.Allow}`, { headers })
+      if (c.method === 'OPTIONS') return { status: 204, headers, body: null }
+      throw new Problem('method-not-allowed', `${c.method} is not one of ${headers.Allow}`, { headers })
     },
-    unauthorised: (c, reason, scope) =>
-      problemResponse(reason === 'forbidden' ? forbidden(scope) : unauthenticated(), c.env.state.path),
+    unauthorised: (c, reason, scope) => problemAnswer(reason === 'forbidden' ? forbidden(scope) : unauthenticated(), c.sentPath),
     failed: (c, error) => {
-      const { path } = c.env.state
-      if (error instanceof Problem) return problemResponse(error, path)
-      if (error instanceof Unavailable) return problemResponse(new Problem('overloaded', 'the log does not answer'), path)
+      const { sentPath: path } = c
+      if (error instanceof Problem) return problemAnswer(error, path)
+      if (error instanceof Unavailable) return problemAnswer(new Problem('overloaded', 'the log does not answer'), path)
       // The body was within its limit, the event made of it is not.
-      if (error instanceof Oversize) return problemResponse(new Problem('too-large', error.message), path)
-      if (error instanceof Unacceptable) return problemResponse(new Problem('invalid', error.message), path)
-      return problemResponse(new Problem('internal', 'the server failed; its log says more'), path)
+      if (error instanceof Oversize) return problemAnswer(new Problem('too-large', error.message), path)
+      if (error instanceof Unacceptable) return problemAnswer(new Problem('invalid', error.message), path)
+      return problemAnswer(new Problem('internal', 'the server failed; its log says more'), path)
     },
   }
 }
 
-const handle = (c: HttpContext, { route, usualQuery }: Ready, ports: HttpPorts): Response | Promise<Response> => {
-  c.env.state.route = route.path
-  const { url } = c.req.raw
-  const query = url.includes('?') ? parseQuery(route.query ?? noQuery, new URL(url).searchParams) : usualQuery()
-  const params = c.req.param() as Record<string, string>
+const handle = (
+  c: HttpContext,
+  params: RequestOf['params'],
+  { route, usualQuery }: Ready,
+  ports: HttpPorts,
+): Answer | Promise<Answer> => {
+  const query = c.query === '' ? usualQuery() : parseQuery(route.query ?? noQuery, new URLSearchParams(c.query))
   return route.method === 'get'
     ? route.handle({ c, ports, params, query, body: undefined })
     : write(c, route, { c, ports, params, query })
 }
 
-const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Response> => {
+const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Answer> => {
   const body = route.body === undefined ? await ignoreBody(c) : await readBodyOf(c, route)
-  const response = await route.handle({ ...request, body })
-  const { caused } = c.env.state
-  if (response.status < 400) caused.position ??= await request.ports.log.head()
-  return response
+  const answer = await route.handle({ ...request, body })
+  const { caused } = c
+  if (answer.status < 400) caused.position ??= await request.ports.log.head()
+  return answer
 }
 
 /** A body that nobody asked for is still read, so that the connection can be used again and oversize is refused. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { textAnswer } from './json.ts'
+import type { Answer } from './answer.ts'
 
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
@@ -71,11 +71,11 @@ export const ProblemDocument = z
   .meta({ id: 'Problem' })
 
 /** `application/problem+json` for `instance`, the request's path as sent. */
-export const problemResponse = (problem: Problem, instance: string): Response => {
+export const problemAnswer = (problem: Problem, instance: string): Answer => {
   const { headers = {}, ...members } = problem.details
   const [status, title] = problemKinds[problem.slug]
   const retry: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {}
   const type = `urn:intendant:problem:${problem.slug}`
   const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
-  return textAnswer(body, status, { 'Content-Type': 'application/problem+json', ...retry, ...headers })
+  return { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers }, body }
 }

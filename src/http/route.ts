@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Answer } from './answer.ts'
 import type { HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
 
@@ -47,7 +48,7 @@ export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body exten
   readonly scope: string | null
   /** No body at all stands for `{}`. */
   readonly optionalBody?: boolean
-  handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Response | Promise<Response>
+  handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Answer | Promise<Answer>
 }
 
 /** Infers a route's types from its schemas. */

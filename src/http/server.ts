@@ -1,16 +1,19 @@
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import type { Clock } from '../lib/clock.ts'
+import { responseOf } from './answer.ts'
+import { arrivalOf } from './arrival.ts'
 import { createChanges } from './changes.ts'
-import { createDispatch, type Fetch } from './dispatch.ts'
+import { createDispatch } from './dispatch.ts'
 import { documentRoutes } from './documents.ts'
 import { createEventHub } from './event-hub.ts'
 import type { Face } from './face.ts'
 import { healthRoutes } from './health.ts'
+import { createListener } from './listener.ts'
 import { createMetrics } from './metrics.ts'
 import { documented, nativeFace } from './native.ts'
 import type { HttpPorts } from './ports.ts'
-import { Problem, type ProblemSlug, problemKinds, problemResponse } from './problem.ts'
+import { type ProblemSlug, problemKinds } from './problem.ts'
 import type { NativeRoute } from './route.ts'
 import type { RouteTools } from './tools.ts'
 import { eventRoutes } from './v1/events.ts'
@@ -24,7 +27,7 @@ import { submitOperation } from './v1/submit.ts'
 
 export interface HttpServer {
   /** One request without a socket. */
-  readonly fetch: Fetch
+  readonly fetch: (request: Request) => Promise<Response>
   /** Resolves with the address that it really listens on (`port` 0 asks for any). */
   listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly host: string; readonly port: number }>
   /** Takes no new connections, ends waits and event streams, lets other answers finish for `graceMs`, then cuts them. */
@@ -69,11 +72,11 @@ export const buildServer = (
       routes: () => [...ownRoutes.map(documented), ...faces.flatMap(({ documents = [] }) => documents)],
     }),
   ]
-  const fetch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics, mostAtATime })
+  const dispatch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics, mostAtATime })
   let server: Server | undefined
 
   const listen: HttpServer['listen'] = async ({ host, port }) => {
-    const made = httpServer(fetch, ports)
+    const made = httpServer(createListener({ dispatch, ...ports }), ports.clock)
     server = made
     await new Promise<void>((resolve, reject) => {
       made.once('error', reject)
@@ -111,19 +114,10 @@ export const buildServer = (
     changes.close()
   }
 
-  return { fetch, listen, close }
+  return { fetch: async (request) => responseOf(await dispatch(arrivalOf(request))), listen, close }
 }
 
-const httpServer = (fetch: Fetch, { logger, clock }: HttpPorts): Server => {
-  const listener = getRequestListener((request, env) => fetch(request, env as never), {
-    hostname: 'localhost',
-    errorHandler: (error) => {
-      if (error instanceof RequestError)
-        return problemResponse(new Problem('invalid', 'the request line or Host is malformed'), '')
-      logger.error({ err: error }, 'a request failed outside its face')
-      return problemResponse(new Problem('internal', 'the server failed; its log says more'), '')
-    },
-  })
+const httpServer = (listener: RequestListener, clock: Clock): Server => {
   const server = createServer(
     {
       headersTimeout: headersTimeoutMs,
@@ -133,7 +127,7 @@ const httpServer = (fetch: Fetch, { logger, clock }: HttpPorts): Server => {
       maxHeaderSize: maxHeaderBytes,
       noDelay: true,
     },
-    (incoming, outgoing) => void listener(incoming, outgoing),
+    listener,
   )
   const refuse = (socket: Socket, slug: ProblemSlug, detail: string): void => {
     socket.end(refusal(slug, detail))

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { EventLog, Position } from '../stores/event-log.ts'
+import { type Answer, alreadySent } from './answer.ts'
 import { eventFrame, eventFrames, messageFrame } from './event-frames.ts'
 import type { EventHub } from './event-hub.ts'
 import { type EventSelection, scan, selects } from './event-scan.ts'
@@ -41,12 +41,11 @@ export interface FollowOptions {
  * is forgotten by the hub's events and read to again from the log, from the last event it was given. So a slow client costs one
  * socket buffer, and no event is left out. Source: native contract, section 3.
  */
-export const eventStream = (c: HttpContext, options: FollowOptions): Response => {
-  const { outgoing, state } = c.env
-  const all = { ...headers, traceparent: state.command.traceparent ?? '' }
-  if (c.req.raw.method === 'HEAD') return new Response(null, { headers: all })
-  if (outgoing === undefined) return webStream(options, all)
-  const response = outgoing as ServerResponse
+export const eventStream = (c: HttpContext, options: FollowOptions): Answer => {
+  const { outgoing: response, traceparent } = c
+  const all = { ...headers, traceparent }
+  if (c.method === 'HEAD') return { status: 200, headers: all, body: null }
+  if (response === undefined) return { status: 200, headers: all, body: webStream(options) }
   response.writeHead(200, all)
   response.flushHeaders()
   response.socket?.setNoDelay(true)
@@ -54,7 +53,7 @@ export const eventStream = (c: HttpContext, options: FollowOptions): Response =>
   options.closing.addEventListener('abort', end, { once: true })
   response.on('close', () => options.closing.removeEventListener('abort', end))
   void follow(socketSink(response, options.closing), options).catch(() => response.destroy())
-  return RESPONSE_ALREADY_SENT
+  return alreadySent
 }
 
 const follow = async (sink: Sink, { log, hub, selection, after, isAllowed, closing }: FollowOptions): Promise<void> => {
@@ -158,10 +157,10 @@ const socketSink = (response: ServerResponse, closing: AbortSignal): Sink => {
   }
 }
 
-const webStream = (options: FollowOptions, all: Record<string, string>): Response => {
+const webStream = (options: FollowOptions): ReadableStream<Uint8Array> => {
   const closed = new AbortController()
   let drained = (): void => {}
-  const content = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     start: (controller) => {
       const sink: Sink = {
         closed: closed.signal,
@@ -188,5 +187,4 @@ const webStream = (options: FollowOptions, all: Record<string, string>): Respons
       drained()
     },
   })
-  return new Response(content, { headers: all })
 }

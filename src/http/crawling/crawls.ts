@@ -4,6 +4,7 @@ import { answerQueries, answerStates } from '../../projections/crawling/answers.
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import { itemQueries } from '../../projections/crawling/items.ts'
 import { rejectionQueries } from '../../projections/crawling/rejections.ts'
+import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
@@ -123,7 +124,7 @@ export const crawlRoutes = ({ projections }: Pick<HttpPorts, 'projections'>): re
       tag,
       scope,
       answers: resourceAnswers(CrawlSchema),
-      handle: ({ params }) => Response.json(crawlOf(params.key)),
+      handle: ({ params }) => json(crawlOf(params.key)),
     }),
     nativeRoute({
       method: 'get',

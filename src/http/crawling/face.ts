@@ -1,9 +1,9 @@
-import { Hono } from 'hono'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { Unacceptable, Unavailable } from '../../lib/errors.ts'
 import type { Bridge } from '../../workers/crawling/bridge.ts'
+import type { Answer } from '../answer.ts'
 import { createChanges } from '../changes.ts'
-import type { Face, HttpContext, HttpEnv } from '../face.ts'
+import type { Face, FaceRoute, HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { crawlRoutes } from './crawls.ts'
@@ -49,17 +49,19 @@ export const createCrawlingFace = ({
     retentionDays: settings.answerRetentionDays,
     isAwaited: (operationId) => awaited.has(operationId) || (bridge?.isAwaited(operationId) ?? false),
   })
-  const app = new Hono<HttpEnv>()
-  app.on(['GET', 'POST'], '/', index)
-  app.post('/feed', feed)
-  app.post('/poll', poll)
-  for (const path of paths) app.options(path, options)
+  const routes: readonly FaceRoute[] = [
+    { method: 'GET', path: '/', handle: index },
+    { method: 'POST', path: '/', handle: index },
+    { method: 'POST', path: '/feed', handle: feed },
+    { method: 'POST', path: '/poll', handle: poll },
+    ...paths.map((path) => ({ method: 'OPTIONS', path, handle: options })),
+  ]
 
   return {
     name: 'crawling',
     fallback: true,
     owns: (path) => paths.includes(path) || path === '/feed/' || path === '/poll/',
-    app,
+    routes,
     // The index shows the server's health, whatever it is: contract crawling, section 2.
     alwaysAnswers: (_method, path) => path === '/',
     access: (method, path) => {
@@ -75,7 +77,7 @@ export const createCrawlingFace = ({
         : failure(401, { message: messages.unauthenticated }, { 'WWW-Authenticate': 'Bearer realm="intendant"' }),
     failed: (c, error) => {
       // The index tells how the node is, above all while it is not well.
-      const isIndex = c.req.path === '/' && !(error instanceof Problem && error.status < 500)
+      const isIndex = c.path === '/' && !(error instanceof Problem && error.status < 500)
       return isIndex ? index() : unwell(c, error)
     },
     native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes(ports)],
@@ -88,19 +90,18 @@ const paths = ['/', '/feed', '/poll']
 /** Paths of requests alone still know GET: the original answers it with 404, as it does everywhere else. */
 const allowOf = (path: string): string => (path === '/feed' || path === '/poll' ? 'POST, OPTIONS' : 'GET, HEAD, POST, OPTIONS')
 
-function options(c: HttpContext): Response {
-  const allow = allowOf(c.req.path)
+function options(c: HttpContext): Answer {
+  const allow = allowOf(c.path)
   const preflight = {
     'Access-Control-Allow-Methods': allow,
     'Access-Control-Allow-Headers': 'Content-Type, Authorization, Idempotency-Key, Event-Position, traceparent',
   }
-  return new Response(null, { status: 200, headers: { Allow: allow, ...crossOrigin, ...preflight } })
+  return { status: 200, headers: { Allow: allow, ...crossOrigin, ...preflight }, body: null }
 }
 
 /** Whatever is no route of this face. Source: crawling contract, section 1, rows 4 to 7. */
-function elsewhere(c: HttpContext): Response {
-  const { method } = c.env.state
-  const { path } = c.req
+function elsewhere(c: HttpContext): Answer {
+  const { method, path } = c
   if (method === 'OPTIONS') return options(c)
   if (method === 'GET' || method === 'HEAD' || method === 'POST') return failure(404, { message: messages.noEndpoint })
   return failure(405, { message: messages.methodNotAllowed }, { Allow: allowOf(path) })
@@ -109,8 +110,8 @@ function elsewhere(c: HttpContext): Response {
 /** Whatever keeps the server from its work is, in the words of this face, the broker or the store that is out of reach. */
 const outOfReach: Readonly<Record<string, string>> = { '/feed': messages.noKafka, '/poll': messages.noRedis }
 
-function unwell(c: HttpContext, error: unknown): Response {
-  const known = outOfReach[c.req.path]
+function unwell(c: HttpContext, error: unknown): Answer {
+  const known = outOfReach[c.path]
   const retry = { 'Retry-After': '1' }
   if (error instanceof Unavailable && known !== undefined) return failure(500, { message: known }, retry)
   if (error instanceof Unacceptable) return failure(413, { message: messages.tooLarge })

@@ -6,8 +6,9 @@ import { Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import { answerQueries } from '../../projections/crawling/answers.ts'
+import type { Answer } from '../answer.ts'
 import type { Changes } from '../changes.ts'
-import { caused, requestContext } from '../context.ts'
+import { caused, goneSignal, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { messages } from './messages.ts'
@@ -37,7 +38,7 @@ export const createFeed = ({
   readonly awaited: Set<string>
   /** Aborts when the server goes down: who waits polls another one, or this one when it is back. */
   readonly closing: AbortSignal
-}): ((c: HttpContext) => Promise<Response>) => {
+}): ((c: HttpContext) => Promise<Answer>) => {
   const { executor, submit, projections, clock } = ports
   const classify = createClassifier(settings)
   const answers = () => answerQueries(projections.views('crawling-answers'))
@@ -75,7 +76,7 @@ export const createFeed = ({
     }
   }
 
-  const accept = async (c: HttpContext, request: Request, headers: Record<string, string>): Promise<Response> => {
+  const accept = async (c: HttpContext, request: Request, headers: Record<string, string>): Promise<Answer> => {
     const { correlationId, ...submission } = submissionOf(request)
     const context = { ...requestContext(c), correlationId }
     const submitted = await acknowledged(submit(submission, context, { internal: true }))
@@ -84,9 +85,9 @@ export const createFeed = ({
     caused(c, { operationId, ...(position === null ? {} : { position }) })
     if (request.class === 'crawl') return success(null, headers)
     const { uuid } = request.request
-    const later = (): Response => success({ poll_id: uuid }, headers)
+    const later = (): Answer => success({ poll_id: uuid }, headers)
     if (!request.answerable || settings.responseWaitMs === 0) return later()
-    const signal = AbortSignal.any([c.req.raw.signal, closing])
+    const signal = AbortSignal.any([goneSignal(c), closing])
     const found = await answerOf(operationId, signal)
     if (found === undefined || found === null || signal.aborted) return later()
     return (await deliver(c, operationId, uuid)) ? success(found, headers) : later()
@@ -97,7 +98,7 @@ export const createFeed = ({
     payload: Payload,
     why: Unrecognised,
     headers: Record<string, string>,
-  ): Promise<Response> => {
+  ): Promise<Answer> => {
     const context = requestContext(c)
     const { nearestClass, errors } = why
     const command = { type: 'RejectFeed', id: context.commandId, payload: payload.value, nearestClass, errors } as const
@@ -127,8 +128,8 @@ export const createFeed = ({
  * What the original answers to what it cannot use: it looks for `uuid` in whatever was parsed, waits for an answer that never
  * comes, and fails where the value cannot be searched or the uuid cannot be a key.
  */
-export const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Response => {
-  const unknown = (): Response => failure(500, { message: messages.unknown }, headers)
+export const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Answer => {
+  const unknown = (): Answer => failure(500, { message: messages.unknown }, headers)
   if (Array.isArray(value) || typeof value === 'string') return value.includes('uuid') ? unknown() : success(null, headers)
   if (!isObject(value)) return unknown()
   if (!Object.hasOwn(value, 'uuid')) return success(null, headers)

@@ -6,7 +6,8 @@ import { uuidOf } from '../../lib/feed-uuid.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { awaitedUuid, type Bridge } from '../../workers/crawling/bridge.ts'
-import { requestContext } from '../context.ts'
+import type { Answer } from '../answer.ts'
+import { goneSignal, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { answerRejected, feedHeaders } from './feed.ts'
@@ -29,7 +30,7 @@ export const createForwardingFeed = ({
   readonly bridge: Bridge
   /** Aborts when the server goes down. */
   readonly closing: AbortSignal
-}): ((c: HttpContext) => Promise<Response>) => {
+}): ((c: HttpContext) => Promise<Answer>) => {
   const { executor } = ports
   const classify = createClassifier(settings)
 
@@ -51,7 +52,7 @@ export const createForwardingFeed = ({
       correlationId,
     }: { readonly class: Parameters<Bridge['forward']>[0]['class']; readonly correlationId: string },
     headers: Record<string, string>,
-  ): Promise<Response> => {
+  ): Promise<Answer> => {
     const uuid = awaitedUuid(value)
     const bytes = Buffer.from(text.startsWith(byteOrderMark) ? text.slice(1) : text)
     const asking = uuid === undefined || settings.responseWaitMs === 0 ? undefined : bridge.ask(uuid)
@@ -59,7 +60,7 @@ export const createForwardingFeed = ({
       const context = { ...requestContext(c), correlationId }
       await bridge.forward({ payload: value, bytes, class: found, awaitsAnswer: uuid !== undefined }, context)
       if (uuid === undefined) return answerRejected({ value, text }, headers)
-      const signal = AbortSignal.any([c.req.raw.signal, closing])
+      const signal = AbortSignal.any([goneSignal(c), closing])
       const given = await asking?.answer({ timeoutMs: settings.responseWaitMs, signal })
       const isMine = given !== undefined && !signal.aborted && (given.id === null || (await deliver(c, given.id, uuidOf(uuid))))
       if (isMine) return success(given.answer, headers)

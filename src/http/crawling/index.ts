@@ -1,3 +1,4 @@
+import type { Answer } from '../answer.ts'
 import type { NodeStatus } from './node.ts'
 import { jsonResponse } from './wrapper.ts'
 
@@ -7,7 +8,7 @@ import { jsonResponse } from './wrapper.ts'
  */
 export const createIndex =
   ({ status, id }: { readonly status: () => Promise<NodeStatus>; readonly id: string }) =>
-  async (): Promise<Response> => {
+  async (): Promise<Answer> => {
     const { kafkaConnected, redisConnected, nodeHealth, uptimeMs } = await status()
     return jsonResponse(200, {
       kafka_connected: kafkaConnected,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
 import type { ItemDocument } from '../../workers/crawling/item.ts'
+import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
@@ -62,7 +63,7 @@ export const itemRoutes = (
         const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
         if (document === undefined || body === undefined) throw lost('document')
         const { itemWithBody } = await import('../../workers/crawling/item.ts')
-        return Response.json(itemWithBody(JSON.parse(document.toString('utf8')) as ItemDocument, body, { base64: base64Body }))
+        return json(itemWithBody(JSON.parse(document.toString('utf8')) as ItemDocument, body, { base64: base64Body }))
       },
     }),
     nativeRoute({
@@ -80,7 +81,7 @@ export const itemRoutes = (
       handle: async ({ params }) => {
         const body = await blobs.get(itemOf(params.id).body)
         if (body === undefined) throw lost('body')
-        return new Response(new Uint8Array(body), { headers: bodyHeaders })
+        return { status: 200, headers: bodyHeaders, body }
       },
     }),
   ]

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import type { ListOf } from '../../projections/crawling/list-of.ts'
+import type { Answer } from '../answer.ts'
+import { json } from '../json.ts'
 import { ProblemDocument } from '../problem.ts'
 import { decodeCursor, encodeCursor } from '../query.ts'
 import type { DocumentedAnswer } from '../route.ts'
@@ -20,7 +22,7 @@ export const paged = <Filters extends Query>(
 export const listResponse = <Row, Shown = Row>(
   { items, next }: ListOf<Row>,
   show: (row: Row) => Shown | Row = (row) => row,
-): Response => Response.json({ items: items.map(show), next: next === null ? null : encodeCursor(next) })
+): Answer => json({ items: items.map(show), next: next === null ? null : encodeCursor(next) })
 
 const problem = { schema: ProblemDocument, type: 'application/problem+json' } as const
 

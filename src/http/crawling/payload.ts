@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../lib/json.ts'
 import { mediaType, parseJson, readBody } from '../body.ts'
+import { headerOf } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 
 export interface Payload {
@@ -13,7 +14,7 @@ export interface Payload {
  * `null`. Source: crawling contract, section 1, content type and body parsing.
  */
 export const readPayload = async (c: HttpContext): Promise<Payload | undefined> => {
-  if (!isJson(mediaType(c.req.header('content-type')))) return undefined
+  if (!isJson(mediaType(headerOf(c, 'content-type')))) return undefined
   const bytes = await readBody(c)
   const parsed = parseJson(bytes)
   if ('malformed' in parsed || parsed.value === null) return undefined

@@ -4,6 +4,7 @@ import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { type AnswerRow, answerQueries, isResult } from '../../projections/crawling/answers.ts'
+import type { Answer } from '../answer.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -27,7 +28,7 @@ export const createPoll = ({
   readonly ports: HttpPorts
   readonly retentionDays: number
   readonly isAwaited: (operationId: string) => boolean
-}): ((c: HttpContext) => Promise<Response>) => {
+}): ((c: HttpContext) => Promise<Answer>) => {
   const { executor, projections, log, clock } = ports
 
   const storedAnswers = (uuid: string): readonly AnswerRow[] => {
@@ -38,9 +39,9 @@ export const createPoll = ({
       throw new Unavailable(`the view of answers cannot be read: ${messageOf(error)}`)
     }
   }
-  const noMatch = (): Response => failure(404, { message: messages.noPollId })
+  const noMatch = (): Answer => failure(404, { message: messages.noPollId })
 
-  const take = async (c: HttpContext, uuid: string): Promise<Response> => {
+  const take = async (c: HttpContext, uuid: string): Promise<Answer> => {
     if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: ['crawling-answers'] })))
       throw new Unavailable('the view of answers is behind the log')
     const context = requestContext(c)
@@ -67,7 +68,7 @@ export const createPoll = ({
   }
 }
 
-const handOut = (text: string | null): Response => {
+const handOut = (text: string | null): Answer => {
   try {
     return success(JSON.parse(text ?? '') as JsonValue)
   } catch {

@@ -8,6 +8,7 @@ import type { QueueRow } from '../../projections/crawling/crawl-rows.ts'
 import { queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Views } from '../../projections/projection.ts'
 import { createThrottle } from '../../workers/crawling/throttle.ts'
+import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { anyOf, cursor, limit } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
@@ -63,7 +64,7 @@ export const queueRoutes = ({
         const counters = counterQueries(projections.views('crawling-counters'))
         const incoming = counters.requests('incoming', now)
         const monitor = counters.requests('monitor', now)
-        return Response.json({ incoming, monitor, fetches: counters.fetches(now) })
+        return json({ incoming, monitor, fetches: counters.fetches(now) })
       },
     }),
     nativeRoute({
@@ -80,7 +81,7 @@ export const queueRoutes = ({
           .map(({ worker, host, kinds }) => ({ id: worker, host, kinds: kinds.filter((kind) => kind.startsWith('crawling.')) }))
           .filter(({ kinds }) => kinds.length > 0)
         const totals = crawlQueries(pages()).totals()
-        return Response.json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals, workers })
+        return json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals, workers })
       },
     }),
   ]

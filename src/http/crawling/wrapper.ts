@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../lib/json.ts'
-import { textAnswer } from '../json.ts'
+import type { Answer } from '../answer.ts'
 
 interface WrapperError {
   readonly message: string
@@ -16,13 +16,16 @@ export const crossOrigin = {
   'Access-Control-Expose-Headers': 'Operation-Id, Event-Position, Feed-Class, Feed-Nearest-Class, Feed-Error',
 } as const
 
-export const jsonResponse = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response =>
-  textAnswer(`${JSON.stringify(body)}\n`, status, { 'Content-Type': 'application/json', ...crossOrigin, ...headers })
+export const jsonResponse = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer => ({
+  status,
+  headers: { 'Content-Type': 'application/json', ...crossOrigin, ...headers },
+  body: `${JSON.stringify(body)}\n`,
+})
 
 /** 200 with the wrapper: exactly three keys. */
-export const success = (data: JsonValue, headers?: Readonly<Record<string, string>>): Response =>
+export const success = (data: JsonValue, headers?: Readonly<Record<string, string>>): Answer =>
   jsonResponse(200, { data, error: null, status: 'SUCCESS' }, headers)
 
 /** The wrapper around an error. Source: crawling contract, section 1. */
-export const failure = (status: number, error: WrapperError, headers?: Readonly<Record<string, string>>): Response =>
+export const failure = (status: number, error: WrapperError, headers?: Readonly<Record<string, string>>): Answer =>
   jsonResponse(status, { data: null, error, status: 'FAILURE' }, headers)

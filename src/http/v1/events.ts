@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { allows, type Principal } from '../../stores/credentials.ts'
 import { type EventLog, origin, type Position, type RecordedEvent } from '../../stores/event-log.ts'
-import { principalOf } from '../context.ts'
+import type { Answer } from '../answer.ts'
+import { goneSignal, headerOf, principalOf } from '../context.ts'
 import { eventLine, shownEvent } from '../event-frames.ts'
 import { type EventSelection, scan } from '../event-scan.ts'
 import type { HttpContext } from '../face.ts'
@@ -85,7 +86,7 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
 const visibleTo = (c: HttpContext, { credentials }: HttpPorts): ((event: RecordedEvent) => boolean) => {
   const principal = principalOf(c)
   if (allows(principal, 'v1:read')) return () => true
-  if (!c.env.state.authenticated) throw unauthenticated()
+  if (!c.authenticated) throw unauthenticated()
   if (!credentials.configured() || !mayReadSomething(principal)) throw forbidden('v1:read')
   return ({ metadata: { actor } }) => actor.face !== null && allows(principal, `${actor.face}:read`)
 }
@@ -105,15 +106,15 @@ export const answerEvents = async ({
   readonly tools: RouteTools
   readonly paging: Paging
   readonly selection: EventSelection
-}): Promise<Response> => {
+}): Promise<Answer> => {
   const { log } = ports
-  const type = negotiate(c.req.header('accept'), representations)
+  const type = negotiate(headerOf(c, 'accept'), representations)
   if (type === undefined) throw new Problem('not-acceptable', `events are offered as ${representations.join(', ')}`)
   const given = paging.after === undefined ? undefined : await parsePosition(ports, paging.after, '?after')
   if (type === 'application/json') return page(c, ports, selection, { ...paging, after: given })
   refuseJsonOnly(paging)
   if (type === 'application/x-ndjson') return lines(log, selection, given ?? origin)
-  const lastEventId = c.req.header('last-event-id')
+  const lastEventId = headerOf(c, 'last-event-id')
   const resumed = lastEventId === undefined ? given : await parsePosition(ports, lastEventId, 'Last-Event-ID')
   const principal = principalOf(c)
   return eventStream(c, {
@@ -135,9 +136,9 @@ const page = async (
   { log, clock }: HttpPorts,
   selection: EventSelection,
   { after, limit = 50, order = 'asc' }: Paging,
-): Promise<Response> => {
+): Promise<Answer> => {
   const head = await log.head()
-  const { signal } = c.req.raw
+  const signal = goneSignal(c)
   const until = clock.now() + longestScanMs
   const items: RecordedEvent[] = []
   let next: Position | null = null
@@ -163,10 +164,10 @@ const page = async (
 }
 
 /** One event a line up to the head at the time of the request, in constant memory. */
-const lines = async (log: EventLog, selection: EventSelection, after: Position): Promise<Response> => {
+const lines = async (log: EventLog, selection: EventSelection, after: Position): Promise<Answer> => {
   const head = await log.head()
   const events = scan(log, selection, { after })[Symbol.asyncIterator]()
-  const content = new ReadableStream<Uint8Array>(
+  const body = new ReadableStream<Uint8Array>(
     {
       pull: async (controller) => {
         let chunk = ''
@@ -185,5 +186,5 @@ const lines = async (log: EventLog, selection: EventSelection, after: Position):
     },
     { highWaterMark: 0 },
   )
-  return new Response(content, { headers: { 'Content-Type': 'application/x-ndjson' } })
+  return { status: 200, headers: { 'Content-Type': 'application/x-ndjson' }, body }
 }

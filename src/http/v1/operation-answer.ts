@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { instant } from '../../lib/clock.ts'
 import type { OperationResource } from '../../projections/operation-resource.ts'
+import type { Answer } from '../answer.ts'
 import { etag } from '../conditional.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
@@ -49,9 +50,9 @@ export const operationAnswer = (
   operation: OperationResource,
   status = 200,
   headers: Readonly<Record<string, string>> = {},
-): Response => json(operation, status, { ETag: etag(operation.revision), ...headers })
+): Answer => json(operation, status, { ETag: etag(operation.revision), ...headers })
 
-export const endedAnswer = ({ text, revision }: EndedAnswer): Response => jsonText(text, 200, { ETag: etag(revision) })
+export const endedAnswer = ({ text, revision }: EndedAnswer): Answer => jsonText(text, 200, { ETag: etag(revision) })
 
 /** What is shown of an operation that was just requested where this node's view does not hold it in time. */
 const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: string, input: unknown): OperationResource => {
@@ -63,7 +64,7 @@ const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: strin
     ...{ requestedAt: now, startedAt: null, finishedAt: null, requestedBy: actor, worker: null, progress: null },
     waitingFor: { reason: 'start', detail: 'accepted; this node has not shown it yet', since: now, until: null, operation: null },
     ...{ input: input as never, result: null, error: null, correlationId, parent: null, retryOf: null, revision: 0 },
-    position: c.env.state.caused.position ?? '0',
+    position: c.caused.position ?? '0',
   }
 }
 
@@ -72,7 +73,7 @@ export const acceptedAnswer = (
   c: HttpContext,
   ports: HttpPorts,
   { id, kind, waited }: { readonly id: string; readonly kind: string; readonly waited: number | undefined },
-): Response => {
+): Answer => {
   // The input of an operation that the view does not know is not repeated: it may hold secrets.
   const operation = ports.operations.byId(id) ?? justRequested(c, ports, id, kind, {})
   caused(c, { operationId: id })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { operation } from '../../commands/operation.ts'
 import type { RetryRefusal } from '../../commands/retry.ts'
 import { etag, pinnedRevision, versionMismatch } from '../conditional.ts'
-import { caused, requestContext } from '../context.ts'
+import { caused, headerOf, requestContext } from '../context.ts'
 import type { HttpPorts } from '../ports.ts'
 import { settle } from '../position.ts'
 import { Problem } from '../problem.ts'
@@ -47,7 +47,7 @@ const cancelOperation = nativeRoute({
     }),
   },
   handle: async ({ c, ports, params: { id = '' }, body }) => {
-    const pin = pinOf(ports, id, c.req.header('if-match'))
+    const pin = pinOf(ports, id, headerOf(c, 'if-match'))
     const command = { type: 'CancelOperation', id, reason: body.reason ?? null } as const
     const { refused, position, revision } = withPosition(await ports.executor.execute(operation, command, requestContext(c), pin))
     if (refused !== undefined) {
@@ -59,7 +59,7 @@ const cancelOperation = nativeRoute({
     const cancelled = findOperation(ports, id)
     caused(c, { operationId: id, position: position ?? cancelled.position, revision })
     // Repeated after a crash, the recorded wish is answered as it would have been then.
-    return operationAnswer(cancelled, position !== null || c.env.state.repeated ? 202 : 200)
+    return operationAnswer(cancelled, position !== null || c.repeated ? 202 : 200)
   },
 })
 
@@ -85,7 +85,7 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
       ...problems({ 404: 'There is no such operation', 409: 'It has not failed', 412: 'It has another revision' }),
     },
     handle: async ({ c, ports, params: { id = '' } }) => {
-      const result = await ports.retry(id, requestContext(c), pinOf(ports, id, c.req.header('if-match')))
+      const result = await ports.retry(id, requestContext(c), pinOf(ports, id, headerOf(c, 'if-match')))
       if (result.refused !== undefined) throw retryProblem(id, result.refused)
       return accepted(c, ports, tools, { ...result, kind: findOperation(ports, id).kind })
     },

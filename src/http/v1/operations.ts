@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { operationStates } from '../../events/operation.ts'
 import type { OperationResource } from '../../projections/operation-resource.ts'
+import type { Answer } from '../answer.ts'
 import { etag, isKnown } from '../conditional.ts'
+import { goneSignal, headerOf } from '../context.ts'
 import { json } from '../json.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../query.ts'
@@ -44,7 +46,7 @@ const listOperations = nativeRoute({
 const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
   const ended = createEndedAnswers()
 
-  const shown = (operation: OperationResource, known: string | undefined): Response => {
+  const shown = (operation: OperationResource, known: string | undefined): Answer => {
     if (isKnown(known, operation.revision)) return unchanged(operation.revision)
     return hasEnded(operation) ? endedAnswer(ended.keep(operation)) : operationAnswer(operation)
   }
@@ -65,7 +67,7 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
     handle: ({ c, ports, params: { id = '' }, query: { wait = 0 } }) => {
-      const known = c.req.header('if-none-match')
+      const known = headerOf(c, 'if-none-match')
       const final = ended.get(id)
       if (final !== undefined) return isKnown(known, final.revision) ? unchanged(final.revision) : endedAnswer(final)
       let operation = findOperation(ports, id)
@@ -75,13 +77,13 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
         operation = findOperation(ports, id)
         return isDone() ? true : undefined
       }
-      const signal = AbortSignal.any([closing, c.req.raw.signal])
+      const signal = AbortSignal.any([closing, goneSignal(c)])
       return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, known))
     },
   })
 }
 
-const unchanged = (revision: number): Response => new Response(null, { status: 304, headers: { ETag: etag(revision) } })
+const unchanged = (revision: number): Answer => ({ status: 304, headers: { ETag: etag(revision) }, body: null })
 
 const operationEvents = (tools: RouteTools): NativeRoute =>
   nativeRoute({

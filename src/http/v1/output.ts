@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { outputStream } from '../../events/output.ts'
 import { readOutput } from '../../projections/output.ts'
+import { goneSignal } from '../context.ts'
 import { number, wait } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
@@ -42,19 +43,21 @@ export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRo
           slice = await look()
           return slice.content.length > 0 || slice.ended ? true : undefined
         }
-        const signal = AbortSignal.any([closing, c.req.raw.signal])
+        const signal = AbortSignal.any([closing, goneSignal(c)])
         const stream = outputStream(id)
         // No view reads output, so the log itself says that there is more.
         const also = (ring: () => void) =>
           hub.join({ take: (events) => (events.some((event) => event.stream === stream) ? ring() : undefined) })
         await changes.until(operationStream(id), news, { timeoutMs: query.wait * 1000, signal, also })
       }
-      return new Response(new Uint8Array(slice.content), {
+      return {
+        status: 200,
         headers: {
           'Content-Type': 'text/plain; charset=utf-8',
           'Output-Next-Offset': String(slice.nextOffset),
           'Output-Complete': String(slice.ended && slice.nextOffset >= slice.size),
         },
-      })
+        body: slice.content,
+      }
     },
   })

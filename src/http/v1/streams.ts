@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { etag, isKnown } from '../conditional.ts'
+import { headerOf } from '../context.ts'
 import { isShown, shownEvent } from '../event-frames.ts'
 import { json } from '../json.ts'
 import { Problem } from '../problem.ts'
@@ -33,7 +34,7 @@ export const readStream = nativeRoute({
     const last = isShown(stream) ? await first(log.readStream(stream, { from: 'end', backwards: true, limit: 1 })) : undefined
     if (last === undefined) throw new Problem('not-found', `there is no stream ${stream}`)
     const headers = { ETag: etag(last.revision) }
-    if (isKnown(c.req.header('if-none-match'), last.revision)) return new Response(null, { status: 304, headers })
+    if (isKnown(headerOf(c, 'if-none-match'), last.revision)) return { status: 304, headers, body: null }
     const backwards = query.order === 'desc'
     const from = query.from ?? (backwards ? 'end' : 'start')
     const items: RecordedEvent[] = []

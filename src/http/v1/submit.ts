@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import type { SubmitRefusal, SubmitRequest } from '../../commands/submit.ts'
-import { caused, requestContext } from '../context.ts'
+import type { Answer } from '../answer.ts'
+import { caused, goneSignal, headerOf, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { settle } from '../position.ts'
@@ -67,16 +68,16 @@ export const accepted = async (
   ports: HttpPorts,
   { changes, closing }: RouteTools,
   { operationId, position, kind }: { readonly operationId: string; readonly position: string | null; readonly kind: string },
-): Promise<Response> => {
+): Promise<Answer> => {
   if (position !== null) caused(c, { position })
   await settle(ports, position)
-  const waited = preferredWait(c.req.header('prefer'))
+  const waited = preferredWait(headerOf(c, 'prefer'))
   if (waited !== undefined && waited > 0) {
     const ended = (): true | undefined => {
       const operation = ports.operations.byId(operationId)
       return operation !== undefined && hasEnded(operation) ? true : undefined
     }
-    const signal = AbortSignal.any([closing, c.req.raw.signal])
+    const signal = AbortSignal.any([closing, goneSignal(c)])
     await changes.until(operationStream(operationId), ended, { timeoutMs: waited * 1000, signal })
   }
   return acceptedAnswer(c, ports, { id: operationId, kind, waited })
