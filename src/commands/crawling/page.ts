@@ -48,6 +48,7 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
   streamOf: (command) => `page-${command.page}`,
   creates: (command) => command.type === 'StartFetch' && command.fetch.attempt === 1,
   initial: { status: 'waiting', attempt: 0 },
+  isTerminal: ({ status }) => status === 'ended',
   evolve: (state, { type, data }) => {
     switch (type) {
       case 'PageFetchStarted':

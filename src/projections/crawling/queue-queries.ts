@@ -57,8 +57,8 @@ export interface Choice {
   /** Milliseconds since the epoch. */
   readonly now: number
   readonly holders: readonly string[]
-  readonly without: readonly string[]
-  readonly blocked: readonly string[]
+  readonly without: ReadonlySet<string>
+  readonly blocked: ReadonlySet<string>
 }
 
 /** What the spider asks of the view `crawling-pages`. Every answer costs the same for ten pages and for a million. */
@@ -67,24 +67,14 @@ export const queueQueries = (views: Views) => ({
    * Highest priority first, then first in first out, of the pages that `holders` hold ('' for those that nobody does); passes
    * over those of `without` (being fetched, or not yet seen here as ended) and of operations that cannot be started now.
    */
-  next: ({ spiderid, domain }: QueueName, { now, holders, without, blocked }: Choice): NextPage | undefined =>
-    holders
-      .map((holder) =>
-        views.get<NextPage>(
-          `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects, seq
-           FROM pages WHERE spiderid = ? AND domain = ? AND holder = ? AND state = 'queued' AND not_before <= ?
-             AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))
-           ORDER BY priority DESC, seq LIMIT 1`,
-          spiderid,
-          domain,
-          holder,
-          now,
-          JSON.stringify(without),
-          JSON.stringify(blocked),
-        ),
-      )
-      .filter((page) => page !== undefined)
-      .sort((one, other) => other.priority - one.priority || (one.seq < other.seq ? -1 : 1))[0],
+  next: (queue: QueueName, { holders, ...choice }: Choice): NextPage | undefined => {
+    let best: NextPage | undefined
+    for (const holder of holders) {
+      const page = nextOf(views, queue, holder, choice)
+      if (page !== undefined && (best === undefined || isBefore(page, best))) best = page
+    }
+    return best
+  },
 
   /** When the earliest page of a queue that must still wait may start, in milliseconds since the epoch. */
   nextDue: ({ spiderid, domain }: QueueName, { now, holders }: Pick<Choice, 'now' | 'holders'>): number | undefined => {
@@ -213,3 +203,25 @@ export const queueQueries = (views: Views) => ({
     views.get(`SELECT spiderid, appid, crawlid, expires FROM timers ORDER BY expires, crawl LIMIT 1`),
 })
 export type QueueQueries = ReturnType<typeof queueQueries>
+
+const isBefore = (one: NextPage, other: NextPage): boolean =>
+  one.priority > other.priority || (one.priority === other.priority && one.seq < other.seq)
+
+const queued = `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects, seq
+  FROM pages WHERE spiderid = ? AND domain = ? AND holder = ? AND state = 'queued' AND not_before <= ?`
+const firstQueued = `${queued} ORDER BY priority DESC, seq LIMIT 1`
+const firstAllowed = `${queued} AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))
+  ORDER BY priority DESC, seq LIMIT 1`
+
+/** The first page is most often one that may be taken; else those that may not are left out of the search (20 µs instead of 7). */
+const nextOf = (
+  views: Views,
+  { spiderid, domain }: QueueName,
+  holder: string,
+  { now, without, blocked }: Omit<Choice, 'holders'>,
+): NextPage | undefined => {
+  const first = views.get<NextPage>(firstQueued, spiderid, domain, holder, now)
+  if (first === undefined || !(without.has(first.id) || blocked.has(first.operation))) return first
+  const [pages, operations] = [JSON.stringify([...without]), JSON.stringify([...blocked])]
+  return views.get<NextPage>(firstAllowed, spiderid, domain, holder, now, pages, operations)
+}

@@ -86,7 +86,15 @@ export const createFetching = ({
     const { operation, spiderid, url, domain, depth, priority } = page
     const { appid, crawlid } = input
     const about = { operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host: node.host }
-    const fetch = { ...about, url, fingerprint: fingerprint('GET', url), domain, depth, priority, worker: node.id }
+    const fetch = {
+      ...about,
+      url,
+      fingerprint: page.fingerprint ?? fingerprint('GET', url),
+      domain,
+      depth,
+      priority,
+      worker: node.id,
+    }
     const started = await executor.execute(pageDecider, { type: 'StartFetch', page: page.id, fetch }, contextOf(run))
     if (started.refused || started.position === null) {
       // The view was behind: what it does not show yet is before the head of the log.

@@ -71,7 +71,7 @@ export const createPageFetcher =
     const { spiderid, appid, crawlid } = input
     const about = { operation: page.operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host }
     const limits: CrawlLimits = { domainMaxPages: input.domain_max_pages ?? null, expires: input.expires }
-    const own = fingerprint('GET', page.url)
+    const own = page.fingerprint ?? fingerprint('GET', page.url)
     const alone = (outcome: PageOutcome): PageResult => ({ outcome, found: [], memory: sameMemory, release: () => {} })
 
     const failed = (reason: FailureReason, message: string): PageResult =>

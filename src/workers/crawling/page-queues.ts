@@ -107,8 +107,8 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
   const pickFrom = (
     queue: Queue,
     key: string,
-    without: readonly string[],
-    blocked: readonly string[],
+    without: ReadonlySet<string>,
+    blocked: ReadonlySet<string>,
   ): PickedPage | undefined => {
     const { domain } = queue
     const throttle = throttleOf(queue, key)
@@ -207,7 +207,7 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
       askAnew(queue)
     },
     /** The next page to start; `later` is when to ask again (milliseconds since the epoch), if there is a time for it. */
-    pick: (without: readonly string[], blocked: readonly string[]): PickedPage | { readonly later: number | undefined } => {
+    pick: (without: ReadonlySet<string>, blocked: ReadonlySet<string>): PickedPage | { readonly later: number | undefined } => {
       for (let entry = heap.peek(); entry !== undefined; entry = heap.peek()) {
         const queue = queues.get(entry.key)
         const isValid = queue?.isWaiting && queue.turn === entry.turn

@@ -80,7 +80,7 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
   return {
     has: (operation: string): boolean => running.has(operation),
     /** Operations of which nothing may be begun. */
-    closing: (): Iterable<string> => closing,
+    closing: (): ReadonlySet<string> => closing,
     /** The names under which operations run here: more than one where a lease ran out. */
     holders: (): Iterable<string> => names.keys(),
 

@@ -83,7 +83,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
     if (attached === undefined) return
     const { queues, runs } = attached
     while (fetching < settings.concurrency && !signal.aborted) {
-      const picked = queues.pick([...busy], [...blocked, ...runs.closing()])
+      const picked = queues.pick(busy, runs.closing().size === 0 ? blocked : new Set([...blocked, ...runs.closing()]))
       if ('page' in picked) {
         fetching++
         busy.add(picked.page.id)

@@ -52,7 +52,10 @@ test('a process that died leaves its operation to the next one', async () => {
   // As a process leaves it that is killed in the middle of its first page.
   const { executor, queue } = first
   const seed = await first.until(() =>
-    queue.next({ spiderid: 'link', domain: '127.0.0.1.' }, { now: Date.now(), holders: [''], without: [], blocked: [] }),
+    queue.next(
+      { spiderid: 'link', domain: '127.0.0.1.' },
+      { now: Date.now(), holders: [''], without: new Set(), blocked: new Set() },
+    ),
   )
   const dead = { commandId: id, actor: { principal: 'x', face: null, address: null }, correlationId: id }
   await executor.execute(operation, { type: 'StartAttempt', id, worker: 'dead', now: Date.now() }, { ...dead, commandId: 'one' })
