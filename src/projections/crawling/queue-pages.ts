@@ -80,12 +80,12 @@ export function queueLinks(
 ): void {
   const { operation, spiderid, crawlid, pages } = owner
   const key = crawlKey(owner)
-  const byDomain = new Map<string, number>()
+  /** How many stand in each domain, and how many of them were not there before. */
+  const domains = new Map<string, { found: number; queued: number }>()
   for (const [index, page] of pages.entries()) {
-    byDomain.set(page.domain, (byDomain.get(page.domain) ?? 0) + 1)
-    tx.run(
+    const isNew = tx.get(
       `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, holder, seq, not_before, queued_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, 0, ?) RETURNING 1`,
       page.id,
       operation,
       key,
@@ -101,17 +101,43 @@ export function queueLinks(
       sequence(event, index),
       event.recordedAt,
     )
+    const { found, queued } = domains.get(page.domain) ?? { found: 0, queued: 0 }
+    domains.set(page.domain, { found: found + 1, queued: isNew === undefined ? queued : queued + 1 })
   }
-  for (const [domain, n] of byDomain) {
+  for (const [domain, { found, queued }] of domains) {
     tx.run(
       `INSERT INTO page_counts (spiderid, crawlid, domain, n) VALUES (?, ?, ?, ?)
        ON CONFLICT (spiderid, crawlid, domain) DO UPDATE SET n = n + excluded.n`,
       spiderid,
       crawlid,
       domain,
-      n,
+      found,
     )
-    if (holder === null) countPurged(tx, key, domain, n)
+    if (holder === null) countPurged(tx, key, domain, found)
+    else if (queued > 0) countQueued(tx, { key, operation, spiderid, domain }, queued)
   }
   if (holder === null) tx.run(`UPDATE jobs SET purged = purged + ? WHERE operation = ?`, pages.length, operation)
+}
+
+function countQueued(
+  tx: Tx,
+  of: { readonly key: string; readonly operation: string; readonly spiderid: string; readonly domain: string },
+  n: number,
+): void {
+  tx.run(
+    `INSERT INTO crawl_counts (crawl, domain, queued, fetching, purged) VALUES (?, ?, ?, 0, 0)
+     ON CONFLICT (crawl, domain) DO UPDATE SET queued = queued + excluded.queued`,
+    of.key,
+    of.domain,
+    n,
+  )
+  tx.run(
+    `INSERT INTO queues (spiderid, domain, backlog) VALUES (?, ?, ?)
+     ON CONFLICT (spiderid, domain) DO UPDATE SET backlog = backlog + excluded.backlog`,
+    of.spiderid,
+    of.domain,
+    n,
+  )
+  tx.run(`UPDATE jobs SET pending = pending + ? WHERE operation = ?`, n, of.operation)
+  tx.run(`UPDATE crawls SET pending = pending + ? WHERE key = ?`, n, of.key)
 }
