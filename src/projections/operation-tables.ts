@@ -1,16 +1,22 @@
 import type { LaneEvent } from '../events/lane.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
-import { changedRow, requestedRow } from './operation-fold.ts'
+import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-resource.ts'
 import type { Fold, Tx } from './projection.ts'
 
 /** Rows and characters of JSON that wait in memory at most: a write of so many takes some milliseconds. */
 const mostUnwritten = 500
 const mostUnwrittenCharacters = 1_000_000
-/** Rows that stay in memory once they are written: what happened last is asked for, and changed, most. */
-const mostKept = 2000
+/** Twice as many rows stay in memory at most once they are written: what happened last is asked for, and changed, most. */
+const rowsPerAge = 1000
 const longestKept = 4096
+
+/** A row in memory, and what the table knows of it. */
+interface Kept {
+  readonly row: FoldedRow
+  table: 'never saw it' | 'has an older one' | 'has it'
+}
 
 interface Holding {
   readonly holder: string | null
@@ -23,46 +29,61 @@ interface Holding {
  * of processor time an operation instead of 133). Whatever is written together leaves the rows that one event at a time would have left.
  */
 export const operationTables = (tx: Tx): Fold => {
-  const rows = new Map<string, OperationRow>()
-  /** Ids of the rows to be written, and which of them the table has not seen. */
-  const unwritten = new Set<string>()
-  const unseen = new Set<string>()
+  // Two ages instead of one map that forgets its first entries.
+  let young = new Map<string, Kept>()
+  let old = young
+  /** Those that the table has not or not like this, the oldest first. */
+  let unwritten: Kept[] = []
   let characters = 0
   const lanes = new Map<string, Holding>()
   const touchedLanes = new Set<string>()
   /** The number of the last request, and the greatest id of all. */
   let last: { readonly seq: number; readonly id: string } | undefined
 
-  const stored = (id: string): OperationRow | undefined => tx.get<OperationRow>(`${operationRows} WHERE o.id = ?`, id)
-  const known = (id: string): OperationRow | undefined => rows.get(id) ?? stored(id)
+  const kept = (id: string): Kept | undefined => young.get(id) ?? old.get(id)
+  const stored = (id: string): FoldedRow | undefined => tx.get<FoldedRow>(`${operationRows} WHERE o.id = ?`, id)
   const lastStored = () =>
     tx.get<{ seq: number; id: string }>(
       `SELECT coalesce(max(seq), 0) AS seq, coalesce((SELECT max(id) FROM operations), '') AS id FROM operations`,
     ) as { seq: number; id: string }
 
-  const put = (row: OperationRow): void => {
-    rows.set(row.id, row)
-    unwritten.add(row.id)
+  const request = (event: RecordedEvent, id: string): void => {
+    last ??= lastStored()
+    const row = requestedRow(event, id, last.seq + 1)
+    last = { seq: row.seq, id: id > last.id ? id : last.id }
+    characters += row.input.length
+    const made: Kept = { row, table: 'never saw it' }
+    young.set(id, made)
+    unwritten.push(made)
     if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
-  const applyOperation = (event: RecordedEvent, id: string): void => {
+  /** Ids sort by the time of their making: one that is greater than all is nowhere (4 µs of looking for each new one). */
+  const find = (id: string): Kept | undefined => {
     last ??= lastStored()
-    // Ids sort by the time of their making: one that is greater than all is in no table (4 µs of looking for each new one).
-    const before = id > last.id ? undefined : known(id)
-    if (before === undefined) {
-      if (event.type !== 'OperationRequested') return
-      const row = requestedRow(event, id, last.seq + 1)
-      last = { seq: row.seq, id: id > last.id ? id : last.id }
-      characters += row.input.length
-      unseen.add(id)
-      put(row)
+    if (id > last.id) return undefined
+    const known = kept(id)
+    if (known !== undefined) return known
+    const row = stored(id)
+    return row && { row, table: 'has it' }
+  }
+
+  const applyOperation = (event: RecordedEvent, id: string): void => {
+    const known = find(id)
+    if (known === undefined) {
+      if (event.type === 'OperationRequested') request(event, id)
       return
     }
-    const after = changedRow(before, event)
-    if (after === before) return
-    characters += lengthOf(after) - lengthOf(before)
-    put(after)
+    const { row } = known
+    const length = lengthOf(row)
+    if (!change(row, event)) return
+    characters += lengthOf(row) - length
+    if (known.table === 'has it') {
+      known.table = 'has an older one'
+      unwritten.push(known)
+      young.set(id, known)
+    }
+    if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
   const applyLane = (event: RecordedEvent, lane: string): void => {
@@ -107,26 +128,25 @@ export const operationTables = (tx: Tx): Fold => {
 
   /** The oldest first: those are the ones that will hardly change any more. */
   const writeRows = (most: number): void => {
-    let left = most
-    for (const id of unwritten) {
-      if (left-- === 0) break
-      const row = rows.get(id) as OperationRow
-      if (unseen.delete(id)) insert(row, tx)
-      else update(row, tx)
-      unwritten.delete(id)
-      if (lengthOf(row) > longestKept) rows.delete(id)
+    for (const one of unwritten.splice(0, most)) {
+      if (one.table === 'never saw it') insert(one.row, tx)
+      else update(one.row, tx)
+      one.table = 'has it'
+      if (lengthOf(one.row) <= longestKept) continue
+      young.delete(one.row.id)
+      old.delete(one.row.id)
     }
   }
 
   const write = (): void => {
-    writeRows(Number.POSITIVE_INFINITY)
+    writeRows(unwritten.length)
     for (const lane of touchedLanes) writeLane(lane)
     lanes.clear()
     touchedLanes.clear()
     characters = 0
-    if (rows.size <= mostKept) return
-    let surplus = rows.size - mostKept / 2
-    for (const id of rows.keys()) if (surplus-- > 0) rows.delete(id)
+    if (young.size < rowsPerAge) return
+    old = young
+    young = new Map()
   }
 
   return {
@@ -137,19 +157,19 @@ export const operationTables = (tx: Tx): Fold => {
     },
     relieve: () => {
       if (touchedLanes.size >= mostUnwritten || characters >= mostUnwrittenCharacters) write()
-      else if (unwritten.size >= mostUnwritten) writeRows(mostUnwritten / 2)
+      else if (unwritten.length >= mostUnwritten) writeRows(mostUnwritten / 2)
     },
     write,
     discard: () => {
-      unwritten.clear()
-      unseen.clear()
+      young = new Map()
+      old = young
+      unwritten = []
       lanes.clear()
       touchedLanes.clear()
       characters = 0
-      rows.clear()
       last = undefined
     },
-    find: known,
+    find: (id) => find(id)?.row,
   }
 }
 
