@@ -18,10 +18,6 @@ export const withHeaders = (answer: Answer, added: Readonly<Record<string, strin
   return { status, headers, body }
 }
 
-/** The answer for a caller without a socket. */
-export const responseOf = ({ status, headers, body }: Answer): Response =>
-  new Response(body as string | null, { status, headers })
-
 /** Everything that the body holds. */
 export const bytesOf = async ({ body }: Answer): Promise<Buffer> => {
   if (body === null || typeof body === 'string') return Buffer.from(body ?? '')

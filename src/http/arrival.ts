@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { HttpBindings } from '@hono/node-server'
 
 /** A request as it came in. */
 export interface Arrival {
@@ -20,64 +21,34 @@ export interface Arrival {
   readonly request: Request | undefined
 }
 
-/** Undefined where the request line or `Host` is malformed. */
-export const arrivalAt = (incoming: IncomingMessage, outgoing: ServerResponse): Arrival | undefined => {
-  const { method = 'GET', url = '', headers } = incoming
-  if (!isHost(headers.host ?? '')) return undefined
-  const target = targetOf(url)
-  if (target === undefined) return undefined
-  const end = target.search(/[?#]/)
-  const whole = end < 0
-  const encodedPath = whole ? target : target.slice(0, end)
+/** What the app is given; the URL is checked and its dot segments are resolved there already. */
+export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<HttpBindings> = {}): Arrival => {
+  const { url, method } = request
+  const begin = url.indexOf('/', url.indexOf('//') + 2)
+  const end = endOfPath(url, begin)
+  const encodedPath = url.slice(begin, end)
   return {
     method,
     path: decodedPath(encodedPath),
     encodedPath,
-    query: whole ? '' : queryOf(target.slice(end)),
-    sentPath: whole && target === url ? url : beforeQuery(url),
-    headers,
+    query: queryOf(url, end),
+    sentPath: incoming?.url === undefined ? encodedPath : beforeQuery(incoming.url),
+    headers: incoming?.headers ?? Object.fromEntries(request.headers),
     incoming,
-    outgoing,
-    request: undefined,
+    outgoing: outgoing as ServerResponse | undefined,
+    request: incoming === undefined ? request : undefined,
   }
 }
 
-/** A request that never was on a socket. */
-export const arrivalOf = (request: Request): Arrival => {
-  const { pathname, search } = new URL(request.url)
-  return {
-    method: request.method,
-    path: decodedPath(pathname),
-    encodedPath: pathname,
-    query: search.slice(1),
-    sentPath: pathname,
-    headers: Object.fromEntries(request.headers),
-    incoming: undefined,
-    outgoing: undefined,
-    request,
-  }
+const endOfPath = (url: string, begin: number): number => {
+  const length = url.slice(begin).search(/[?#]/)
+  return length < 0 ? url.length : begin + length
 }
 
-/** What needs no look by a parser of URLs, as nearly all requests do: it takes longer than their routing. */
-const plainTarget = /^\/[!#$&-;=?-[\]_a-z~]*$/
-const dotSegment = /\/\.\.?(?:[/?#]|$)/
-const plainHost = /^[a-z0-9._-]*(?::\d{1,4})?$/
-
-/** Path and query of a request line, which may hold a whole URL. */
-const targetOf = (url: string): string | undefined => {
-  if (plainTarget.test(url) && !dotSegment.test(url)) return url
-  const isWhole = /^https?:\/\//.test(url)
-  if ((!isWhole && !url.startsWith('/')) || beforeQuery(url).includes('\\')) return undefined
-  const parsed = URL.parse(isWhole ? url : `http://localhost${url}`)
-  return parsed === null ? undefined : `${parsed.pathname}${parsed.search}`
-}
-
-const isHost = (host: string): boolean => plainHost.test(host) || (!/[/?#@\\]/.test(host) && URL.canParse(`http://${host}`))
-
-const queryOf = (behindPath: string): string => {
-  if (!behindPath.startsWith('?')) return ''
-  const end = behindPath.indexOf('#')
-  return behindPath.slice(1, end < 0 ? undefined : end)
+const queryOf = (url: string, begin: number): string => {
+  if (url[begin] !== '?') return ''
+  const end = url.indexOf('#', begin)
+  return url.slice(begin + 1, end < 0 ? undefined : end)
 }
 
 const beforeQuery = (url: string): string => {

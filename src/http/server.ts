@@ -1,15 +1,13 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
-import { responseOf } from './answer.ts'
-import { arrivalOf } from './arrival.ts'
 import { createChanges } from './changes.ts'
 import { createDispatch } from './dispatch.ts'
 import { documentRoutes } from './documents.ts'
 import { createEventHub } from './event-hub.ts'
 import type { Face } from './face.ts'
 import { healthRoutes } from './health.ts'
-import { createListener } from './listener.ts'
+import { createHttpApp, createListener } from './listener.ts'
 import { createMetrics } from './metrics.ts'
 import { documented, nativeFace } from './native.ts'
 import type { HttpPorts } from './ports.ts'
@@ -73,10 +71,11 @@ export const buildServer = (
     }),
   ]
   const dispatch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics, mostAtATime })
+  const app = createHttpApp(dispatch)
   let server: Server | undefined
 
   const listen: HttpServer['listen'] = async ({ host, port }) => {
-    const made = httpServer(createListener({ dispatch, ...ports }), ports.clock)
+    const made = httpServer(createListener(app, ports.logger), ports.clock)
     server = made
     await new Promise<void>((resolve, reject) => {
       made.once('error', reject)
@@ -114,7 +113,7 @@ export const buildServer = (
     changes.close()
   }
 
-  return { fetch: async (request) => responseOf(await dispatch(arrivalOf(request))), listen, close }
+  return { fetch: async (request) => app.fetch(request), listen, close }
 }
 
 const httpServer = (listener: RequestListener, clock: Clock): Server => {
