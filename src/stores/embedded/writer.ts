@@ -88,7 +88,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
         streams.delete(old)
       }
     }
-    streams.set(name, known)
+    streams.set(ownCopy(name), known)
   }
 
   const find = (sql: Statements, name: string): Known | undefined => {
@@ -191,6 +191,9 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     close: () => connection?.db.close(),
   }
 }
+
+/** A name that was cut out of a batch keeps the batch's whole text in memory; 10,000 of them kept 30 MiB. */
+const ownCopy = (name: string): string => ` ${name}`.slice(1)
 
 const holds = (expected: Expected, actual: number): boolean => {
   switch (expected) {
