@@ -26,7 +26,7 @@ interface Prepared {
 }
 
 const keptStatements = 500
-const cacheKiB = 32_768
+const cacheKiB = 8_192
 /** A write-ahead log of so many pages is copied into the file by a thread of its own, which keeps up with most loads. */
 const walPagesToAsk = 1000
 /** Here SQLite copies in the main thread what is left, and begins the log anew: it does not grow any further. */
