@@ -8,15 +8,12 @@ export interface Answer {
 /** Stands for what a route has written to its socket by itself. */
 export const alreadySent: Answer = { status: 200, headers: {}, body: null }
 
-/** The answer with `added` headers below its own ones; kept answers have theirs in lower case. */
-export const withHeaders = (answer: Answer, added: Readonly<Record<string, string>>): Answer => {
-  const { status, body } = answer
-  const headers = { ...answer.headers }
-  for (const name in added) {
-    if (headers[name] === undefined && headers[name.toLowerCase()] === undefined) headers[name] = added[name] as string
-  }
-  return { status, headers, body }
-}
+/** The answer with `added` headers below its own ones. */
+export const withHeaders = ({ status, headers, body }: Answer, added: Readonly<Record<string, string>>): Answer => ({
+  status,
+  headers: { ...added, ...headers },
+  body,
+})
 
 /** Everything that the body holds. */
 export const bytesOf = async ({ body }: Answer): Promise<Buffer> => {

@@ -41,8 +41,10 @@ export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<Http
 }
 
 const endOfPath = (url: string, begin: number): number => {
-  const length = url.slice(begin).search(/[?#]/)
-  return length < 0 ? url.length : begin + length
+  const query = url.indexOf('?', begin)
+  const fragment = url.indexOf('#', begin)
+  const end = query < 0 || (fragment >= 0 && fragment < query) ? fragment : query
+  return end < 0 ? url.length : end
 }
 
 const queryOf = (url: string, begin: number): string => {

@@ -85,7 +85,7 @@ export const parseJson = (bytes: Uint8Array): ParsedJson => {
   } catch {
     return { malformed: 'the body is not valid UTF-8' }
   }
-  if (isDeep(text)) return { malformed: `the body is nested deeper than ${maxDepth} levels` }
+  if (text.length > maxDepth && isDeep(text)) return { malformed: `the body is nested deeper than ${maxDepth} levels` }
   try {
     return { value: JSON.parse(text) as JsonValue }
   } catch {

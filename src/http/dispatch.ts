@@ -137,7 +137,7 @@ export const createDispatch = ({
       answer = worded(c, owner, error)
     }
     if (!(answer instanceof Promise)) return finish(answer)
-    return answer.catch((error) => worded(c, owner, error)).then(finish, fail)
+    return answer.then(finish, (error) => worded(c, owner, error).then(finish, fail))
   }
 
   /** With the headers that all answers have, and nothing behind them where the method is `HEAD`. */

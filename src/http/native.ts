@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Answer } from './answer.ts'
@@ -98,22 +99,17 @@ const handle = (
 }
 
 const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Answer> => {
-  const body = route.body === undefined ? await ignoreBody(c) : await readBodyOf(c, route)
-  const answer = await route.handle({ ...request, body })
+  // A body that nobody asked for is still read, so that the connection can be used again and oversize is refused.
+  const given = route.body === undefined ? await readBody(c) : await readJsonObject(c, route.optionalBody)
+  const answer = await route.handle({ ...request, body: route.body && validated(route.body, given) })
   const { caused } = c
   if (answer.status < 400) caused.position ??= await request.ports.log.head()
   return answer
 }
 
-/** A body that nobody asked for is still read, so that the connection can be used again and oversize is refused. */
-const ignoreBody = async (c: HttpContext): Promise<undefined> => {
-  await readBody(c)
-}
-
-const readBodyOf = async (c: HttpContext, route: NativeRoute): Promise<unknown> => {
-  const given = await readJsonObject(c, route.optionalBody)
-  const parsed = route.body?.safeParse(given)
-  if (parsed === undefined || parsed.success) return parsed?.data
+const validated = (schema: z.ZodType, given: unknown): unknown => {
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
   throw new Problem('invalid', 'the body is not valid', { errors: schemaProblems(parsed.error) })
 }
 

@@ -11,7 +11,7 @@ export const newId = (): string => {
   const now = Date.now()
   if (now > newest || counter === mostInOneMs) startMs(Math.max(now, newest + 1))
   else counter += 1
-  return `${timePart}${(0x7000 | (counter >>> 14)).toString(16)}-${(0x8000 | (counter & 0x3fff)).toString(16)}-${takeRandom(12)}`
+  return `${timePart}${(0x7000 | (counter >>> 14)).toString(16)}-${(0x8000 | (counter & 0x3fff)).toString(16)}-${randomHex(12)}`
 }
 
 const mostInOneMs = 2 ** 26 - 1
@@ -23,7 +23,7 @@ let counter = 0
 /** The counter begins anywhere in its lower half, so that processes that count at the same time do not meet. */
 const startMs = (ms: number): void => {
   newest = ms
-  counter = Number.parseInt(takeRandom(8), 16) >>> 7
+  counter = Number.parseInt(randomHex(8), 16) >>> 7
   const time = hex(ms, 12)
   timePart = `${time.slice(0, 8)}-${time.slice(8)}-`
 }
@@ -33,7 +33,7 @@ let randomDigits = ''
 let taken = 0
 
 /** Hexadecimal digits that were not taken before. */
-const takeRandom = (digits: number): string => {
+export const randomHex = (digits: number): string => {
   if (taken + digits > randomDigits.length) {
     randomDigits = randomFillSync(random).toString('hex')
     taken = 0
