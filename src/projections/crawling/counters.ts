@@ -1,14 +1,12 @@
 import { crawlEvents } from '../../events/crawling/crawl.ts'
 import { pageEvents } from '../../events/crawling/page.ts'
 import { operationEvents } from '../../events/operation.ts'
-import { parseInstant } from '../../lib/clock.ts'
-import { on, type Projection, type Tx, type Views } from '../projection.ts'
+import type { RecordedEvent } from '../../stores/event-log.ts'
+import { type Fold, on, type Projection, type Tx, type Views } from '../projection.ts'
+import { bucketMs, counterTables } from './counter-tables.ts'
 
 /** Lengths of the rolling windows in seconds. Source: crawling contract, section 5.6. */
 export const windowsS = [900, 3600, 21_600, 43_200, 86_400, 604_800] as const
-const longestWindowMs = 604_800_000
-/** A rolling window is a sum of buckets; it may reach back by at most one bucket too far. */
-const bucketMs = 10_000
 
 /** What counts a request at the entrance and what counts it in the works behind, by kind of operation. */
 const plugins: Readonly<Record<string, { readonly incoming: string; readonly monitor?: string }>> = {
@@ -43,104 +41,74 @@ export const crawlingCounters: Projection = {
     `CREATE TABLE monitored (operation TEXT PRIMARY KEY) STRICT, WITHOUT ROWID`,
   ],
   apply: (event, tx) => {
-    if (event.stream.startsWith('operation-')) fromOperations(event, tx)
-    else if (event.stream.startsWith('page-')) fromPages(event, tx)
-    else if (event.type === 'FeedRejected') {
-      count(tx, event.recordedAt, { kind: 'incoming', name: 'total' })
-      count(tx, event.recordedAt, { kind: 'incoming', name: 'fail' })
-    } else fromCrawls(event, tx)
+    const { apply, write } = counting(tx)
+    apply(event)
+    write()
   },
+  fold: (tx) => counting(tx),
 }
 
-const fromOperations = on(operationEvents, {
-  OperationRequested: ({ stream, data, recordedAt }, tx) => {
-    const plugin = plugins[data.kind]
-    if (plugin === undefined) return
-    count(tx, recordedAt, { kind: 'incoming', name: 'total' })
-    count(tx, recordedAt, { kind: 'incoming', name: plugin.incoming })
-    if (plugin.monitor === undefined) return
-    count(tx, recordedAt, { kind: 'monitor', name: 'total' })
-    count(tx, recordedAt, { kind: 'monitor', name: plugin.monitor })
-    tx.run(`INSERT OR IGNORE INTO monitored (operation) VALUES (?)`, stream)
-  },
-  OperationSucceeded: ({ stream }, tx) => forgetOperation(tx, stream),
-  OperationCancelled: ({ stream }, tx) => forgetOperation(tx, stream),
-  OperationTimedOut: ({ stream, recordedAt }, tx) => failed(tx, stream, recordedAt),
-  OperationFailed: ({ stream, data, recordedAt }, tx) =>
-    data.error.type === unanswerable ? forgetOperation(tx, stream) : failed(tx, stream, recordedAt),
-})
+const counting = (tx: Tx): Fold => {
+  const { count, write, forget } = counterTables(tx)
 
-const fromPages = on(pageEvents, {
-  PageFetched: ({ data, recordedAt }, tx) => fetched(tx, recordedAt, data, String(data.statusCode)),
-  PageRedirected: ({ data, recordedAt }, tx) => fetched(tx, recordedAt, data, String(data.statusCode)),
-  PageRetryScheduled: ({ data, recordedAt }, tx) => fetched(tx, recordedAt, data, String(data.statusCode ?? noResponseCode)),
-  PageFetchFailed: ({ data, recordedAt }, tx) => fetched(tx, recordedAt, data, noResponseCode),
-})
+  const forgetOperation = (stream: string): void => tx.run(`DELETE FROM monitored WHERE operation = ?`, stream)
 
-const fromCrawls = on(crawlEvents, {
-  CrawlExpired: ({ recordedAt }, tx) => {
-    count(tx, recordedAt, { kind: 'monitor', name: 'total' })
-    count(tx, recordedAt, { kind: 'monitor', name: 'ExpireMonitor' })
-  },
-})
-
-interface Counter {
-  readonly kind: 'incoming' | 'monitor' | 'fetch'
-  readonly name: string
-  readonly host?: string
-  readonly code?: string
-}
-
-function count(tx: Tx, recordedAt: string, { kind, name, host = '', code = '' }: Counter): void {
-  const now = parseInstant(recordedAt)
-  const bucket = Math.floor(now / bucketMs)
-  tx.run(
-    `INSERT INTO lifetimes (kind, name, host, code, n) VALUES (?, ?, ?, ?, 1) ON CONFLICT (kind, name, host, code) DO UPDATE SET n = n + 1`,
-    kind,
-    name,
-    host,
-    code,
-  )
-  const known = tx.get(
-    `SELECT 1 FROM buckets WHERE kind = ? AND name = ? AND host = ? AND code = ? AND at = ?`,
-    kind,
-    name,
-    host,
-    code,
-    bucket,
-  )
-  if (known === undefined) {
-    const oldest = Math.floor((now - longestWindowMs) / bucketMs) - 1
-    tx.run(`DELETE FROM buckets WHERE kind = ? AND name = ? AND host = ? AND code = ? AND at < ?`, kind, name, host, code, oldest)
+  const failed = ({ stream, recordedAt }: RecordedEvent): void => {
+    if (tx.get(`SELECT 1 FROM monitored WHERE operation = ?`, stream) === undefined) return
+    count(recordedAt, { kind: 'monitor', name: 'fail' })
+    forgetOperation(stream)
   }
-  tx.run(
-    `INSERT INTO buckets (kind, name, host, code, at, n) VALUES (?, ?, ?, ?, ?, 1)
-     ON CONFLICT (kind, name, host, code, at) DO UPDATE SET n = n + 1`,
-    kind,
-    name,
-    host,
-    code,
-    bucket,
-  )
-}
 
-function fetched(
-  tx: Tx,
-  recordedAt: string,
-  { spiderid, host }: { readonly spiderid: string; readonly host: string },
-  code: string,
-): void {
-  count(tx, recordedAt, { kind: 'fetch', name: spiderid, host, code })
-}
+  const fetched = (
+    { recordedAt }: RecordedEvent,
+    { spiderid, host }: { readonly spiderid: string; readonly host: string },
+    code: string,
+  ): void => count(recordedAt, { kind: 'fetch', name: spiderid, host, code })
 
-function forgetOperation(tx: Tx, stream: string): void {
-  tx.run(`DELETE FROM monitored WHERE operation = ?`, stream)
-}
+  const fromOperations = on(operationEvents, {
+    OperationRequested: ({ stream, data, recordedAt }) => {
+      const plugin = plugins[data.kind]
+      if (plugin === undefined) return
+      count(recordedAt, { kind: 'incoming', name: 'total' })
+      count(recordedAt, { kind: 'incoming', name: plugin.incoming })
+      if (plugin.monitor === undefined) return
+      count(recordedAt, { kind: 'monitor', name: 'total' })
+      count(recordedAt, { kind: 'monitor', name: plugin.monitor })
+      tx.run(`INSERT OR IGNORE INTO monitored (operation) VALUES (?)`, stream)
+    },
+    OperationSucceeded: ({ stream }) => forgetOperation(stream),
+    OperationCancelled: ({ stream }) => forgetOperation(stream),
+    OperationTimedOut: failed,
+    OperationFailed: (event) => (event.data.error.type === unanswerable ? forgetOperation(event.stream) : failed(event)),
+  })
+  const fromPages = on(pageEvents, {
+    PageFetched: (event) => fetched(event, event.data, String(event.data.statusCode)),
+    PageRedirected: (event) => fetched(event, event.data, String(event.data.statusCode)),
+    PageRetryScheduled: (event) => fetched(event, event.data, String(event.data.statusCode ?? noResponseCode)),
+    PageFetchFailed: (event) => fetched(event, event.data, noResponseCode),
+  })
+  const fromCrawls = on(crawlEvents, {
+    CrawlExpired: ({ recordedAt }) => {
+      count(recordedAt, { kind: 'monitor', name: 'total' })
+      count(recordedAt, { kind: 'monitor', name: 'ExpireMonitor' })
+    },
+  })
 
-function failed(tx: Tx, stream: string, recordedAt: string): void {
-  if (tx.get(`SELECT 1 FROM monitored WHERE operation = ?`, stream) === undefined) return
-  count(tx, recordedAt, { kind: 'monitor', name: 'fail' })
-  forgetOperation(tx, stream)
+  return {
+    apply: (event) => {
+      if (event.stream.startsWith('operation-')) fromOperations(event, tx)
+      else if (event.stream.startsWith('page-')) fromPages(event, tx)
+      else if (event.type === 'FeedRejected') {
+        count(event.recordedAt, { kind: 'incoming', name: 'total' })
+        count(event.recordedAt, { kind: 'incoming', name: 'fail' })
+      } else fromCrawls(event, tx)
+    },
+    // There are a few hundred counters at most, however much is counted.
+    relieve: () => {},
+    write,
+    discard: forget,
+    find: () => undefined,
+  }
 }
 
 /** Counts by window (`"900"` … `"604800"`, seconds) and `lifetime`; a window at zero is absent. */

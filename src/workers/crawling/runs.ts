@@ -50,18 +50,17 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
   const names = new Map<string, number>()
 
   /** Ends the run of an operation that has no page left, or that was told to stop and has none on its way. */
-  const settle = (run: Running): void => {
+  const settle = (run: Running, known?: Job): void => {
     if (run.inFlight.size > 0) return
     if (closing.has(run.operation)) run.done.reject(run.work.signal.reason)
     else {
-      const row = queries().job(run.operation)
+      const row = known ?? queries().job(run.operation)
       // A stopped crawl's operation is about to be cancelled: that is its end, not success.
       if (row === undefined || (row.pending === 0 && row.doomed === null)) run.done.resolve()
     }
   }
 
-  const report = ({ operation, work }: Running): void => {
-    const row = queries().job(operation)
+  const report = ({ work }: Running, row: Job | undefined): void => {
     if (row === undefined) return
     const ended = row.fetched + row.failed
     const all = ended + row.pending
@@ -111,12 +110,14 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
       const own = running.get(run.operation)
       if (own === undefined) return
       own.inFlight.add(page)
+      let row: Job | undefined
       try {
         await work()
-        report(own)
+        row = queries().job(own.operation)
+        report(own, row)
       } finally {
         own.inFlight.delete(page)
-        settle(own)
+        settle(own, row)
       }
     },
 

@@ -1,5 +1,10 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { instant } from '../../../src/lib/clock.ts'
 import { counterQueries, crawlingCounters } from '../../../src/projections/crawling/counters.ts'
+import type { Tx } from '../../../src/projections/projection.ts'
+import { openViewFile } from '../../../src/projections/view-file.ts'
+import type { RecordedEvent } from '../../../src/stores/event-log.ts'
 import { append, event, openLog, openViews, requested, standingClock } from '../harness.ts'
 
 const day = 86_400_000
@@ -43,3 +48,44 @@ test('rejected feeds count as incoming failures, expiries and failed requests in
   expect(lifetimes('incoming')).toEqual({ ActionHandler: 2, fail: 1, total: 3 })
   expect(lifetimes('monitor')).toEqual({ ExpireMonitor: 1, InfoMonitor: 1, StopMonitor: 1, fail: 1, total: 3 })
 })
+
+/** Steps of a clock that is sometimes days behind or ahead, in seconds. */
+const pages = fc.array(
+  fc.record({
+    step: fc.constantFrom(0, 3, 3, 3, 40, 9 * 86_400, -9 * 86_400),
+    spiderid: fc.constantFrom('link', 'wandering'),
+    isWritten: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 60 },
+)
+
+test('counted together or one by one, the rows are the same', () =>
+  fc.assert(
+    fc.property(pages, (script) => {
+      let at = Date.parse('2026-11-21T00:00:00.000Z')
+      const events = script.map(({ step, spiderid }, index): RecordedEvent => {
+        at += step * 1000
+        const fetched = event('PageFetched', { spiderid, host: 'h', statusCode: 200 })
+        return { ...fetched, stream: `page-${index}`, revision: 0, position: String(index), recordedAt: instant(at) }
+      })
+      const rowsAfter = (write: (tx: Tx) => void) => {
+        const tables = openViewFile(crawlingCounters, ':memory:', () => {})
+        write(tables.tx)
+        const rows = [tables.read.all(`SELECT * FROM buckets`), tables.read.all(`SELECT * FROM lifetimes`)]
+        tables.close()
+        return rows
+      }
+      const together = rowsAfter((tx) => {
+        const fold = crawlingCounters.fold?.(tx)
+        for (const [index, { isWritten }] of script.entries()) {
+          fold?.apply(events[index] as RecordedEvent)
+          if (isWritten) fold?.write()
+        }
+        fold?.write()
+      })
+      const oneByOne = rowsAfter((tx) => {
+        for (const each of events) crawlingCounters.apply(each, tx)
+      })
+      expect(together).toEqual(oneByOne)
+    }),
+  ))
