@@ -42,7 +42,7 @@ export interface ConsumerPorts {
 }
 
 /**
- * Takes part in the group of these kinds until `signal` aborts. Messages are committed as soon as they are in the local queue, so that
+ * Takes part in the group of these kinds until `signal` aborts. Messages are committed a moment after they are in the local queue, so that
  * no work keeps a member from its group; handlers are fed from there. Resolves when the last handler has returned.
  */
 export const consumeJobs = async (

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { within } from '../../lib/within.ts'
+import { createOffsetCommits } from './offset-commits.ts'
 import type { KafkaSettings } from './settings.ts'
 
 /** One life of one consumer in a group. */
@@ -21,13 +22,14 @@ const longestHeartbeatMs = 500
 const rebalanceMs = 10_000
 const partitionsAtATime = 16
 const leaveMs = 1_500
+const lastCommitMs = 500
 /** A member that says nothing for longer than any rebalance takes, while the brokers answer others, is taken for dead. */
 const silenceMs = (sessionTimeoutMs: number): number => rebalanceMs + 2 * sessionTimeoutMs
 const listenMs = 1_000
 
 /**
- * Joins the group and hands every batch to `take`, whose messages are committed as soon as it returns. kafkajs is not left to restart itself:
- * whatever ends a life, even silence, ends this member, and its owner makes another.
+ * Joins the group and hands every batch to `take`, whose messages are committed a moment after it returns. kafkajs is not left to restart
+ * itself: whatever ends a life, even silence, ends this member, and its owner makes another.
  */
 export const joinGroup = ({
   kafka,
@@ -62,8 +64,10 @@ export const joinGroup = ({
   })
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
   const silence = watchSilence(consumer, { clock, isConnected, longestMs: silenceMs(sessionTimeoutMs), onSilence: end })
+  const commits = createOffsetCommits({ consumer, topic, clock, logger })
   consumer.on(consumer.events.CRASH, ({ payload }) => end(messageOf(payload.error)))
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    commits.forget()
     const partitions = payload.memberAssignment[topic]?.length ?? 0
     logger.debug({ groupId, partitions, tookMs: payload.duration }, 'joined the group')
   })
@@ -72,21 +76,28 @@ export const joinGroup = ({
     await consumer.connect()
     await consumer.subscribe({ topics: [topic], fromBeginning: true })
     await consumer.run({
+      autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: partitionsAtATime,
       eachBatch: async ({ batch, resolveOffset }) => {
-        if (await take(batch)) resolveOffset(batch.lastOffset())
+        if (!(await take(batch))) return
+        resolveOffset(batch.lastOffset())
+        commits.taken(batch.partition, batch.lastOffset())
       },
     })
   }
   const started = start().catch((error: unknown) => end(messageOf(error)))
+
+  /** Brokers that are away hold nobody back: what is not committed is heard again. */
+  const committed = (): Promise<void> =>
+    within({ clock, ms: lastCommitMs, otherwise: 'the brokers did not take it in time' }, commits.close()).catch(() => undefined)
 
   return {
     ended,
     leave: async () => {
       silence.stop()
       // A consumer that is told to go while it joins would join all the same.
-      const left = started.then(() => consumer.disconnect())
+      const left = started.then(committed).then(() => consumer.disconnect())
       await within({ clock, ms: leaveMs, otherwise: 'the group was not left in time' }, left).catch((error: unknown) =>
         logger.debug({ groupId, reason: messageOf(error) }, 'the group was not left in good order'),
       )
