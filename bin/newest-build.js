@@ -9,25 +9,22 @@ export const newestBuild = (root) => {
   return !existsSync(join(root, 'src')) || areUnchanged(root, sources) ? join(root, 'dist', name) : undefined
 }
 
-/** What a build is made of: files and folders with the moment of their last change. A folder's tells what came and went. */
+/** The files that a build is made of, each with its size and the moment of its last change. */
 export const sourcesOf = (root) => {
-  const below = (folder) =>
-    readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-      const path = `${folder}/${entry.name}`
-      return entry.isDirectory() ? [path, ...below(path)] : [path]
-    })
-  const paths = ['package.json', 'package-lock.json', 'bin/build.js', 'src', ...below('src')]
-  return paths.map((path) => ({ path, ...stampOf(join(root, path)) }))
+  const entries = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const files = ['package.json', 'package-lock.json', 'bin/build.js'].map((file) => join(root, file))
+  const paths = [...files, ...entries.map(({ parentPath, name }) => join(parentPath, name))]
+  return paths.map((path) => ({ path: path.slice(root.length), ...stampOf(path) }))
 }
 
-/** Reads no file and no folder: 2 ms at a start, where the content would take 15. */
+/** Reads none of them: 2 ms at a start, where the content would take 15. One that is new counts with the first that imports it. */
 export const areUnchanged = (root, sources) =>
   sources.every(({ path, changedAt, bytes }) => {
-    const now = stampOf(join(root, path))
+    const now = stampOf(root + path)
     return now.changedAt === changedAt && now.bytes === bytes
   })
 
 const stampOf = (path) => {
   const stat = statSync(path, { throwIfNoEntry: false })
-  return { changedAt: stat?.mtimeMs, bytes: stat?.isFile() ? stat.size : undefined }
+  return { changedAt: stat?.mtimeMs, bytes: stat?.size }
 }

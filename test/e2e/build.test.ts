@@ -41,8 +41,9 @@ test('a build runs, with its threads, as long as it is one of the sources as the
   expect(start()).toBe('sources: two, two in a thread')
   build()
   expect(start()).toBe('build: two, two in a thread')
-  write('another.ts', '')
-  expect(start()).toBe('sources: two, two in a thread')
+  write('another.ts', `export const word = 'three'\n`)
+  write('word.ts', `export { word } from './another.ts'\n`)
+  expect(start()).toBe('sources: three, three in a thread')
 })
 
 test('without sources the build is the program', () => {
