@@ -116,7 +116,10 @@ const isDeep = (text: string): boolean => {
 }
 
 /** The media type before its parameters, lower case; empty where none is declared. */
-export const mediaType = (header: string | undefined): string => (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+export const mediaType = (header = ''): string => {
+  const end = header.indexOf(';')
+  return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase()
+}
 
 /** A JSON object as the native API takes it. Throws problems. `optional`: no body stands for `{}`. */
 export const readJsonObject = async (c: HttpContext, optional = false): Promise<JsonObject> => {
