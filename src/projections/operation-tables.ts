@@ -1,4 +1,5 @@
 import type { LaneEvent } from '../events/lane.ts'
+import type { OperationState } from '../events/operation.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
@@ -11,6 +12,9 @@ const mostUnwrittenCharacters = 1_000_000
 /** Twice as many rows stay in memory at most once they are written: what happened last is asked for, and changed, most. */
 const rowsPerAge = 1000
 const longestKept = 4096
+
+/** What `find` answers to this key: how many operations are in each state, `ReadonlyMap<OperationState, number>`. */
+export const countsOfStates = 'states'
 
 /** A row in memory, and what the table knows of it. */
 interface Kept {
@@ -37,6 +41,8 @@ export const operationTables = (tx: Tx): Fold => {
   let characters = 0
   const lanes = new Map<string, Holding>()
   const touchedLanes = new Set<string>()
+  /** How many operations are in each state, once somebody has asked: counting a third of a million takes 18 ms. */
+  let states: Map<OperationState, number> | undefined
   /** The number of the last request, and the greatest id of all. */
   let last: { readonly seq: number; readonly id: string } | undefined
 
@@ -55,6 +61,7 @@ export const operationTables = (tx: Tx): Fold => {
     const made: Kept = { row, table: 'never saw it' }
     young.set(id, made)
     unwritten.push(made)
+    if (states !== undefined) count(states, row.state, 1)
     if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
@@ -76,14 +83,33 @@ export const operationTables = (tx: Tx): Fold => {
     }
     const { row } = known
     const length = lengthOf(row)
+    const { state } = row
     if (!change(row, event)) return
     characters += lengthOf(row) - length
+    if (states !== undefined && row.state !== state) {
+      count(states, state, -1)
+      count(states, row.state, 1)
+    }
     if (known.table === 'has it') {
       known.table = 'has an older one'
       unwritten.push(known)
       young.set(id, known)
     }
     if (row.lane !== null) touchedLanes.add(row.lane)
+  }
+
+  /** Those in the tables, and what is not written yet in its place. */
+  const countStates = (): Map<OperationState, number> => {
+    const rows = tx.all<{ state: OperationState; count: number }>(
+      `SELECT state, count(*) AS count FROM operations GROUP BY state`,
+    )
+    const counts = new Map(rows.map(({ state, count }) => [state, count]))
+    for (const { row, table } of unwritten) {
+      const older = table === 'never saw it' ? undefined : stored(row.id)
+      if (older !== undefined) count(counts, older.state, -1)
+      count(counts, row.state, 1)
+    }
+    return counts
   }
 
   const applyLane = (event: RecordedEvent, lane: string): void => {
@@ -167,10 +193,19 @@ export const operationTables = (tx: Tx): Fold => {
       lanes.clear()
       touchedLanes.clear()
       characters = 0
+      states = undefined
       last = undefined
     },
-    find: (id) => find(id)?.row,
+    find: (key) => {
+      if (key !== countsOfStates) return find(key)?.row
+      states ??= countStates()
+      return states
+    },
   }
+}
+
+const count = (counts: Map<OperationState, number>, state: OperationState, more: number): void => {
+  counts.set(state, (counts.get(state) ?? 0) + more)
 }
 
 /** Operations as `OperationRow`. */

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
 import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
-import { operationRows, operationTables } from './operation-tables.ts'
+import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
 import { type Surroundings, waitingFor } from './operation-waiting.ts'
 import type { Projection, Views } from './projection.ts'
 
@@ -131,13 +131,9 @@ export const operationQueries = ({
       return row && shown(row)
     },
 
-    /** How many operations are in each state. */
+    /** How many operations are in each state that some are in. */
     countByState: (): Readonly<Record<string, number>> =>
-      Object.fromEntries(
-        views
-          .all<{ state: string; count: number }>(`SELECT state, count(*) AS count FROM operations GROUP BY state`)
-          .map(({ state, count }) => [state, count]),
-      ),
+      Object.fromEntries([...(views.find<ReadonlyMap<string, number>>(countsOfStates) ?? [])].filter(([, count]) => count > 0)),
   }
 }
 

@@ -5,7 +5,7 @@ import { type Clock, instant, parseInstant, systemClock } from '../../src/lib/cl
 import { Unavailable } from '../../src/lib/errors.ts'
 import { dump } from '../../src/projections/dump.ts'
 import { type Generation, openGeneration } from '../../src/projections/generation.ts'
-import { operationRows, operationTables } from '../../src/projections/operation-tables.ts'
+import { countsOfStates, operationRows, operationTables } from '../../src/projections/operation-tables.ts'
 import { operations } from '../../src/projections/operations.ts'
 import type { Projection } from '../../src/projections/projection.ts'
 import type { NewEvent, RecordedEvent } from '../../src/stores/event-log.ts'
@@ -100,6 +100,29 @@ test('what waits is found before it is written, and told as the tables will', ()
       folded.close()
     }),
     { numRuns: 50 },
+  )
+})
+
+test('operations are counted by their states, whether they are written or not', () => {
+  fc.assert(
+    fc.property(history, fc.nat(40), fc.nat(80), (events, written, asked) => {
+      const folded = openGeneration(operations, ':memory:')
+      const told = (): unknown => {
+        const counts = folded.find<ReadonlyMap<string, number>>(countsOfStates) ?? new Map<string, number>()
+        return [...counts].filter(([, count]) => count > 0).sort()
+      }
+      folded.apply(events.slice(0, written), never)
+      folded.write()
+      folded.apply(events.slice(written, Math.max(written, asked)), never)
+      told()
+      folded.apply(events.slice(Math.max(written, asked)), never)
+      const counted = told()
+      folded.settle()
+      const rows = folded.all<{ state: string }>(`SELECT state, count(*) AS count FROM operations GROUP BY state ORDER BY state`)
+      expect(counted).toEqual(rows.map((row) => Object.values(row)))
+      folded.close()
+    }),
+    { numRuns: 200 },
   )
 })
 
