@@ -78,7 +78,10 @@ export const collect = <Item>({ source, cancel, take, most, idleMs, clock }: Col
     close({ isOver: true })
     resolve('ended')
   })
-  source.on('close', () => fail(new Unavailable('the call was closed')))
+  source.on('close', () => {
+    // Every call is closed after its end: an error made for nobody was 1 % of a worker's processor.
+    if (open) fail(new Unavailable('the call was closed'))
+  })
   const progress = (): void => {
     count += 1
   }
