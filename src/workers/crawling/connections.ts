@@ -1,27 +1,31 @@
+import { LRUCache } from 'lru-cache'
 import { Client } from 'undici'
 import type { Targets } from './targets.ts'
 
 /** A connection to an origin, for one request at a time. */
 export interface Connection {
   readonly client: Client
-  /** Whether a request was answered over it before: the other side may have closed it meanwhile. */
-  readonly isUsed: boolean
   /** The response is there, whole: another request may follow. */
   release(): void
+  /** It ended before an answer. Where it had been kept, its origin does not like that: it gets a new connection for each page from now on. */
+  wasClosed(): void
   /** Ends it and whatever is on its way. */
   destroy(): void
 }
 
+interface Kept extends Connection {
+  readonly origin: string
+}
+
 export interface Connections {
   take(origin: string): Connection
-  /** The same, but never one that was used before. */
-  open(origin: string): Connection
 }
 
 /** Connections that nobody uses at the moment; beyond it the one that has rested longest is closed. */
 const mostIdle = 64
 /** How long an idle connection is kept, also where the other side says that it would keep it longer. */
-const keepIdleMs = 4_000
+const keepIdleMs = 2_000
+const mostRemembered = 10_000
 
 /**
  * Connections of crawls, kept for the next page of the same origin (a connection for each page: 150 µs of processor time). Every one is
@@ -31,11 +35,8 @@ export const createConnections = (targets: Targets): Connections => {
   /** In the order in which they came to rest. */
   const idle = new Set<Kept>()
   const byOrigin = new Map<string, Kept[]>()
-
-  interface Kept extends Connection {
-    isUsed: boolean
-    readonly origin: string
-  }
+  /** Origins that close connections without a word, between two pages or at the next request. */
+  const hasty = new LRUCache<string, true>({ max: mostRemembered })
 
   const leaveIdle = (kept: Kept): void => {
     idle.delete(kept)
@@ -55,12 +56,16 @@ export const createConnections = (targets: Targets): Connections => {
       headersTimeout: 0,
       bodyTimeout: 0,
     })
+    let isUsed = false
     const kept: Kept = {
       client,
       origin,
-      isUsed: false,
+      wasClosed: () => {
+        if (isUsed) hasty.set(origin, true)
+      },
       release: () => {
-        kept.isUsed = true
+        if (hasty.has(origin)) return kept.destroy()
+        isUsed = true
         idle.add(kept)
         const same = byOrigin.get(origin)
         if (same === undefined) byOrigin.set(origin, [kept])
@@ -81,9 +86,8 @@ export const createConnections = (targets: Targets): Connections => {
   }
 
   return {
-    open,
     take: (origin) => {
-      const kept = byOrigin.get(origin)?.at(-1)
+      const kept = hasty.has(origin) ? undefined : byOrigin.get(origin)?.at(-1)
       if (kept === undefined) return open(origin)
       leaveIdle(kept)
       return kept

@@ -96,7 +96,7 @@ const headersOf = (extra: Readonly<Record<string, string>> = {}): Header[] => {
 
 /**
  * Fetches one URL with GET. Redirects are answers like any other. Throws `FetchFailed` when there is no response, or too much of
- * one, and the signal's reason when it aborts. A connection that was in use before and turns out to be closed is replaced by a new one.
+ * one, and the signal's reason when it aborts.
  */
 export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptions): Promise<FetchedPage> => {
   signal?.throwIfAborted()
@@ -142,7 +142,7 @@ const transfer = ({
 }: TransferOptions): Promise<Transferred> => {
   const path = target.pathname + target.search
   const headers = requestHeaders.flatMap(([name, value]) => [name, sendable(value)])
-  let connection = connections.take(target.origin)
+  const connection = connections.take(target.origin)
   let isOver = false
   const tooLarge = () => new FetchFailed('too_large', `the body is larger than ${maxBytes} bytes`)
   return new Promise<Transferred>((resolve, reject) => {
@@ -188,20 +188,15 @@ const transfer = ({
       },
       onResponseError(_controller, error) {
         if (isOver) return
-        if (!connection.isUsed || status !== 0) return fail(failureOf(error))
-        connection.destroy()
-        connection = connections.open(target.origin)
-        send()
+        if (status === 0) connection.wasClosed()
+        fail(failureOf(error))
       },
     }
-    const send = (): void => {
-      try {
-        connection.client.dispatch({ method: 'GET', path, headers }, handler)
-      } catch (error) {
-        fail(error)
-      }
+    try {
+      connection.client.dispatch({ method: 'GET', path, headers }, handler)
+    } catch (error) {
+      fail(error)
     }
-    send()
   })
 }
 
