@@ -28,7 +28,8 @@ EXPOSE 8080
 # Nothing is written but to /data, /shared where it is used, and /tmp: the root file system may be read-only.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/readyz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# As in npm start. Young objects get 8 MiB instead of 16: a third less memory under load at the same speed. Old ones are collected when they have
-# doubled, not quadrupled: a fifth less, for five full collections in 20,000 operations (103 ms) instead of three (64 ms).
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=100", "/app/bin/intendant.js"]
+# As in npm start. Young objects get 8 MiB instead of 16, a third less memory under load at the same speed, and 4 from the beginning (16 ms of a
+# start). Old ones are collected when they have doubled, not quadrupled: a fifth less, for five full collections in 20,000 operations (103 ms)
+# instead of three (64 ms).
+ENTRYPOINT ["node", "--min-semi-space-size=4", "--max-semi-space-size=8", "--heap-growing-percent=100", "/app/bin/intendant.js"]
 CMD ["serve"]

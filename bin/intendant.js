@@ -11,7 +11,7 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
   // Sources that no build was made of run as they are, with their types stripped: 350 ms of processor until ready instead of 200.
   const build = newestBuild(root)
   if (build !== undefined) module.enableCompileCache(join(build, 'compiled'))
-  await import(pathToFileURL(build === undefined ? join(root, 'src/main.ts') : join(build, 'main.js')).href)
+  await import(pathToFileURL(build === undefined ? join(root, 'src/main.ts') : join(build, 'main.cjs')).href)
 } else {
   const { spawn } = await import('node:child_process')
   const { existsSync } = await import('node:fs')

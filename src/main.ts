@@ -1,10 +1,11 @@
 import { enableCompileCache } from 'node:module'
 
-// Compiled modules are kept in the temporary directory: the next start takes half the time.
+// Compiled modules are kept, in the temporary directory where nobody has named another: the next start takes half the time.
 enableCompileCache()
 
 // A reader that goes away (`… | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
-const { run } = await import('./cli/program.ts')
-process.exitCode = await run(process.argv.slice(2))
+void import('./cli/program.ts').then(async ({ run }) => {
+  process.exitCode = await run(process.argv.slice(2))
+})

@@ -1,25 +1,24 @@
 import { hostname } from 'node:os'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import { createExecutor, type Executor } from '../commands/execute.ts'
-import { type Config, InvalidSettings, isLoopback } from '../config.ts'
-import { dataDirectory } from '../data-directory.ts'
+import type { Config } from '../config.ts'
 import { createHealth, type ProcessHealth } from '../health.ts'
-import { type Clock, instant, systemClock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import { newId, sha256 } from '../lib/ids.ts'
 import { createProjections } from '../projections/engine.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
-import { type Credentials, openCredentials } from '../stores/credentials.ts'
+import type { Credentials } from '../stores/credentials.ts'
 import { openPackedBlobs } from '../stores/embedded/blob-packs.ts'
-import { lockDataDir } from '../stores/embedded/lock.ts'
-import { loadMasterKey, openSecrets } from '../stores/embedded/secrets.ts'
+import { openSecrets } from '../stores/embedded/secrets.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { crawlingWorks } from '../workers/crawling/works.ts'
 import type { Kinds } from '../workers/kinds.ts'
 import { probe } from '../workers/probe.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/runtime.ts'
 import type { Work } from '../workers/work.ts'
-import { type Engines, openEngines } from './engines.ts'
+import type { Base } from './base.ts'
+import type { Engines } from './engines.ts'
 import type { Part } from './lifecycle.ts'
 
 /** What tests and embedding programs bring along instead of the defaults. */
@@ -55,40 +54,20 @@ export interface Node {
   readonly parts: readonly Part[]
 }
 
-/**
- * Takes the data directory and opens log and bus; nothing listens and nothing works yet. Throws `InvalidSettings` where the
- * settings contradict each other, `DataDirHeld` where another process holds the directory, `Unavailable` where an engine is out of reach.
- */
-export const openNode = async ({
+/** Puts together what stands on the base; nothing listens and nothing works yet. */
+export const createNode = ({
   config,
-  overrides: { clock = systemClock, works = [], ...overrides },
-  command,
+  overrides: { works = [] },
+  base,
   views,
 }: {
   readonly config: Config
   readonly overrides: Overrides
-  /** Said to whoever finds the data directory taken. */
-  readonly command: string
+  readonly base: Base
   /** The views that this process builds. */
   readonly views: readonly Projection[]
-}): Promise<Node> => {
-  const logger = overrides.logger ?? pino({ level: config.logLevel }, pino.destination(2))
-  const credentials = openCredentials(config.credentialsFile)
-  if (!isLoopback(config.host) && !credentials.configured()) throw new InvalidSettings(openToAll(config))
-
-  const { directory } = dataDirectory(config.dataDir)
-  const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
-  const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
-  const opened = async () => {
-    const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
-    return { masterKey, engines: await openEngines({ config, clock, logger }) }
-  }
-  const { masterKey, engines } = await opened().catch((error: unknown) => {
-    lock.release()
-    throw error
-  })
-  if (engines.isShared && (config.secretsKey ?? config.secretsKeyFile) === undefined) logger.warn(ownKey)
-
+}): Node => {
+  const { clock, logger, credentials, masterKey, engines } = base
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
   const blobs = openPackedBlobs(config.blobsDir)
@@ -144,13 +123,6 @@ export const openNode = async ({
       return runtime
     },
     endWorks: () => ending.abort(),
-    parts: [{ name: 'views', close: projections.stop }, ...engines.parts, { name: 'data directory', close: lock.release }],
+    parts: [{ name: 'views', close: projections.stop }, ...base.parts],
   }
 }
-
-const openToAll = ({ host, credentialsFile }: Config): string =>
-  `HOST ${host} is reachable from other machines, and no credentials are configured (${credentialsFile}). ` +
-  'Make some with "intendant credentials add NAME --scope \'*\'", or listen on 127.0.0.1.'
-
-const ownKey =
-  'neither SECRETS_KEY nor SECRETS_KEY_FILE is set: this node seals secrets with a key of its own, and no other node can open them'

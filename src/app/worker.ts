@@ -6,8 +6,9 @@ import { urlOf } from '../http/url-of.ts'
 import type { KindPatterns } from '../workers/kind-patterns.ts'
 import { createKinds } from '../workers/kinds.ts'
 import type { Runtime } from '../workers/runtime.ts'
+import { openBase } from './base.ts'
 import { closeAll, createLifecycle, type Lifecycle } from './lifecycle.ts'
-import { type Overrides, openNode } from './node.ts'
+import { createNode, type Overrides } from './node.ts'
 
 export interface WorkerApp extends Lifecycle {
   /** Where it tells how it is, once it does. */
@@ -18,7 +19,7 @@ export interface WorkerApp extends Lifecycle {
 
 /**
  * Puts together a process that only works: it builds the views that its kinds read, takes jobs of these kinds, and answers
- * nothing but how it is. Throws `InvalidSettings` without engines that processes can share, and else as `openNode` does.
+ * nothing but how it is. Throws `InvalidSettings` without engines that processes can share, and else as `openBase` does.
  */
 export const buildWorker = async (
   config: Config,
@@ -26,7 +27,8 @@ export const buildWorker = async (
 ): Promise<WorkerApp> => {
   if (config.eventStoreDb === undefined || config.kafka === undefined) throw new InvalidSettings(alone(config))
   const views = projectionsFor(patterns.matches)
-  const node = await openNode({ config, overrides, command: 'worker', views })
+  const base = await openBase({ config, overrides, command: 'worker' })
+  const node = createNode({ config, overrides, base, views })
   const { clock, logger, projections, health } = node
 
   const known = node.works.map(({ kind }) => kind)

@@ -11,7 +11,7 @@ import { crawlKey } from '../../lib/crawl-key.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { uuidOf } from '../../lib/feed-uuid.ts'
 import { derivedId } from '../../lib/ids.ts'
-import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { createBridgeItems } from './bridge-items.ts'
 import { messageId, objectOf } from './topic-messages.ts'
@@ -244,11 +244,4 @@ export const createBridge = ({
     },
     isAwaited: (id) => handing.has(id),
   }
-}
-
-/** Whether a payload is one for which a client may wait or poll: contract crawling, section 4.3. */
-export const awaitedUuid = (payload: JsonValue): JsonValue | undefined => {
-  if (!isObject(payload) || !Object.hasOwn(payload, 'uuid')) return undefined
-  const uuid = payload.uuid as JsonValue
-  return typeof uuid === 'object' && uuid !== null ? undefined : uuid
 }

@@ -1,0 +1,63 @@
+import { hostname } from 'node:os'
+import { type Logger, pino } from 'pino'
+import { type Config, InvalidSettings, isLoopback } from '../config.ts'
+import { dataDirectory } from '../data-directory.ts'
+import { type Clock, instant, systemClock } from '../lib/clock.ts'
+import { type Credentials, openCredentials } from '../stores/credentials.ts'
+import { lockDataDir } from '../stores/embedded/lock.ts'
+import { loadMasterKey } from '../stores/embedded/secrets.ts'
+import { type Engines, openEngines } from './engines.ts'
+import type { Part } from './lifecycle.ts'
+
+/** What a process takes and opens before the rest of it is put together, or loaded. */
+export interface Base {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly credentials: Credentials
+  /** Opens what was sealed for this node. */
+  readonly masterKey: Buffer
+  readonly engines: Engines
+  /** What is to be closed last, in this order. */
+  readonly parts: readonly Part[]
+}
+
+/**
+ * Takes the data directory and opens log and bus. Throws `InvalidSettings` where the settings contradict each other, `DataDirHeld`
+ * where another process holds the directory, `Unavailable` where an engine is out of reach.
+ */
+export const openBase = async ({
+  config,
+  overrides: { clock = systemClock, logger = pino({ level: config.logLevel }, pino.destination(2)) },
+  command,
+}: {
+  readonly config: Config
+  readonly overrides: { readonly clock?: Clock; readonly logger?: Logger }
+  /** Said to whoever finds the data directory taken. */
+  readonly command: string
+}): Promise<Base> => {
+  const credentials = openCredentials(config.credentialsFile)
+  if (!isLoopback(config.host) && !credentials.configured()) throw new InvalidSettings(openToAll(config))
+
+  const { directory } = dataDirectory(config.dataDir)
+  const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
+  const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
+  const opened = async () => {
+    const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
+    return { masterKey, engines: await openEngines({ config, clock, logger }) }
+  }
+  const { masterKey, engines } = await opened().catch((error: unknown) => {
+    lock.release()
+    throw error
+  })
+  if (engines.isShared && (config.secretsKey ?? config.secretsKeyFile) === undefined) logger.warn(ownKey)
+
+  const parts = [...engines.parts, { name: 'data directory', close: lock.release }]
+  return { clock, logger, credentials, masterKey, engines, parts }
+}
+
+const openToAll = ({ host, credentialsFile }: Config): string =>
+  `HOST ${host} is reachable from other machines, and no credentials are configured (${credentialsFile}). ` +
+  'Make some with "intendant credentials add NAME --scope \'*\'", or listen on 127.0.0.1.'
+
+const ownKey =
+  'neither SECRETS_KEY nor SECRETS_KEY_FILE is set: this node seals secrets with a key of its own, and no other node can open them'
