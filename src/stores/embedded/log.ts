@@ -10,6 +10,7 @@ import {
   type SubscribeOptions,
 } from '../event-log.ts'
 import { isKeyStream } from '../hidden-streams.ts'
+import { itemsOf } from '../items-of.ts'
 import { matches } from '../matches.ts'
 import { type CommitMetrics, createCommits } from './commits.ts'
 import { fromPosition, toPosition } from './positions.ts'
@@ -67,7 +68,7 @@ export const openEmbeddedLog = async ({
   let closed: Promise<void> | undefined
   let subscribers = 0
 
-  async function* readStream(
+  async function* streamPages(
     stream: string,
     { from, backwards = false, limit = Number.POSITIVE_INFINITY }: ReadStreamOptions = {},
   ) {
@@ -75,7 +76,7 @@ export const openEmbeddedLog = async ({
     let left = limit
     while (left > 0 && next >= 0) {
       const { events, more } = reader.stream(stream, { from: next, backwards, limit: left })
-      yield* events
+      yield events
       const last = events.at(-1)
       if (!more || last === undefined) return
       left -= events.length
@@ -84,7 +85,7 @@ export const openEmbeddedLog = async ({
     }
   }
 
-  async function* readAll({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
+  async function* allPages({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
     // What comes after the call is not part of the answer, or a reader of a busy log would never reach the end.
     const head = tail.head()
     let low = backwards || after === undefined ? 0 : fromPosition(after)
@@ -92,7 +93,7 @@ export const openEmbeddedLog = async ({
     let left = limit
     while (left > 0 && low < high) {
       const page: Page = reader[backwards ? 'backwards' : 'forwards']({ after: low, upTo: high, limit: left }, filter)
-      for (const { event } of page.placed) yield event
+      yield page.placed.map(({ event }) => event)
       left -= page.placed.length
       if (page.end) return
       if (backwards) high = page.reached
@@ -169,8 +170,8 @@ export const openEmbeddedLog = async ({
 
   return {
     append: async (stream, expected, events) => commits.submit(encodeAppend(stream, expected, events)),
-    readStream,
-    readAll,
+    readStream: (stream, options) => itemsOf(streamPages(stream, options)),
+    readAll: (options) => itemsOf(allPages(options)),
     // The backlog is measured at the call, not when the first item is asked for.
     subscribe: (options) => follow(tail.head(), options),
     head: async () => toPosition(tail.head()),
