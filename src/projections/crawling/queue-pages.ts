@@ -14,9 +14,16 @@ export const sequence = (event: RecordedEvent, index: number): string => `${even
 /** An input as it was recorded: its defaults may be missing, and of early logs the time and the domain. */
 export type RecordedInput = Pick<CrawlInput, 'appid' | 'crawlid' | 'url'> & Partial<CrawlInput>
 
+/** Where the seed of a crawl waits. */
+export const queueOfSeed = ({ spiderid = 'link', domain, url }: RecordedInput): { spiderid: string; domain: string } => ({
+  spiderid,
+  domain: domain ?? domainKeyOf(url),
+})
+
 /** A fed crawl queues its seed by its request alone. */
 export function seed(event: RecordedEvent, input: RecordedInput, runAt: string | null, tx: Tx): void {
-  const { appid, crawlid, spiderid = 'link', priority = 1, maxdepth = 0, domain_max_pages = null, expires = 0 } = input
+  const { appid, crawlid, priority = 1, maxdepth = 0, domain_max_pages = null, expires = 0 } = input
+  const { spiderid, domain } = queueOfSeed(input)
   const key = crawlKey({ spiderid, appid, crawlid })
   const operation = event.stream.slice('operation-'.length)
   const at = event.recordedAt
@@ -59,7 +66,7 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
     operation,
     key,
     spiderid,
-    input.domain ?? domainKeyOf(input.url),
+    domain,
     withScheme(input.url),
     priority,
     sequence(event, 0),

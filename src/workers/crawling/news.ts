@@ -1,5 +1,6 @@
 import { parseInstant } from '../../lib/clock.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
+import { queueOfSeed, type RecordedInput } from '../../projections/crawling/queue-pages.ts'
 import type { QueueName, QueueQueries, ThrottleRule } from '../../projections/crawling/queue-queries.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { PageQueues } from './page-queues.ts'
@@ -15,7 +16,7 @@ export const tellQueues = (
   const page = (): string => event.stream.slice('page-'.length)
   switch (type) {
     case 'OperationRequested':
-      if (data.kind === crawlKind) for (const queue of queries.queuesOf(operationOf(event))) queues.activate(queue)
+      if (data.kind === crawlKind) queues.activate(queueOfSeed(data.input as unknown as RecordedInput))
       break
     case 'OperationAttemptFailed':
       // Whoever may begin it anew: its pages are free.

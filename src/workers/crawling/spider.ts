@@ -39,6 +39,7 @@ const pauseMs = 200
 /** So long an operation rests that could not be claimed although nobody runs it. */
 const refusedRestMs = 2_000
 const wokenAtOnce = 100
+const mostHeard = 1_000
 
 export interface Spider {
   attach(start: (operationId: string) => Promise<boolean>, worker: () => string): void
@@ -66,6 +67,8 @@ export const createSpider = (ports: SpiderPorts): Spider => {
   /** Operations whose claim was refused. */
   const blocked = new Set<string>()
   const woken = new Set<string>()
+  /** Operations that were heard of when they were requested: the first bell says nothing new. */
+  const heard = new Set<string>()
   let attached: Attached | undefined
   let cancelTimer = (): void => {}
   let fetching = 0
@@ -132,11 +135,19 @@ export const createSpider = (ports: SpiderPorts): Spider => {
     pump()
   }
 
+  /** Where others hear the bells, these are never asked for. */
+  const hear = (operation: string): void => {
+    if (heard.size >= mostHeard) heard.clear()
+    heard.add(operation)
+  }
+
   const onApplied = (events: readonly RecordedEvent[]): void => {
     if (attached === undefined) return
     const { queues, runs } = attached
     for (const event of events) {
       tellQueues(event, { queues, queries: queries(), node: node.id })
+      if (event.type === 'OperationRequested' && event.data.kind === crawlKind) hear(operationOf(event))
+      else if (event.type === 'OperationStarted') heard.delete(operationOf(event))
       if (endsOfAttempts.has(event.type)) runs.attemptEnded(operationOf(event))
     }
     pump()
@@ -148,6 +159,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
     while (woken.size > 0 && !signal.aborted) {
       for (const operation of [...woken].slice(0, wokenAtOnce)) {
         woken.delete(operation)
+        if (heard.delete(operation)) continue
         const job = queries().job(operation)
         if (job === undefined || job.holder !== '' || job.state === 'ended') continue
         blocked.delete(operation)
