@@ -29,8 +29,9 @@ const keptStatements = 500
 const cacheKiB = 8_192
 /** A write-ahead log of so many pages is copied into the file by a thread of its own, which keeps up with most loads. */
 const walPagesToAsk = 1000
-/** Here SQLite copies in the main thread what is left, and begins the log anew: it does not grow any further. */
+/** Here SQLite copies in the main thread what is left, and begins the log anew as soon as the thread is not at it. */
 const mostWalPages = 4000
+const pageBytes = 4096
 
 /**
  * Opens `file` (or `:memory:`), making its tables where they are missing. Throws on a file that is none of this version. `walGrown` is called
@@ -40,7 +41,8 @@ export const openViewFile = (projection: Projection, file: string, walGrown: (fi
   const database = new DatabaseSync(file)
   try {
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY;
-      PRAGMA cache_size = -${cacheKiB}; PRAGMA wal_autocheckpoint = ${mostWalPages}`)
+      PRAGMA cache_size = -${cacheKiB}; PRAGMA wal_autocheckpoint = ${mostWalPages};
+      PRAGMA journal_size_limit = ${mostWalPages * pageBytes}`)
     prepareTables(database, projection)
     return viewFile(database, () => walGrown(file))
   } catch (error) {
@@ -107,6 +109,8 @@ function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
       tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, position, complete ? 1 : 0)
       commit.run()
       begun = false
+      // While a view is filled it never rests, and nobody waits for it: SQLite copies alone, at the same cost in all.
+      if (!complete) return
       const [, pages, copied] = walPages.get() as unknown as [busy: number, pages: number, copied: number]
       if (pages >= walPagesToAsk && pages < mostWalPages && copied < pages) walGrown()
     },
