@@ -14,7 +14,7 @@ const codes = ['appended', 'repeated', 'conflict', 'forgotten'] as const
 
 /**
  * Memory that the log and its writer's thread share: one batch at a time lies in it, as text, and then its answers, as numbers. Nothing is
- * cloned on the way, and a thread that waits for the bell needs no event loop (an append alone, without the disk: 105 → 65 µs).
+ * cloned on the way, and a thread that waits for the bell needs no event loop (74 → 64 µs of processor an append alone, both threads).
  * What does not fit goes as a message.
  */
 export interface Mailbox {
