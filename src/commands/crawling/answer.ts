@@ -35,6 +35,7 @@ export const answer: Decider<AnswerCommand, AnswerEvent, AnswerState, AnswerRefu
   streamOf: ({ operation }) => `answer-${operation}`,
   creates: (command) => command.type !== 'ReceiveAnswer' && command.isResult === true,
   initial: 'open',
+  isTerminal: (state) => state === 'delivered' || state === 'polled',
   evolve: (_state, event) => states[event.type],
   decide: (command, state) => {
     const { uuid } = command

@@ -3,7 +3,7 @@ import { dayMs, instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { type AnswerRow, answerQueries, isResult } from '../../projections/crawling/answers.ts'
+import { answerQueries, isResult, type StoredAnswer } from '../../projections/crawling/answers.ts'
 import type { Answer } from '../answer.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
@@ -31,7 +31,7 @@ export const createPoll = ({
 }): ((c: HttpContext) => Promise<Answer>) => {
   const { executor, projections, log, clock } = ports
 
-  const storedAnswers = (uuid: string): readonly AnswerRow[] => {
+  const storedAnswers = (uuid: string): readonly StoredAnswer[] => {
     try {
       const since = instant(clock.now() - retentionDays * dayMs)
       return answerQueries(projections.views('crawling-answers')).stored(uuid, { since })

@@ -71,8 +71,11 @@ export interface AnswerRow {
   readonly forwarded: number
 }
 
+/** An answer that may be handed out. */
+export type StoredAnswer = Pick<AnswerRow, 'id' | 'kind' | 'answer' | 'forwarded'>
+
 /** Whether the answer is the result of an operation here; else a Scrapy Cluster gave it. */
-export const isResult = ({ kind, forwarded }: AnswerRow): boolean => kind !== null && forwarded === 0
+export const isResult = ({ kind, forwarded }: StoredAnswer): boolean => kind !== null && forwarded === 0
 
 export interface AnswerFilter extends Keyset {
   readonly uuid?: Any
@@ -99,9 +102,9 @@ const mostCandidates = 100
 /** What is asked of the view `crawling-answers`. */
 export const answerQueries = (views: Views) => ({
   /** Answers of a uuid that nobody has taken, the latest first; `since` (RFC 3339) leaves out what is too old. */
-  stored: (uuid: string, { since }: { readonly since: string }): readonly AnswerRow[] =>
-    views.all<AnswerRow>(
-      `SELECT * FROM answers WHERE uuid = ? AND state = 'stored' AND answered_at >= ? ORDER BY position DESC LIMIT ${mostCandidates}`,
+  stored: (uuid: string, { since }: { readonly since: string }): readonly StoredAnswer[] =>
+    views.all<StoredAnswer>(
+      `SELECT id, kind, answer, forwarded FROM answers WHERE uuid = ? AND state = 'stored' AND answered_at >= ? ORDER BY position DESC LIMIT ${mostCandidates}`,
       JSON.stringify(uuid),
       since,
     ),
@@ -277,8 +280,9 @@ const applyAnswer = on(answerEvents, {
     // Of several answers of one uuid the latest is the one that a poll finds; it took the place of the earlier ones.
     tx.run(
       `UPDATE answers SET state = 'replaced', answer = NULL, taken_at = ?1
-       WHERE uuid = (SELECT uuid FROM answers WHERE id = ?2) AND state = 'stored' AND position < (SELECT position FROM answers WHERE id = ?2)`,
+       WHERE uuid = ?2 AND state = 'stored' AND position < (SELECT position FROM answers WHERE id = ?3)`,
       event.recordedAt,
+      JSON.stringify(event.data.uuid),
       idOf(event),
     )
   },
