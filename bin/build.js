@@ -1,5 +1,5 @@
 // Puts the program and its packages together into a few files, dist/<name>/; dist/newest.json says which and of what it was made.
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { areUnchanged, newestBuild, sourcesOf } from './newest-build.js'
@@ -30,6 +30,8 @@ const build = async ({ rolldown }) => {
   mkdirSync(dist, { recursive: true })
   const sources = sourcesOf(root)
   const folder = mkdtempSync(join(dist, 'build-'))
+  // Whoever runs the program may be another than who builds it.
+  chmodSync(folder, 0o755)
   try {
     const input = { main: join(root, 'src/main.ts') }
     const bundle = await rolldown({ input, cwd: root, platform: 'node', external, plugins: [threads], logLevel: 'warn' })

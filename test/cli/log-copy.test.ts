@@ -221,7 +221,7 @@ describe.skipIf(!canOwnEventStoreDb)('copying a log to and from EventStoreDB', (
 })
 
 const startCopy = (from: string, to: string): ChildProcess => {
-  const main = join(import.meta.dirname, '../../src/main.ts')
+  const main = join(import.meta.dirname, '../../bin/intendant.js')
   const child = spawn(process.execPath, [main, 'log', 'copy', '--from', from, '--to', to], { stdio: 'ignore' })
   onTestFinished(() => void child.kill('SIGKILL'))
   return child

@@ -91,7 +91,7 @@ describe('the image', () => {
 
 describe('the first credential', () => {
   const run = (file: string) =>
-    spawnSync('sh', ['docker/first-credential.sh', process.execPath, 'src/main.ts'], {
+    spawnSync('sh', ['docker/first-credential.sh', process.execPath, 'bin/intendant.js'], {
       cwd: root,
       env: { PATH: process.env.PATH, CREDENTIALS_FILE: file },
       encoding: 'utf8',

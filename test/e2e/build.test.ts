@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -49,6 +49,8 @@ test('a build runs, with its threads, as long as it is one of the sources as the
 test('without sources the build is the program', () => {
   const { directory, build, start } = project()
   build()
+  const { name } = JSON.parse(readFileSync(join(directory, 'dist/newest.json'), 'utf8')) as { readonly name: string }
+  expect(statSync(join(directory, 'dist', name)).mode & 0o777).toBe(0o755)
   rmSync(join(directory, 'src'), { recursive: true })
   expect(start()).toBe('build: one, one in a thread')
 })

@@ -9,7 +9,7 @@ import { job, keptLog, listen, openBus, settingsFor, untilLogged } from './harne
 
 /** Runs the program as a person would. */
 const intendant = async (settings: KafkaSettings, ...words: readonly string[]) => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['src/main.ts', 'dead-letters', ...words, '--json'], {
+  const { stdout } = await promisify(execFile)(process.execPath, ['bin/intendant.js', 'dead-letters', ...words, '--json'], {
     env: { KAFKA_BROKERS: settings.brokers.join(','), KAFKA_TOPIC_PREFIX: settings.topicPrefix, KAFKA_PARTITIONS: '4' },
   })
   return JSON.parse(stdout)
