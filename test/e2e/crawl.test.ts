@@ -25,7 +25,6 @@ const hasty = {
   CRAWLING_MODERATED: 'false',
   CRAWLING_DOWNLOAD_TIMEOUT_MS: '1500',
   CRAWLING_MAX_BYTES: '1000000',
-  LEASE_MS: '1000',
 }
 
 const feed = async (
@@ -268,7 +267,7 @@ test('info counts what is queued; stop purges it and lets pages in flight finish
 
 test('nothing is lost when the process is killed in the middle of a crawl', async () => {
   const dataDir = temporaryDirectory()
-  const env = { ...hasty, CRAWLING_HITS: '120', CRAWLING_MODERATED: 'true' }
+  const env = { ...hasty, LEASE_MS: '1000', CRAWLING_HITS: '120', CRAWLING_MODERATED: 'true' }
   const first = await startServer({ dataDir, env })
   const { operation } = await feed(first, { appid: 'testapp', crawlid: 'killed', url: `${site.main}/list/3`, maxdepth: 1 })
   await untilState(first.url, operation, 'running')
