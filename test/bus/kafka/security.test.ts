@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKafkaBus } from '../../../src/bus/kafka/bus.ts'
 import { checkKafka } from '../../../src/bus/kafka/check.ts'
 import { createKafka } from '../../../src/bus/kafka/client.ts'
 import type { KafkaSettings } from '../../../src/bus/kafka/settings.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { makeCertificate } from '../../engines/certificate.ts'
 import { canConfigureKafka, type OwnKafka, ownKafka } from '../../engines/own.ts'
 import { freePortPair } from '../../engines/ports.ts'
 import { kafkaBrokers } from '../../engines/running.ts'
@@ -16,28 +15,6 @@ import { job, keptLog, listen, openBus, settingsFor } from './harness.ts'
 
 const secret = 'right-9f3c-Secret'
 const wrong = 'wrong-77aa-Secret'
-const run = promisify(execFile)
-
-const makeCertificate = async (directory: string, name: string) => {
-  const key = join(directory, `${name}.key.pem`)
-  const certificate = join(directory, `${name}.pem`)
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1']
-  await run('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-days',
-    '2',
-    '-keyout',
-    key,
-    '-out',
-    certificate,
-    ...subject,
-  ])
-  return { key, certificate }
-}
 
 /** What a check says, and that it says no secret. */
 const problemOf = async (settings: KafkaSettings): Promise<string | undefined> => {
@@ -57,9 +34,9 @@ describe.skipIf(!canConfigureKafka)('Kafka with TLS and SCRAM', () => {
   let other: string
 
   beforeAll(async () => {
-    const made = await makeCertificate(directory, 'broker')
+    const made = makeCertificate(directory, 'broker', 'IP:127.0.0.1')
     certificate = made.certificate
-    other = (await makeCertificate(directory, 'somebody')).certificate
+    other = makeCertificate(directory, 'somebody', 'IP:127.0.0.1').certificate
     const store = join(directory, 'store.pem')
     writeFileSync(store, readFileSync(made.key, 'utf8') + readFileSync(certificate, 'utf8'))
     const port = await freePortPair()

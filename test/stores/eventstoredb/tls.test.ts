@@ -1,4 +1,3 @@
-import { execFileSync as run } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createSecureServer } from 'node:http2'
@@ -10,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { messageOf, Unavailable } from '../../../src/lib/errors.ts'
 import { newId } from '../../../src/lib/ids.ts'
 import { all, event } from '../../contracts/event-log-tools.ts'
+import { makeCertificate } from '../../engines/certificate.ts'
 import { eventStoreDbUrl } from '../../engines/running.ts'
 import { opened } from './opened.ts'
 
@@ -20,26 +20,9 @@ const user = `admin:${encodeURIComponent(password)}`
 const certificate = (() => {
   const directory = mkdtempSync(join(tmpdir(), 'intendant-tls-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'ca.pem')]
   try {
-    run(
-      'openssl',
-      [
-        'req',
-        '-x509',
-        '-newkey',
-        'rsa:2048',
-        '-nodes',
-        '-days',
-        '2',
-        '-subj',
-        '/CN=localhost',
-        '-addext',
-        'subjectAltName=DNS:localhost',
-      ].concat(['-keyout', key, '-out', cert]),
-      { stdio: 'ignore' },
-    )
-    return { file: cert, key: readFileSync(key), cert: readFileSync(cert) }
+    const files = makeCertificate(directory, 'localhost', 'DNS:localhost')
+    return { file: files.certificate, key: readFileSync(files.key), cert: readFileSync(files.certificate) }
   } catch {
     return undefined
   }
