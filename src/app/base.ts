@@ -6,6 +6,7 @@ import { type Clock, instant, systemClock } from '../lib/clock.ts'
 import { type Credentials, openCredentials } from '../stores/credentials.ts'
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { loadMasterKey } from '../stores/embedded/secrets.ts'
+import { createWalCheckpoints, type WalCheckpoints } from '../stores/wal-checkpoints.ts'
 import { type Engines, openEngines } from './engines.ts'
 import type { Part } from './lifecycle.ts'
 
@@ -17,6 +18,8 @@ export interface Base {
   /** Opens what was sealed for this node. */
   readonly masterKey: Buffer
   readonly engines: Engines
+  /** Of every SQLite file that is written much. */
+  readonly checkpoints: WalCheckpoints
   /** What is to be closed last, in this order. */
   readonly parts: readonly Part[]
 }
@@ -41,9 +44,10 @@ export const openBase = async ({
   const { directory } = dataDirectory(config.dataDir)
   const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
   const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
+  const checkpoints = createWalCheckpoints()
   const opened = async () => {
     const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
-    return { masterKey, engines: await openEngines({ config, clock, logger }) }
+    return { masterKey, engines: await openEngines({ config, clock, logger, checkpoints }) }
   }
   const { masterKey, engines } = await opened().catch((error: unknown) => {
     lock.release()
@@ -51,8 +55,12 @@ export const openBase = async ({
   })
   if (engines.isShared && (config.secretsKey ?? config.secretsKeyFile) === undefined) logger.warn(ownKey)
 
-  const parts = [...engines.parts, { name: 'data directory', close: lock.release }]
-  return { clock, logger, credentials, masterKey, engines, parts }
+  const parts = [
+    ...engines.parts,
+    { name: 'checkpoints', close: checkpoints.stop },
+    { name: 'data directory', close: lock.release },
+  ]
+  return { clock, logger, credentials, masterKey, engines, checkpoints, parts }
 }
 
 const openToAll = ({ host, credentialsFile }: Config): string =>

@@ -6,9 +6,9 @@ import { createLocalLeases } from '../workers/leases.ts'
 import type { Engines, EnginesOptions } from './engines.ts'
 
 /** One process with a file as its log: nothing else has to run. */
-export const openEmbeddedEngines = async ({ config, clock }: EnginesOptions): Promise<Engines> => {
+export const openEmbeddedEngines = async ({ config, clock, checkpoints }: EnginesOptions): Promise<Engines> => {
   const data = dataDirectory(config.dataDir)
-  const log = await openEmbeddedLog({ path: data.log, clock })
+  const log = await openEmbeddedLog({ path: data.log, clock, walGrown: checkpoints.ask })
   const bus = createInProcessBus()
   return {
     log,

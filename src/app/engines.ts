@@ -3,6 +3,7 @@ import type { JobBus } from '../bus/job-bus.ts'
 import type { Config } from '../config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../stores/event-log.ts'
+import type { WalCheckpoints } from '../stores/wal-checkpoints.ts'
 import type { Leadership } from '../workers/leadership.ts'
 import type { Leases } from '../workers/leases.ts'
 import { openEmbeddedEngines } from './embedded-engines.ts'
@@ -32,6 +33,7 @@ export interface EnginesOptions {
   readonly config: Config
   readonly clock: Clock
   readonly logger: Logger
+  readonly checkpoints: WalCheckpoints
 }
 
 /** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */

@@ -67,11 +67,18 @@ export const createNode = ({
   /** The views that this process builds. */
   readonly views: readonly Projection[]
 }): Node => {
-  const { clock, logger, credentials, masterKey, engines } = base
+  const { clock, logger, credentials, masterKey, engines, checkpoints } = base
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
   const blobs = openPackedBlobs(config.blobsDir)
-  const projections = createProjections({ log, directory: engines.viewsDirectory, projections: views, clock, logger })
+  const projections = createProjections({
+    log,
+    directory: engines.viewsDirectory,
+    projections: views,
+    clock,
+    logger,
+    walGrown: checkpoints.ask,
+  })
   const executor = createExecutor({ log, clock })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.now() }
   const ending = new AbortController()

@@ -14,7 +14,6 @@ import type { Projection, ProjectionStatus, Projections, SqlValue } from './proj
 import { eventsPerChunk, readInto } from './reading.ts'
 import { createSieve } from './sieve.ts'
 import { createWaiters } from './waiters.ts'
-import { createWalCheckpoints } from './wal-checkpoints.ts'
 
 export interface ProjectionsOptions {
   readonly log: EventLog
@@ -23,6 +22,8 @@ export interface ProjectionsOptions {
   readonly projections: readonly Projection[]
   readonly clock: Clock
   readonly logger: Logger
+  /** Called when the write-ahead log of a file wants a checkpoint; SQLite makes it later where nobody does. */
+  readonly walGrown?: (file: string) => void
 }
 
 /** A view and the copy of it that answers. */
@@ -53,7 +54,14 @@ const gatherMs = 200
  * Runs the views. Those that hold the whole log follow one shared subscription; one that does not (a new one, a new
  * version, a rebuild) reads the log by itself up to where the others stand and joins them there.
  */
-export const createProjections = ({ log, directory, projections, clock, logger }: ProjectionsOptions): Projections => {
+export const createProjections = ({
+  log,
+  directory,
+  projections,
+  clock,
+  logger,
+  walGrown = () => {},
+}: ProjectionsOptions): Projections => {
   const views = new Map<string, View>()
   const waiters = createWaiters(clock)
   const listeners = new Set<(events: readonly RecordedEvent[]) => void>()
@@ -61,7 +69,6 @@ export const createProjections = ({ log, directory, projections, clock, logger }
   const { signal } = stopping
   const pace = createPace(clock)
   const sieve = createSieve()
-  const checkpoints = createWalCheckpoints()
   /** Where the feed is. Changes in turn only. */
   let fed: Position = ''
   let live = false
@@ -286,7 +293,7 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     const head = await log.head()
     const unfinished: [View, Generation][] = []
     for (const projection of projections) {
-      const files = generationFiles(projection, directory, { logger, walGrown: checkpoints.ask })
+      const files = generationFiles(projection, directory, { logger, walGrown })
       const opened = files.open(head)
       const { current } = opened
       const joined = current.complete()
@@ -321,7 +328,6 @@ export const createProjections = ({ log, directory, projections, clock, logger }
     waiters.end()
     await feeding
     await turn
-    await checkpoints.stop()
     for (const view of views.values()) {
       await view.task
       store(view, view.current)

@@ -2,6 +2,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { sha256 } from '../lib/ids.ts'
 import { origin, type Position } from '../stores/event-log.ts'
+import { createWalGauge, mostWalPages } from '../stores/wal-gauge.ts'
 import type { Projection, SqlValue, Tables, Tx } from './projection.ts'
 
 /** The tables of a view and the place in the log that was stored with them. */
@@ -27,10 +28,6 @@ interface Prepared {
 
 const keptStatements = 500
 const cacheKiB = 8_192
-/** A write-ahead log of so many pages is copied into the file by a thread of its own, which keeps up with most loads. */
-const walPagesToAsk = 1000
-/** Here SQLite copies in the main thread what is left, and begins the log anew as soon as the thread is not at it. */
-const mostWalPages = 4000
 const pageBytes = 4096
 
 /**
@@ -81,8 +78,7 @@ function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
   let begun = false
   const begin = database.prepare('BEGIN IMMEDIATE')
   const commit = database.prepare('COMMIT')
-  /** Only tells how many pages it has, and how many of them are in the file. */
-  const walPages = database.prepare('PRAGMA wal_checkpoint(NOOP)', { returnArrays: true })
+  const hasWalGrown = createWalGauge(database)
   const writing = (sql: string): StatementSync => {
     const { statement, writes } = prepared(sql)
     if (writes && !begun) {
@@ -110,9 +106,7 @@ function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
       commit.run()
       begun = false
       // While a view is filled it never rests, and nobody waits for it: SQLite copies alone, at the same cost in all.
-      if (!complete) return
-      const [, pages, copied] = walPages.get() as unknown as [busy: number, pages: number, copied: number]
-      if (pages >= walPagesToAsk && pages < mostWalPages && copied < pages) walGrown()
+      if (complete && hasWalGrown()) walGrown()
     },
     rollback: () => {
       begun = false

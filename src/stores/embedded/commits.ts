@@ -45,10 +45,12 @@ export const createCommits = ({
   port,
   tail,
   clock,
+  walGrown,
 }: {
   readonly port: WriterPort
   readonly tail: Tail
   readonly clock: Clock
+  readonly walGrown: () => void
 }): Commits => {
   let queue: Waiting[] = []
   let queuedSize = 0
@@ -74,9 +76,14 @@ export const createCommits = ({
     const batch = take()
     const recordedAt = clock.now()
     try {
-      const { results, last } = await port.write({ recordedAt, requests: batch.map(({ request }) => request) })
+      const {
+        results,
+        last,
+        walGrown: hasGrown,
+      } = await port.write({ recordedAt, requests: batch.map(({ request }) => request) })
       publish(batch, results, instant(recordedAt))
       tail.skipTo(last)
+      if (hasGrown) walGrown()
       counts.commits += 1
       counts.largestBatch = Math.max(counts.largestBatch, batch.length)
       batch.forEach((waiting, index) => {

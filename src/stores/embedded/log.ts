@@ -27,6 +27,8 @@ export interface EmbeddedLogOptions {
   readonly clock: Clock
   /** How many of the newest events stay in memory for those who follow the log. */
   readonly tailEvents?: number
+  /** Called when the write-ahead log of the file wants a checkpoint; the writer makes it later, and everybody waits, where nobody does. */
+  readonly walGrown?: (file: string) => void
 }
 
 export interface EmbeddedLog extends EventLog {
@@ -61,10 +63,11 @@ export const openEmbeddedLog = async ({
   path,
   clock,
   tailEvents = tailEventsDefault,
+  walGrown = () => {},
 }: EmbeddedLogOptions): Promise<EmbeddedLog> => {
   const { port, last, reader, closeReader } = await openFile(path)
   const tail = createTail({ head: last, maxEvents: tailEvents, maxSize: tailSize })
-  const commits = createCommits({ port, tail, clock })
+  const commits = createCommits({ port, tail, clock, walGrown: () => walGrown(path) })
   let closed: Promise<void> | undefined
   let subscribers = 0
 

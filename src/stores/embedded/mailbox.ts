@@ -5,7 +5,7 @@ const textBytes = 512 * 1024
 /** Most requests whose answers it holds; more are answered with a message. */
 const mostAnswers = 4096
 
-const words = { bell: 0, bytes: 1, characters: 2, answers: 3 } as const
+const words = { bell: 0, bytes: 1, characters: 2, answers: 3, walGrown: 4 } as const
 const headBytes = 64
 const numbersPerAnswer = 3
 const answerBytes = (1 + numbersPerAnswer * mostAnswers) * Float64Array.BYTES_PER_ELEMENT
@@ -61,7 +61,7 @@ export const createMailbox = (memory: SharedArrayBuffer): Mailbox => {
       // As many bytes as characters: nothing but ASCII, which needs no decoding.
       return bytes === head[words.characters] ? text.toString('latin1', 0, bytes) : text.toString('utf8', 0, bytes)
     },
-    answer: ({ results, last }) => {
+    answer: ({ results, last, walGrown }) => {
       if (results.length > mostAnswers || results.some(({ done }) => done === 'failed')) return false
       numbers[0] = last
       let at = 1
@@ -71,6 +71,7 @@ export const createMailbox = (memory: SharedArrayBuffer): Mailbox => {
         numbers[at++] = 'position' in result ? result.position : 0
       }
       head[words.answers] = results.length
+      head[words.walGrown] = walGrown ? 1 : 0
       return true
     },
     answered: () => {
@@ -82,7 +83,7 @@ export const createMailbox = (memory: SharedArrayBuffer): Mailbox => {
         else if (done === 'appended' || done === 'repeated') results.push({ done, revision, position: numbers[at + 2] as number })
         else results.push({ done: 'forgotten' })
       }
-      return { results, last: numbers[0] as number }
+      return { results, last: numbers[0] as number, walGrown: head[words.walGrown] === 1 }
     },
   }
 }

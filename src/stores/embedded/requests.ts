@@ -26,4 +26,6 @@ export interface BatchResult {
   readonly results: readonly WriteResult[]
   /** The last position that is on disk, as far as the writer knows. */
   readonly last: number
+  /** Whether the write-ahead log wants a checkpoint. */
+  readonly walGrown: boolean
 }

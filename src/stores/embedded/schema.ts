@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Unavailable } from '../../lib/errors.ts'
+import { mostWalPages } from '../wal-gauge.ts'
 
 /** The name that keeps a log in memory alone. */
 export const inMemory = ':memory:'
@@ -10,7 +11,6 @@ export const inMemory = ':memory:'
 const schemaVersion = 1
 
 const busyTimeoutMs = 10_000
-const walPagesPerCheckpoint = 4_000
 const largestIdleWalBytes = 64 * 1024 * 1024
 
 /**
@@ -41,7 +41,7 @@ export const openWritingConnection = (path: string): DatabaseSync => {
   const db = new DatabaseSync(path, { timeout: busyTimeoutMs })
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
-      PRAGMA wal_autocheckpoint = ${walPagesPerCheckpoint}; PRAGMA journal_size_limit = ${largestIdleWalBytes};`)
+      PRAGMA wal_autocheckpoint = ${mostWalPages}; PRAGMA journal_size_limit = ${largestIdleWalBytes};`)
     const version = Number(db.prepare('PRAGMA user_version').get()?.user_version)
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${tables} COMMIT`)
     else if (version !== schemaVersion)

@@ -3,6 +3,7 @@ import { messageOf, Unavailable } from '../../lib/errors.ts'
 import type { AppendRequest } from '../encode-append.ts'
 import type { Expected } from '../event-log.ts'
 import { isHidden } from '../hidden-streams.ts'
+import { createWalGauge } from '../wal-gauge.ts'
 import type { Batch, BatchResult, WriteRequest, WriteResult } from './requests.ts'
 import { lastPosition } from './schema.ts'
 
@@ -14,6 +15,10 @@ const rememberedStreams = 10_000
  * explicit expected revision the place to look is known, and a repetition is recognised for ever.
  */
 const repetitionWindow = 128
+
+/** No checkpoint takes this long. */
+const copyingMs = 5_000
+const pause = new Int32Array(new SharedArrayBuffer(4))
 
 /** The only one who writes: takes a batch, commits it with one flush, and tells what became of each request. */
 export interface Writer {
@@ -40,14 +45,20 @@ interface Known {
 
 type Statements = ReturnType<typeof prepare>
 
+interface Connection {
+  readonly db: DatabaseSync
+  readonly sql: Statements
+  hasWalGrown(): boolean
+}
+
 /** Throws `Unavailable` and whatever SQLite throws when the log cannot be opened. */
 export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions): Writer => {
-  let connection: { readonly db: DatabaseSync; readonly sql: Statements } | undefined
+  let connection: Connection | undefined
   let committed = acknowledged
   let position = committed
   const streams = new Map<string, Known>()
 
-  const ready = (): { readonly db: DatabaseSync; readonly sql: Statements } => {
+  const ready = (): Connection => {
     if (connection !== undefined) return connection
     const db = open()
     try {
@@ -57,7 +68,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
       const sql = prepare(db)
       committed = last
       position = last
-      connection = { db, sql }
+      connection = { db, sql, hasWalGrown: createWalGauge(db) }
       return connection
     } catch (error) {
       db.close()
@@ -161,10 +172,9 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     streams.delete(stream)
     // The write-ahead log still holds the old pages: only an emptied one has forgotten. Also where nothing was deleted now,
     // because this may repeat a call that failed just here.
-    const busy = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.busy
-    return busy === 1
-      ? { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
-      : { done: 'forgotten' }
+    return emptyWal(db)
+      ? { done: 'forgotten' }
+      : { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
   }
 
   const guarded = (count: number, work: () => WriteResult[]): WriteResult[] => {
@@ -186,7 +196,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
         if (first?.kind === 'forget') results.push(...guarded(1, () => [forget(first.stream)]))
         else results.push(...guarded(run.length, () => appendAll(run as readonly AppendRequest[], recordedAt)))
       }
-      return { results, last: committed }
+      return { results, last: committed, walGrown: connection?.hasWalGrown() ?? false }
     },
     close: () => connection?.db.close(),
   }
@@ -194,6 +204,16 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
 
 /** A name that was cut out of a batch keeps the batch's whole text in memory; 10,000 of them kept 30 MiB. */
 const ownCopy = (name: string): string => ` ${name}`.slice(1)
+
+/** False where somebody reads it for too long. SQLite waits for readers by itself, but not for a thread that copies the log at this moment. */
+const emptyWal = (db: DatabaseSync): boolean => {
+  const end = performance.now() + copyingMs
+  for (;;) {
+    if (db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()?.busy !== 1) return true
+    if (performance.now() >= end) return false
+    Atomics.wait(pause, 0, 0, 10)
+  }
+}
 
 const holds = (expected: Expected, actual: number): boolean => {
   switch (expected) {

@@ -43,9 +43,9 @@ test('answers come out as they were given', () => {
     { done: 'forgotten' },
   ] as const
   for (const result of [
-    { results, last: 7 },
-    { results: [], last: 8 },
-    { results: results.slice(2), last: 9 },
+    { results, last: 7, walGrown: true },
+    { results: [], last: 8, walGrown: true },
+    { results: results.slice(2), last: 9, walGrown: false },
   ] satisfies BatchResult[]) {
     expect(there.answer(result)).toBe(true)
     expect(here.answered()).toEqual(result)
@@ -54,9 +54,9 @@ test('answers come out as they were given', () => {
 
 test('what numbers do not tell, and answers to more than it holds, are not taken', () => {
   const { there } = mailbox()
-  expect(there.answer({ results: [{ done: 'failed', message: 'the disk is full' }], last: 1 })).toBe(false)
+  expect(there.answer({ results: [{ done: 'failed', message: 'the disk is full' }], last: 1, walGrown: false })).toBe(false)
   const many = Array.from({ length: 5000 }, () => ({ done: 'forgotten' }) as const)
-  expect(there.answer({ results: many, last: 1 })).toBe(false)
+  expect(there.answer({ results: many, last: 1, walGrown: false })).toBe(false)
 })
 
 test('whoever waits hears a ring, also one that was before', () => {

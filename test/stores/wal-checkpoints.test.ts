@@ -1,10 +1,13 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import { type Generation, openGeneration } from '../../src/projections/generation.ts'
 import type { Projection } from '../../src/projections/projection.ts'
-import { createWalCheckpoints } from '../../src/projections/wal-checkpoints.ts'
-import { event, folder } from './harness.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import { createWalCheckpoints } from '../../src/stores/wal-checkpoints.ts'
+import { event as recordable } from '../contracts/event-log-tools.ts'
+import { event, folder } from '../projections/harness.ts'
 
 const texts: Projection = {
   name: 'texts',
@@ -91,4 +94,35 @@ test('a file that is gone is not made again', async () => {
   checkpoints.ask(join(directory, 'there.db'))
   await soon(() => expect(wal(generation)?.checkpointed).toBe(wal(generation)?.log))
   expect(existsSync(join(directory, 'gone.db'))).toBe(false)
+})
+
+test('the log asks too, and forgets whatever the thread does meanwhile', { timeout: 60_000 }, async () => {
+  const checkpoints = createWalCheckpoints()
+  onTestFinished(checkpoints.stop)
+  const path = join(folder(), 'log.db')
+  let asked = 0
+  const log = await openEmbeddedLog({
+    path,
+    clock: systemClock,
+    walGrown: (file) => {
+      asked++
+      checkpoints.ask(file)
+    },
+  })
+  onTestFinished(() => log.close())
+  const text = 'x'.repeat(100_000)
+  const large = (id: string) => ({ ...recordable('Written'), data: { id, text } })
+  let ended = false
+  const writing = (async () => {
+    for (let at = 0; !ended; at++)
+      await Promise.all(Array.from({ length: 20 }, (_, of) => log.append(`text-${of}`, 'any', [large(`${at}`)])))
+  })()
+  for (let key = 0; key < 40; key++) {
+    await log.append(`key-${key}`, 'noStream', [recordable('KeyMade')])
+    await log.forget(`key-${key}`)
+  }
+  ended = true
+  await writing
+  expect(asked).toBeGreaterThan(0)
+  expect(log.metrics().failures).toBe(0)
 })
