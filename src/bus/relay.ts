@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { operationEvents, terminalTypes } from '../events/operation.ts'
+import { operationOf, operationPrefix, terminalTypes } from '../events/operation.ts'
 import { type Clock, parseInstant } from '../lib/clock.ts'
 import type { Projections } from '../projections/projection.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
@@ -27,7 +27,6 @@ export interface Relay {
 
 export const jobOf = ({ id, kind, lane, priority }: Startable): Job => ({ operationId: id, kind, key: lane ?? id, priority })
 
-const operationPrefix = `${operationEvents.category}-`
 const lanePrefix = 'lane-'
 
 /**
@@ -55,9 +54,10 @@ export const createRelay = ({
 
   const isLater = (at: unknown): boolean => typeof at === 'string' && parseInstant(at) > clock.now()
 
-  const startable = ({ stream, type, data }: RecordedEvent): Startable | undefined => {
+  const startable = (event: RecordedEvent): Startable | undefined => {
+    const { stream, type, data } = event
     if (type === 'LaneReleased') return nextIn(stream.slice(lanePrefix.length))
-    const id = stream.slice(operationPrefix.length)
+    const id = operationOf(event)
     switch (type) {
       case 'OperationRequested':
         if (isLater(data.runAt)) return undefined

@@ -1,4 +1,11 @@
-import type { Backoff, OperationError, OperationEvent, OperationRequest, OperationState } from '../events/operation.ts'
+import {
+  type Backoff,
+  type OperationError,
+  type OperationEvent,
+  type OperationRequest,
+  type OperationState,
+  operationPrefix,
+} from '../events/operation.ts'
 import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { type Decider, type Decision, nothing, refuse } from './decider.ts'
@@ -61,7 +68,7 @@ export type OperationRefusal =
 
 type Happened = Decision<OperationEvent, OperationRefusal>
 
-export const operationStream = (id: string): string => `operation-${id}`
+export const operationStream = (id: string): string => `${operationPrefix}${id}`
 
 export const workerLost: OperationError = {
   type: 'worker-lost',

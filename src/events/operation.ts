@@ -53,6 +53,13 @@ export const operationEvents = defineEvents('operation', {
   OperationTimedOut: z.object({ attempt, timeoutMs: z.number() }),
 })
 export type OperationEvent = EventOf<typeof operationEvents>
+
+/** The stream of an operation is this and its id. */
+export const operationPrefix = 'operation-'
+
+/** The id of the operation whose stream an event stands in. */
+export const operationOf = ({ stream }: { readonly stream: string }): string => stream.slice(operationPrefix.length)
+
 export type OperationRequest = z.infer<(typeof operationEvents.schemas)['OperationRequested']>
 
 /** The words that every face translates into its own. Source: native contract, section 2. */

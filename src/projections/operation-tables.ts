@@ -1,5 +1,5 @@
 import type { LaneEvent } from '../events/lane.ts'
-import type { OperationState } from '../events/operation.ts'
+import { type OperationState, operationOf, operationPrefix } from '../events/operation.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
@@ -178,7 +178,7 @@ export const operationTables = (tx: Tx): Fold => {
   return {
     apply: (event) => {
       const { stream } = event
-      if (stream.startsWith('operation-')) applyOperation(event, stream.slice('operation-'.length))
+      if (stream.startsWith(operationPrefix)) applyOperation(event, operationOf(event))
       else applyLane(event, stream.slice('lane-'.length))
     },
     relieve: () => {

@@ -1,3 +1,4 @@
+import { operationPrefix } from '../events/operation.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
 import { matches } from '../stores/matches.ts'
 import type { Projection } from './projection.ts'
@@ -12,7 +13,6 @@ export interface Sieve {
 
 /** Twice as many operations are remembered at most. */
 const operationsPerAge = 10_000
-const operationPrefix = 'operation-'
 const unknownKind = ''
 
 /** Events with their kinds: undefined for those that are of no operation. */

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino'
 import type { Job, JobBus } from '../bus/job-bus.ts'
 import type { Executor } from '../commands/execute.ts'
-import { operation, operationStream } from '../commands/operation.ts'
+import { operation } from '../commands/operation.ts'
+import { operationOf } from '../events/operation.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createPlaces } from '../lib/places.ts'
 import type { EventLog } from '../stores/event-log.ts'
@@ -165,7 +166,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
             if (lane === null && kinds.get(String(kind)) !== undefined) executor.learn(operation, item.event)
             continue
           }
-          const operationId = item.event.stream.slice(operationStream('').length)
+          const operationId = operationOf(item.event)
           const mark = claiming.get(operationId)
           if (mark !== undefined) mark.isCancelled = true
           running.get(operationId)?.attempt.abort('cancelled')

@@ -1,6 +1,6 @@
 import { crawlEvents } from '../../events/crawling/crawl.ts'
 import { pageEvents } from '../../events/crawling/page.ts'
-import { operationEvents } from '../../events/operation.ts'
+import { operationEvents, operationPrefix } from '../../events/operation.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { type Fold, on, type Projection, type Tx, type Views } from '../projection.ts'
 import { bucketMs, counterTables } from './counter-tables.ts'
@@ -96,7 +96,7 @@ const counting = (tx: Tx): Fold => {
 
   return {
     apply: (event) => {
-      if (event.stream.startsWith('operation-')) fromOperations(event, tx)
+      if (event.stream.startsWith(operationPrefix)) fromOperations(event, tx)
       else if (event.stream.startsWith('page-')) fromPages(event, tx)
       else if (event.type === 'FeedRejected') {
         count(event.recordedAt, { kind: 'incoming', name: 'total' })

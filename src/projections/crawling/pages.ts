@@ -1,7 +1,7 @@
 import { crawlEvents } from '../../events/crawling/crawl.ts'
 import { domainEvents } from '../../events/crawling/domain.ts'
 import { type FailureReason, pageEvents } from '../../events/crawling/page.ts'
-import { operationEvents } from '../../events/operation.ts'
+import { operationEvents, operationOf, operationPrefix } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
 import { comparableDomain } from '../../lib/domain-key.ts'
@@ -212,14 +212,13 @@ export const crawlingPages: Projection = {
   kinds: [crawlKind],
   schema: pagesSchema,
   apply: (event, tx) => {
-    if (event.stream.startsWith('operation-')) fromOperations(event, tx)
+    if (event.stream.startsWith(operationPrefix)) fromOperations(event, tx)
     else if (event.stream.startsWith('page-')) fromPages(event, tx)
     else if (event.stream.startsWith('crawl-')) fromCrawls(event, tx)
     else fromDomains(event, tx)
   },
 }
 
-const operationOf = (event: RecordedEvent): string => event.stream.slice('operation-'.length)
 const pageOf = (event: RecordedEvent): string => event.stream.slice('page-'.length)
 
 /** A page that comes back after its operation was cancelled does not wait in the queue. */

@@ -1,5 +1,6 @@
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { QueuedPage } from '../../events/crawling/page.ts'
+import { operationOf } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
 import { domainKeyOf, withScheme } from '../../lib/domain-key.ts'
@@ -25,7 +26,7 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
   const { appid, crawlid, priority = 1, maxdepth = 0, domain_max_pages = null, expires = 0 } = input
   const { spiderid, domain } = queueOfSeed(input)
   const key = crawlKey({ spiderid, appid, crawlid })
-  const operation = event.stream.slice('operation-'.length)
+  const operation = operationOf(event)
   const at = event.recordedAt
   tx.run(
     `INSERT INTO crawls (key, spiderid, appid, crawlid, seeds, pending, maxdepth, domain_max_pages, expires, first_at, last_at, position)

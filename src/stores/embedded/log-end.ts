@@ -1,27 +1,16 @@
-import { instant, parseInstant } from '../../lib/clock.ts'
+import { parseInstant } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import { encodeAppend } from '../encode-append.ts'
 import { origin, type RecordedEvent } from '../event-log.ts'
 import { isCopied, type LogEnd, LogsDiffer } from '../log-end.ts'
 import { fromPosition } from './positions.ts'
-import { place } from './reader.ts'
+import { type EventRow, eventColumns, toPlaced } from './reader.ts'
 import { lastPosition, openWritingConnection } from './schema.ts'
 import { createWriter } from './writer.ts'
 
 const pageEvents = 512
 
-type Row = [
-  position: number,
-  stream: string,
-  revision: number,
-  type: string,
-  id: string,
-  data: string,
-  metadata: string,
-  recordedAt: number,
-]
-
-const page = `SELECT e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at
+const page = `SELECT ${eventColumns}
   FROM events e CROSS JOIN streams s ON s.id = e.stream WHERE e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?`
 
 /**
@@ -38,11 +27,10 @@ export const openEmbeddedLogEnd = (path: string): LogEnd => {
     let low = fromPosition(after)
     const high = everything ? Number.MAX_SAFE_INTEGER : opened
     for (;;) {
-      const found = rows.all(low, high, pageEvents) as unknown as Row[]
-      for (const [sequence, stream, revision, type, id, data, metadata, recordedAt] of found) {
+      const found = rows.all(low, high, pageEvents) as unknown as EventRow[]
+      for (const { sequence, event } of found.map(toPlaced)) {
         low = sequence
-        if (isCopied(stream))
-          yield place({ id, type, data, metadata }, { stream, revision, sequence, recordedAt: instant(recordedAt) }).event
+        if (isCopied(event.stream)) yield event
       }
       if (found.length < pageEvents) return
       await new Promise((resolve) => setImmediate(resolve))

@@ -44,7 +44,8 @@ export interface Reader {
   backwards(bounds: Bounds, filter?: Filter): Page
 }
 
-type EventRow = [
+/** A row of `eventColumns`. */
+export type EventRow = [
   position: number,
   stream: string,
   revision: number,
@@ -55,7 +56,7 @@ type EventRow = [
   recordedAt: number,
 ]
 
-const columns = 'e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at'
+export const eventColumns = 'e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at'
 
 export const createReader = (db: DatabaseSync): Reader => {
   const prepared = new Map<string, StatementSync>()
@@ -69,14 +70,14 @@ export const createReader = (db: DatabaseSync): Reader => {
   }
 
   const streamRows = (backwards: boolean): StatementSync =>
-    statement(`SELECT ${columns} FROM streams s JOIN events e ON e.stream = s.id
+    statement(`SELECT ${eventColumns} FROM streams s JOIN events e ON e.stream = s.id
       WHERE s.name = ? AND e.revision ${backwards ? '<=' : '>='} ? ORDER BY e.revision ${backwards ? 'DESC' : 'ASC'} LIMIT ?`)
 
   /** CROSS JOIN keeps SQLite on the order of positions, whatever it thinks of the filter. */
   const allRows = (backwards: boolean, filter: Filter | undefined): StatementSync => {
     const { column, prefixes } = conditions(filter)
     const filtered = prefixes.map(() => `substr(${column}, 1, length(?)) = ?`).join(' OR ')
-    return statement(`SELECT ${columns} FROM events e CROSS JOIN streams s ON s.id = e.stream
+    return statement(`SELECT ${eventColumns} FROM events e CROSS JOIN streams s ON s.id = e.stream
       WHERE e.position > ? AND e.position <= ? AND s.hidden = 0 ${filter === undefined ? '' : `AND (${filtered || '0'})`}
       ORDER BY e.position ${backwards ? 'DESC' : 'ASC'} LIMIT ?`)
   }
@@ -145,7 +146,7 @@ const conditions = (filter: Filter | undefined): { column: string; prefixes: rea
     : { column: 's.name', prefixes: filter.streamPrefixes }
 }
 
-const toPlaced = ([position, stream, revision, type, id, data, metadata, recordedAt]: EventRow): Placed =>
+export const toPlaced = ([position, stream, revision, type, id, data, metadata, recordedAt]: EventRow): Placed =>
   place({ id, type, data, metadata }, { stream, revision, sequence: position, recordedAt: textOf(recordedAt) })
 
 /** Events of one commit carry one instant, and neighbours are of one commit: it is put into words once (0.5 µs an event). */

@@ -1,3 +1,4 @@
+import { operationOf } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
 import { queueOfSeed, type RecordedInput } from '../../projections/crawling/queue-pages.ts'
@@ -57,5 +58,3 @@ export const tellQueues = (
       break
   }
 }
-
-export const operationOf = (event: RecordedEvent): string => event.stream.slice('operation-'.length)
