@@ -24,10 +24,11 @@ export const manifestName = 'manifest.json'
 /** Name of a file in the backup; the log, the blobs and the key stand as they do in a data directory. */
 export const backupNames = { log: 'log.db', blobs: 'blobs', key: 'secrets.key', credentials: 'credentials.json' } as const
 
-/** Head and number of events, counted one by one. */
+/** Head and number of events, counted one by one. Throws where one of them cannot be read whole. */
 export const census = async (log: EventLog): Promise<{ head: string; events: number }> => {
   let events = 0
-  for await (const _ of log.readAll()) events++
+  // A log may leave metadata unread until it is asked for: damage must be found here.
+  for await (const { metadata: _ } of log.readAll()) events++
   return { head: await log.head(), events }
 }
 

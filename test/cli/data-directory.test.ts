@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import {
   allEvents,
@@ -56,6 +57,20 @@ test('a backup brings everything back, and says when it does not', async () => {
   expect(existsSync(spoilt)).toBe(false)
   rmSync(join(backup, 'manifest.json'))
   expect((await runCommand(['restore', backup, '--data-dir', spoilt])).code).toBe(3)
+})
+
+test.each(['data', 'metadata'])('a log whose %s is damaged makes no backup', async (column) => {
+  const server = await startServer()
+  await untilEnded(server.url, await submitProbe(server.url, { echo: 1 }))
+  await stop(server)
+  const log = new DatabaseSync(join(server.dataDir, 'log.db'))
+  log.exec(`UPDATE events SET ${column} = '{"half' WHERE position = 2`)
+  log.close()
+  const backup = join(temporaryDirectory(), 'backup')
+  const refused = await runCommand(['backup', backup, '--data-dir', server.dataDir])
+  expect(refused.code).not.toBe(0)
+  expect(refused.stderr).toContain('the log cannot be read')
+  expect(existsSync(join(backup, 'manifest.json'))).toBe(false)
 })
 
 test('history is replayed as it was, at a server and from the files', async () => {
