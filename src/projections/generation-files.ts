@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { messageOf } from '../lib/errors.ts'
 import type { Position } from '../stores/event-log.ts'
+import { makeDirectory } from '../stores/make-directory.ts'
 import { type Generation, openGeneration } from './generation.ts'
 import type { Projection } from './projection.ts'
 
@@ -72,7 +73,7 @@ export const generationFiles = (
     create,
     discard,
     open: (head) => {
-      if (!memory) mkdirSync(directory, { recursive: true })
+      if (!memory) makeDirectory(directory)
       const files = found().filter((entry) => entry.version === version)
       last = Math.max(0, ...files.map(({ generation }) => generation))
       const opened = files.sort((a, b) => b.generation - a.generation).flatMap(({ file }) => reopen(file, head) ?? [])

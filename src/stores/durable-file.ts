@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { newId } from '../lib/ids.ts'
+import { makeDirectory } from './make-directory.ts'
 
 export interface DurableFileOptions {
   /** Permission bits of the new file. */
@@ -15,7 +16,7 @@ export interface DurableFileOptions {
  */
 export const writeDurably = (file: string, content: string | Uint8Array, { mode, replace = true }: DurableFileOptions): void => {
   const directory = dirname(file)
-  mkdirSync(directory, { recursive: true })
+  makeDirectory(directory)
   const temporary = `${file}.${newId()}.tmp`
   try {
     const handle = openSync(temporary, 'wx', mode)

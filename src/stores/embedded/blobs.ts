@@ -1,10 +1,11 @@
-import { createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { createReadStream, readdirSync, rmSync, statSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { newId, sha256 } from '../../lib/ids.ts'
 import type { Blobs } from '../blobs.ts'
+import { makeDirectory } from '../make-directory.ts'
 import { guarded, orMissing, syncDirectory } from './blob-disk.ts'
 
 /**
@@ -17,7 +18,7 @@ export const openBlobs = (directory: string): Blobs => {
   /** Contents on their way: whoever brings the same at the same time waits for the one write. */
   const writing = new Map<string, Promise<void>>()
   try {
-    mkdirSync(incoming, { recursive: true })
+    makeDirectory(incoming)
     removeAbandoned(incoming)
   } catch (error) {
     throw new Unavailable(`the blobs in ${directory} cannot be opened: ${messageOf(error)}`)

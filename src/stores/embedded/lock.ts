@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { isObject, type JsonObject } from '../../lib/json.ts'
 import { writeDurably } from '../durable-file.ts'
+import { makeDirectory } from '../make-directory.ts'
 
 /** The data directory belongs to another process. `holder` is what that process said of itself, if it can be read. */
 export class DataDirHeld extends Error {
@@ -36,7 +37,7 @@ export const lockDataDir = (directory: string, holder: JsonObject): DataDirLock 
   const file = join(directory, holderFile)
   let db: DatabaseSync | undefined
   try {
-    mkdirSync(directory, { recursive: true })
+    makeDirectory(directory)
     db = new DatabaseSync(join(directory, lockFile), { timeout: 0 })
     // Nothing is ever written: without a journal on disk there is nothing to clean up after a crash.
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Unavailable } from '../../lib/errors.ts'
+import { makeDirectory } from '../make-directory.ts'
 import { mostWalPages } from '../wal-gauge.ts'
 
 /** The name that keeps a log in memory alone. */
@@ -37,7 +37,7 @@ const tables = `
 
 /** The one connection that writes. Throws `Unavailable` for a file of another version and whatever SQLite throws. */
 export const openWritingConnection = (path: string): DatabaseSync => {
-  if (path !== inMemory) mkdirSync(dirname(path), { recursive: true })
+  if (path !== inMemory) makeDirectory(dirname(path))
   const db = new DatabaseSync(path, { timeout: busyTimeoutMs })
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
