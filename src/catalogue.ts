@@ -2,7 +2,9 @@ import { answer } from './commands/crawling/answer.ts'
 import { crawl } from './commands/crawling/crawl.ts'
 import { domainRules } from './commands/crawling/domain-rules.ts'
 import { feed } from './commands/crawling/feed.ts'
+import { forward } from './commands/crawling/forward.ts'
 import { page } from './commands/crawling/page.ts'
+import { receivedItem } from './commands/crawling/received-item.ts'
 import type { Decider } from './commands/decider.ts'
 import { lane } from './commands/lane.ts'
 import { operation } from './commands/operation.ts'
@@ -42,7 +44,18 @@ type Fold = Pick<Decider<never, never, unknown, unknown>, 'category' | 'initial'
   evolve(state: unknown, event: unknown): unknown
 }
 
-const deciders = [operation, lane, request, feed, answer, crawl, domainRules, page] as unknown as readonly Fold[]
+const deciders = [
+  operation,
+  lane,
+  request,
+  feed,
+  answer,
+  crawl,
+  domainRules,
+  page,
+  forward,
+  receivedItem,
+] as unknown as readonly Fold[]
 
 /** The decider in charge of a stream category, for reading the past. */
 export const deciderOf = (category: string): Fold | undefined => deciders.find((decider) => decider.category === category)

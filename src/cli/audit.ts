@@ -62,6 +62,9 @@ async function replay(options: ReplayOptions): Promise<void> {
   print(state === undefined ? '(no decider folds this category)' : harmless(JSON.stringify(state, null, 2)))
 }
 
+/** One number, or the pair that an EventStoreDB log has. */
+const positionForm = /^\d{1,40}(-\d{1,40})?$/
+
 /** Whether an event lies at or before the moment. */
 const bound = (asOf: string | undefined): ((event: RecordedEvent) => boolean) => {
   if (asOf === undefined) return () => true
@@ -70,8 +73,18 @@ const bound = (asOf: string | undefined): ((event: RecordedEvent) => boolean) =>
     if (Number.isNaN(until)) throw new CommandFailed('usage', `"${asOf}" is no time, such as 2026-11-21T05:27:00.123Z`)
     return ({ recordedAt }) => parseInstant(recordedAt) <= until
   }
-  if (!/^\d+$/.test(asOf)) throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position`)
-  return ({ position }) => position <= asOf.padStart(position.length, '0')
+  if (!positionForm.test(asOf)) throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position`)
+  return ({ position }) => position <= paddedLike(position, asOf)
+}
+
+/** A position as people write it, its zeros left out, in the form of one of the log: positions compare as text. */
+const paddedLike = (position: string, text: string): string => {
+  const lengths = position.split('-').map((part) => part.length)
+  const parts = text.split('-')
+  if (parts.length > 1 && parts.length !== lengths.length)
+    throw new CommandFailed('usage', `"${text}" is no position of this log, such as ${position}`)
+  // Of a pair the commit position alone means all that was committed by then.
+  return lengths.map((length, index) => (parts[index] ?? parts[0] ?? '').padStart(length, '0')).join('-')
 }
 
 /** What the stream's decider knows after these events; undefined where none is in charge of the category. */

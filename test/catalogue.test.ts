@@ -1,0 +1,35 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { deciderOf } from '../src/catalogue.ts'
+import type { Decider } from '../src/commands/decider.ts'
+import { isObject } from '../src/lib/json.ts'
+
+const sources = fileURLToPath(new URL('../src', import.meta.url))
+
+/** Everything that the files of a room export. */
+const exportsOf = async (room: string): Promise<readonly unknown[]> => {
+  const files = readdirSync(join(sources, room), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  const modules = await Promise.all(files.map((file) => import(join(sources, room, file)) as Promise<object>))
+  return modules.flatMap((module) => Object.values(module))
+}
+
+type AnyDecider = Decider<never, never, unknown, unknown>
+const isDecider = (value: unknown): value is AnyDecider => isObject(value) && typeof value.decide === 'function'
+const categoriesOf = (definitions: readonly unknown[]): readonly string[] =>
+  definitions.flatMap((value) => (isObject(value) && 'schemas' in value ? [String(value.category)] : []))
+
+/** Written without a decision: keys are sealed away, output is text, leases and offices are asked by their streams. */
+const withoutDecider = ['key', 'lease', 'output']
+
+test('every decider is in the catalogue, under the category of its streams', async () => {
+  const deciders = (await exportsOf('commands')).filter(isDecider)
+  expect(deciders.length).toBeGreaterThan(9)
+  for (const decider of deciders) expect(deciderOf(decider.category), decider.category).toBe(decider)
+})
+
+test('the history of every category of events can be folded', async () => {
+  const categories = categoriesOf(await exportsOf('events'))
+  expect(categories.filter((category) => deciderOf(category) === undefined).sort()).toEqual(withoutDecider)
+})
