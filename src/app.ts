@@ -1,4 +1,4 @@
-import { openBase } from './app/base.ts'
+import { buildUpon, openBase } from './app/base.ts'
 import type { Overrides } from './app/node.ts'
 import type { Config } from './config.ts'
 import type { HttpPorts } from './http/ports.ts'
@@ -23,6 +23,6 @@ export interface App {
 /** A server that is put together and not started yet. Takes the data directory and opens the engines; throws as `openBase` does. */
 export const buildApp = async (config: Config, overrides: ServerOverrides = {}): Promise<App> => {
   // The log's thread opens its file while this one loads the program.
-  const [base, { createApp }] = await Promise.all([openBase({ config, overrides, command: 'serve' }), import('./app/server.ts')])
-  return createApp(config, base, overrides)
+  const [{ createApp }, base] = await Promise.all([import('./app/server.ts'), openBase({ config, overrides, command: 'serve' })])
+  return buildUpon(base, () => createApp(config, base, overrides))
 }

@@ -8,7 +8,7 @@ import { lockDataDir } from '../stores/embedded/lock.ts'
 import { loadMasterKey } from '../stores/embedded/secrets.ts'
 import { createWalCheckpoints, type WalCheckpoints } from '../stores/wal-checkpoints.ts'
 import { type Engines, openEngines } from './engines.ts'
-import type { Part } from './lifecycle.ts'
+import { closeAll, type Part } from './lifecycle.ts'
 
 /** What a process takes and opens before the rest of it is put together, or loaded. */
 export interface Base {
@@ -49,7 +49,8 @@ export const openBase = async ({
     const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
     return { masterKey, engines: await openEngines({ config, clock, logger, checkpoints }) }
   }
-  const { masterKey, engines } = await opened().catch((error: unknown) => {
+  const { masterKey, engines } = await opened().catch(async (error: unknown) => {
+    await checkpoints.stop()
     lock.release()
     throw error
   })
@@ -61,6 +62,16 @@ export const openBase = async ({
     { name: 'data directory', close: lock.release },
   ]
   return { clock, logger, credentials, masterKey, engines, checkpoints, parts }
+}
+
+/** Puts something together on the base. Where that throws, the base is closed again: lock, threads and connections stay with nobody. */
+export const buildUpon = async <Built>(base: Base, build: () => Built | Promise<Built>): Promise<Built> => {
+  try {
+    return await build()
+  } catch (error) {
+    await closeAll(base)
+    throw error
+  }
 }
 
 const openToAll = ({ host, credentialsFile }: Config): string =>

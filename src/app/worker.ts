@@ -3,11 +3,12 @@ import { projectionsFor } from '../catalogue.ts'
 import { type Config, InvalidSettings } from '../config.ts'
 import { createHealthServer } from '../http/health-server.ts'
 import { urlOf } from '../http/url-of.ts'
+import type { Projection } from '../projections/projection.ts'
 import type { KindPatterns } from '../workers/kind-patterns.ts'
 import { createKinds } from '../workers/kinds.ts'
 import type { Runtime } from '../workers/runtime.ts'
-import { openBase } from './base.ts'
-import { closeAll, createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { type Base, buildUpon, openBase } from './base.ts'
+import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createNode, type Overrides } from './node.ts'
 
 export interface WorkerApp extends Lifecycle {
@@ -28,15 +29,21 @@ export const buildWorker = async (
   if (config.eventStoreDb === undefined || config.kafka === undefined) throw new InvalidSettings(alone(config))
   const views = projectionsFor(patterns.matches)
   const base = await openBase({ config, overrides, command: 'worker' })
+  return buildUpon(base, () => assemble(config, base, { patterns, views, ...overrides }))
+}
+
+const assemble = (
+  config: Config,
+  base: Base,
+  { patterns, views, ...overrides }: Overrides & { readonly patterns: KindPatterns; readonly views: readonly Projection[] },
+): WorkerApp => {
   const node = createNode({ config, overrides, base, views })
   const { clock, logger, projections, health } = node
 
   const known = node.works.map(({ kind }) => kind)
   const [idle] = patterns.idle(known)
-  if (idle !== undefined) {
-    await closeAll({ parts: node.parts, clock, logger })
+  if (idle !== undefined)
     throw new InvalidSettings(`"${idle}" is no kind of work that is known here; there are ${known.join(', ')}`)
-  }
   const kinds = createKinds(node.works.filter(({ kind }) => patterns.matches(kind)))
   const names = kinds.all.map(({ kind }) => kind)
   const runtime = node.createRuntime(kinds, { hearsRequests: true })
