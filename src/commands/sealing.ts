@@ -116,6 +116,7 @@ export const openInput = async (
 
 const collectTexts = (value: JsonValue, into: string[]): void => {
   if (typeof value === 'string') into.push(value)
+  else if (typeof value === 'number') into.push(String(value))
   else if (Array.isArray(value)) for (const item of value) collectTexts(item as JsonValue, into)
   else if (isObject(value)) for (const member of Object.values(value)) collectTexts(member as JsonValue, into)
 }

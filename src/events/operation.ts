@@ -14,7 +14,12 @@ export const Policy = z.object({
 })
 export type Policy = z.infer<typeof Policy>
 
-export const OperationError = z.object({ type: z.string(), message: z.string(), retryable: z.boolean() })
+export const OperationError = z.object({
+  type: z.string(),
+  message: z.string(),
+  retryable: z.boolean(),
+  details: z.json().optional(),
+})
 export type OperationError = z.infer<typeof OperationError>
 
 const attempt = z.number().int().min(1)

@@ -17,7 +17,7 @@ import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { createOutputWriter } from './output.ts'
 import { createProgressThrottle } from './progress.ts'
-import { createRedaction, type Redaction } from './redaction.ts'
+import { createRedaction, noRedaction, type RedactedStream, type Redaction } from './redaction.ts'
 import { type Work, type WorkContext, WorkFailed } from './work.ts'
 
 /** Why an attempt was told to stop; the reason of its signal is an `AttemptAborted` with this cause. */
@@ -96,7 +96,8 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const steps = new Map(Object.entries(live.steps))
   const isLive = (): boolean => ports.isLive(worker)
   let why: AbortCause | undefined
-  let redact: Redaction = createRedaction([])
+  let redact: Redaction = noRedaction
+  let shown: RedactedStream = redact.stream()
   let isOver = false
 
   const abort = (cause: AbortCause, abandonMs = ports.abandonMs ?? defaultAbandonMs): void => {
@@ -145,8 +146,10 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const progress = createProgressThrottle({
     clock,
     record: async (report) => {
-      const detail = report.detail === null ? null : redact.text(report.detail)
-      await record({ type: 'ReportProgress', ...report, detail }).catch((error: unknown) =>
+      const { fraction } = report
+      const phase = report.phase && redact.text(report.phase)
+      const detail = report.detail && redact.text(report.detail)
+      await record({ type: 'ReportProgress', phase, fraction, detail }).catch((error: unknown) =>
         logger.warn({ err: error, operationId }, 'progress was not recorded'),
       )
     },
@@ -156,8 +159,10 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     controller.signal.throwIfAborted()
     const known = steps.get(name)
     if (known !== undefined) return known as Result
-    const result = ((await take()) ?? null) as Result
-    const recorded = isOver ? undefined : await record({ type: 'RecordStep', name, result: redact.json(result) })
+    // What a later attempt is given: what JSON keeps of the result, without secrets, and nobody else's object.
+    const text = JSON.stringify(redact.json(((await take()) ?? null) as JsonValue))
+    const result = JSON.parse(text) as Result
+    const recorded = isOver ? undefined : await record({ type: 'RecordStep', name, result: JSON.parse(text) as JsonValue })
     if (recorded === undefined || recorded.refused) abort('lease-lost')
     if (recorded === undefined || recorded.refused) throw new AttemptAborted('lease-lost')
     steps.set(name, result)
@@ -169,6 +174,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       throw new WorkFailed('secrets-unreadable', messageOf(error), { retryable: true })
     })
     redact = createRedaction(opened.secretTexts)
+    shown = redact.stream()
     const input = work.input.safeParse(opened.input)
     if (!input.success) throw new WorkFailed('invalid-input', input.error.message, { retryable: false })
     const workContext: WorkContext = {
@@ -178,7 +184,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       actor: context.actor,
       signal: controller.signal,
       progress: (report) => progress.report(report),
-      output: (text) => output.write(redact.text(text)),
+      output: (text) => output.write(shown.push(text)),
       step,
     }
     // Told to stop before it began: works listen for the signal from then on.
@@ -219,11 +225,12 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     await queue
     const outcome = isLive() ? outcomeOf(settled) : undefined
     isOver = true
+    await output.write(shown.end())
     if (settled === undefined) {
       logger.warn({ operationId, attempt, kind: work.kind, why }, 'the work ignored its signal and was left to itself')
       await output.write(`\n[attempt ${attempt} did not stop when it was told to (${why}) and was left to itself]\n`)
     } else if (!settled.ok && outcome?.type === 'FailAttempt' && outcome.error.type === crashed)
-      logger.error({ err: settled.error, operationId, attempt, kind: work.kind }, 'the work crashed')
+      logger.error({ stack: redact.text(stackOf(settled.error)), operationId, attempt, kind: work.kind }, 'the work crashed')
     if (outcome === undefined) {
       output.discard()
       logger.warn({ operationId, attempt, worker }, 'the attempt is not ours any longer; its outcome is dropped')
@@ -266,8 +273,15 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
 
 const crashed = 'work-crashed'
 
+const stackOf = (error: unknown): string => (error instanceof Error && error.stack) || messageOf(error)
+
 /** Whether another attempt would help against an unforeseen exception cannot be known: it gets one. */
 const errorOf = (error: unknown, redact: Redaction): OperationError =>
   error instanceof WorkFailed
-    ? { type: error.type, message: redact.text(error.message), retryable: error.retryable }
+    ? {
+        type: redact.text(error.type),
+        message: redact.text(error.message),
+        retryable: error.retryable,
+        ...(error.details === undefined ? {} : { details: redact.json(error.details) as never }),
+      }
     : { type: crashed, message: redact.text(messageOf(error)), retryable: true }

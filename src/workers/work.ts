@@ -53,10 +53,17 @@ export class WorkFailed extends Error {
   override readonly name = 'WorkFailed'
   readonly type: string
   readonly retryable: boolean
-  constructor(type: string, message: string, { retryable }: { readonly retryable: boolean }) {
+  /** What else a program may want to know of the failure. */
+  readonly details: JsonValue | undefined
+  constructor(
+    type: string,
+    message: string,
+    { retryable, details }: { readonly retryable: boolean; readonly details?: JsonValue },
+  ) {
     super(message)
     this.type = type
     this.retryable = retryable
+    this.details = details
   }
 }
 

@@ -282,6 +282,54 @@ test('secrets are sealed in the log, open in the work, and masked in whatever it
   for await (const event of engine.log.readAll()) expect(JSON.stringify(event)).not.toContain('correct horse')
 })
 
+const Password = z.object({ password: z.string().meta({ secret: true }) })
+
+test('a secret that is split over two outputs is masked, and so is its progress', async () => {
+  const talkative = work<z.infer<typeof Password>>(
+    'talkative',
+    async ({ password }, { output, progress, signal }) => {
+      const half = Math.floor(password.length / 2)
+      await output(`the key is ${password.slice(0, half)}`)
+      await output(`${password.slice(half)} and begins with ${password.slice(0, half)}`)
+      progress({ phase: password, detail: `with ${password}` })
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      return null
+    },
+    { input: Password },
+  )
+  const engine = await openEngine({ works: [talkative] })
+  const id = await engine.request('talkative', { password: 'hunter2-secret' })
+  const shown = await engine.until(() => engine.queries.byId(id)?.progress ?? undefined)
+  expect(shown).toMatchObject({ phase: '***', detail: 'with ***' })
+  await engine.cancel(id)
+  await engine.ended(id)
+  const { content } = await readOutput(engine.log, id, { offset: 0, limit: 1000 })
+  expect(content.toString()).toBe('the key is *** and begins with hunter2')
+})
+
+test('a step gives its first attempt what later ones are given', async () => {
+  const seen: unknown[] = []
+  const steps = work<z.infer<typeof Password>>(
+    'homes',
+    async ({ password }, { step, attempt }) => {
+      const home = await step('home', async () => ({ path: `/${password}/app`, at: new Date(0) as never, none: undefined }))
+      seen.push(home)
+      const failed = { retryable: true, details: { password } }
+      if (attempt === 1) throw new WorkFailed('again', `not with ${password}`, failed)
+      return null
+    },
+    { input: Password },
+  )
+  const engine = await openEngine({ works: [steps] })
+  const id = await engine.request('homes', { password: 'root' })
+  await engine.ended(id)
+  const expected = { path: '/***/app', at: '1970-01-01T00:00:00.000Z' }
+  expect(seen).toEqual([expected, expected])
+  const failed = (await engine.events(id)).find(({ type }) => type === 'OperationAttemptFailed')
+  const error = { type: 'again', message: 'not with ***', retryable: true, details: { password: '***' } }
+  expect(failed?.data.error).toEqual(error)
+})
+
 test('a thousand probes all end exactly once', async () => {
   const engine = await openEngine()
   const ids = await Promise.all(Array.from({ length: 1000 }, (_, index) => engine.request('probe', { echo: index })))

@@ -1,0 +1,102 @@
+/** Finds many texts in one that comes in pieces (Aho and Corasick, 1975): each character is looked at once. */
+export interface TextSearch {
+  /** Takes the next character; the length of the longest text that ends with it, counted from its first character, or 0. */
+  take(code: number): number
+  /** How many of the last characters may be the beginning of a text that has not come whole. */
+  open(): number
+}
+
+/** What searches in different places share: it is not changed by them. */
+export interface SearchTable {
+  search(): TextSearch
+}
+
+const lineFeed = 10
+const carriageReturn = 13
+
+/** With `overLines` the line breaks between the characters of a text do not keep it from being found. */
+export const searchTable = (texts: readonly string[], { overLines = false } = {}): SearchTable => {
+  const most = texts.reduce((sum, { length }) => sum + length, 1)
+  const longest = texts.reduce((least, { length }) => Math.max(least, length), 1)
+  /** By number of node; 0 is the root, and the first child of a node is always made after it. */
+  const column = (): Int32Array => new Int32Array(most)
+  const [code, firstChild, sibling, fallback, depth] = [column(), column(), column(), column(), column()]
+  /** The longest text that ends there, and the longest unfinished one. */
+  const [found, unfinished] = [column(), column()]
+  /** Most characters of a text begin nothing. */
+  const begins = new Map<number, number>()
+  let nodes = 1
+
+  const child = (node: number, next: number): number => {
+    if (node === 0) return begins.get(next) ?? 0
+    let at = firstChild[node] as number
+    while (at !== 0 && code[at] !== next) at = sibling[at] as number
+    return at
+  }
+
+  const grow = (node: number, next: number): number => {
+    const made = nodes++
+    code[made] = next
+    depth[made] = (depth[node] as number) + 1
+    if (node === 0) begins.set(next, made)
+    else {
+      sibling[made] = firstChild[node] as number
+      firstChild[node] = made
+    }
+    return made
+  }
+
+  const step = (node: number, next: number): number => {
+    for (let at = node; ; at = fallback[at] as number) {
+      const to = child(at, next)
+      if (to !== 0 || at === 0) return to
+    }
+  }
+
+  for (const text of texts) {
+    let node = 0
+    for (let at = 0; at < text.length; at++) {
+      const next = text.charCodeAt(at)
+      node = child(node, next) || grow(node, next)
+    }
+    found[node] = text.length
+  }
+  const order = [...begins.values()]
+  for (let at = 0; at < order.length; at++) {
+    const node = order[at] as number
+    unfinished[node] = firstChild[node] === 0 ? (unfinished[fallback[node] as number] as number) : (depth[node] as number)
+    for (let below = firstChild[node] as number; below !== 0; below = sibling[below] as number) {
+      const behind = step(fallback[node] as number, code[below] as number)
+      fallback[below] = behind
+      found[below] ||= found[behind] as number
+      order.push(below)
+    }
+  }
+
+  return {
+    search: () => {
+      /** Where the last characters stood that count, by their number modulo `longest`. */
+      const places = overLines ? new Float64Array(longest) : undefined
+      let counted = 0
+      let seen = 0
+      let node = 0
+      const reach = (length: number): number => {
+        if (length === 0 || places === undefined) return length
+        return seen - (places[(counted - length) % longest] as number)
+      }
+      return {
+        take: (next) => {
+          seen += 1
+          if (places !== undefined) {
+            if (next === lineFeed || next === carriageReturn) return 0
+            places[counted % longest] = seen - 1
+            counted += 1
+          }
+          node = step(node, next)
+          return reach(found[node] as number)
+        },
+        open: () => reach(unfinished[node] as number),
+      }
+    },
+  }
+}
