@@ -89,15 +89,25 @@ test('spiders that wait for the same domain take turns, at the distance that the
   const common = '127.0.1.1'
   const paths = Array.from({ length: 6 }, (_, n) => n)
   const web = await openWeb(({ host, path }) => (path === '/' ? anchors(paths.map((n) => web.url(common, `/${host}/${n}`))) : ''))
-  const { one, two, ofOne, ofTwo } = await openTwo({ hits: 20, windowS: 3, moderated: true })
+  const { one, two, ofOne, ofTwo } = await openTwo({ moderated: true })
+  // Held by a rule that grants no start until both have all their pages in the queue.
+  const grant = async (scale: number): Promise<void> => {
+    const rule = { domain: common, action: 'domain-update', hits: 20, window: 3, scale }
+    await one.ask('crawling.zookeeper', rule)
+    for (const spider of [one, two]) await spider.until(() => spider.queue.throttleRules()[0]?.scale === scale)
+  }
+  await grant(0)
   const seeds = [ofOne[0] ?? '', ofTwo[0] ?? '']
   const ids = await Promise.all(seeds.map((host) => one.feed({ url: web.url(host, '/'), crawlid: host, maxdepth: 1 })))
+  for (const spider of [one, two]) await spider.until(() => spider.crawls.totals().queued === 12)
+  await grant(1)
   for (const id of ids) expect(await two.ended(id)).toMatchObject({ state: 'succeeded', result: { fetched: 7 } })
   const begun = starts(await two.allEvents())
   expect(shortest(begun.ofDomain(`${common}.`), 1)).toBeGreaterThanOrEqual(130)
-  const turns = web.visits.filter(({ host }) => host === common).map(({ path }) => path.split('/')[1])
   // Nobody is left behind: each has had about its half whenever one looks.
-  const ahead = turns.map((_, index) => turns.slice(0, index + 1).reduce((sum, host) => sum + (host === seeds[0] ? 1 : -1), 0))
+  const turns = begun.workersOf(`${common}.`)
+  expect(turns).toHaveLength(12)
+  const ahead = turns.map((_, index) => turns.slice(0, index + 1).reduce((sum, id) => sum + (id === names.one ? 1 : -1), 0))
   expect(Math.max(...ahead.map(Math.abs))).toBeLessThanOrEqual(3)
 })
 

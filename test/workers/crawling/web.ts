@@ -49,11 +49,13 @@ export const starts = (events: readonly Recorded[]) => {
   // One that was killed may have been about to put its start off: without an outcome nobody knows that it was fetched.
   const ended = new Set(events.filter(({ type }) => outcomes.has(type)).map(({ stream, data }) => `${stream}/${data.attempt}`))
   const kept = all.filter(({ stream, data }) => ended.has(`${stream}/${data.attempt}`))
+  const within = (domain: string) => kept.filter(({ data }) => data.domain === domain)
   return {
     putOff: putOff.size,
     workers: new Set(kept.map(({ data }) => data.worker)),
-    ofDomain: (domain: string) =>
-      kept.filter(({ data }) => data.domain === domain).map(({ recordedAt }) => parseInstant(recordedAt)),
+    ofDomain: (domain: string) => within(domain).map(({ recordedAt }) => parseInstant(recordedAt)),
+    /** Who made each start, in the order of the log. */
+    workersOf: (domain: string) => within(domain).map(({ data }) => data.worker),
   }
 }
 
