@@ -8,8 +8,10 @@ import { createCrawlingFace } from '../http/crawling/face.ts'
 import type { HttpPorts } from '../http/ports.ts'
 import { buildServer } from '../http/server.ts'
 import { urlOf } from '../http/url-of.ts'
+import { crawlKind } from '../projections/crawling/pages.ts'
 import { operationQueries } from '../projections/operations.ts'
 import { createHeartbeat } from '../workers/crawling/heartbeat.ts'
+import { createCrawlHolds } from '../workers/crawling/holds.ts'
 import { createKinds } from '../workers/kinds.ts'
 import { createSupervisor } from '../workers/supervisor.ts'
 import type { Base } from './base.ts'
@@ -25,7 +27,13 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const { clock, logger, engines, projections, executor, secrets, health, identity } = node
   const { log, bus, leases, leadership } = engines
 
-  const operations = operationQueries({ views: projections.views('operations'), leases, clock })
+  const crawlHolds = createCrawlHolds({ views: projections.views('crawling-pages'), settings: config.crawling, clock })
+  const operations = operationQueries({
+    views: projections.views('operations'),
+    leases,
+    clock,
+    holds: { [crawlKind]: crawlHolds.ofOperation },
+  })
   const kinds = createKinds(node.works)
   const submit = createSubmit({ executor, kinds, secrets })
   const retry = createRetry({ executor, log, kinds, secrets, submit })

@@ -3,11 +3,19 @@ import type { OperationRow } from './operation-resource.ts'
 
 /** Why an operation that is not finished does not run. Source: native contract, section 2. */
 export interface WaitingFor {
-  readonly reason: 'start' | 'lane' | 'retry' | 'worker' | 'time'
+  readonly reason: 'start' | 'lane' | 'retry' | 'worker' | 'time' | 'limit'
   readonly detail: string
   readonly since: string
   readonly until: string | null
   readonly operation: string | null
+}
+
+/** What keeps the scheduler of a kind from an operation. `since` where it is later than the operation's own state. */
+export interface Hold {
+  readonly reason: 'worker' | 'limit'
+  readonly detail: string
+  readonly since?: string
+  readonly until: string | null
 }
 
 /** What surrounds an operation at the moment of asking: none of it is in its row. */
@@ -17,11 +25,16 @@ export interface Surroundings {
   readonly taken: (kind: string) => boolean
   /** Who is before the operation in its lane: the holder, or the one that is next; undefined where it is its turn. */
   readonly ahead: (row: OperationRow) => { readonly operation: string; readonly holds: boolean } | undefined
+  /** What the scheduler of the kind says; undefined where it has none or nothing holds the operation. */
+  readonly held: (row: OperationRow) => Hold | undefined
 }
 
-/** Never null while the operation is pending or retrying; null in every other state. */
-export const waitingFor = (row: OperationRow, { now, taken, ahead }: Surroundings): WaitingFor | null => {
-  if (row.ready_at === null) return null
+/**
+ * Never null while the operation is pending or retrying. A running one that its kind's scheduler holds, between two pages of a
+ * crawl for example, says so too; else null.
+ */
+export const waitingFor = (row: OperationRow, { now, taken, ahead, held }: Surroundings): WaitingFor | null => {
+  if (row.ready_at === null) return row.state === 'running' ? whileRunning(row, held(row)) : null
   const waiting = (reason: WaitingFor['reason'], detail: string, more: Partial<WaitingFor> = {}): WaitingFor => ({
     reason,
     detail,
@@ -44,5 +57,12 @@ export const waitingFor = (row: OperationRow, { now, taken, ahead }: Surrounding
     return waiting('lane', detail, { operation: before.operation })
   }
   if (!taken(row.kind)) return waiting('worker', `No live worker takes operations of the kind ${row.kind}.`)
+  const hold = held(row)
+  if (hold !== undefined) return waiting(hold.reason, hold.detail, { until: hold.until })
   return waiting('start', 'It may start as soon as a worker has room for it.')
 }
+
+const whileRunning = (row: OperationRow, hold: Hold | undefined): WaitingFor | null =>
+  hold === undefined
+    ? null
+    : { reason: hold.reason, detail: hold.detail, since: hold.since ?? instant(row.since), until: hold.until, operation: null }

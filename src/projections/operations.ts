@@ -3,7 +3,7 @@ import { listPlaces, type OperationListOptions, type OperationPlace } from './op
 import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
-import { type Surroundings, waitingFor } from './operation-waiting.ts'
+import { type Hold, type Surroundings, waitingFor } from './operation-waiting.ts'
 import type { Projection, Views } from './projection.ts'
 
 /**
@@ -66,10 +66,13 @@ export const operationQueries = ({
   views,
   leases,
   clock,
+  holds = {},
 }: {
   readonly views: Views
   readonly leases: LiveWorkers
   readonly clock: Clock
+  /** What the schedulers of kinds say, by kind. */
+  readonly holds?: Readonly<Record<string, (operation: string) => Hold | undefined>>
 }) => {
   const schedule = operationSchedule(views)
   const find = (id: string) => views.find<OperationRow>(id)
@@ -90,6 +93,7 @@ export const operationQueries = ({
         if (holder !== undefined) return holder === id ? undefined : { operation: holder, holds: true }
         return next === undefined || next === id ? undefined : { operation: next, holds: false }
       },
+      held: ({ id, kind }) => (Object.hasOwn(holds, kind) ? holds[kind]?.(id) : undefined),
     }
   }
 

@@ -33,6 +33,10 @@ export const CrawlSchema = z
     firstActivityAt: time,
     lastActivityAt: time,
     completedAt: time.nullable().meta({ description: 'When nothing was queued or in flight any more' }),
+    waitingFor: z
+      .object({ reason: z.enum(['worker', 'limit']), detail: z.string(), since: time, until: time.nullable() })
+      .nullable()
+      .meta({ description: 'Why none of its queued pages is fetched: an unknown spider, the throttle or the blacklist' }),
   })
   .meta({ id: 'Crawl' })
 

@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { feedClasses } from '../../events/crawling/feed.ts'
 import { answerQueries, answerStates } from '../../projections/crawling/answers.ts'
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
+import type { CrawlRow } from '../../projections/crawling/crawl-rows.ts'
 import { itemQueries } from '../../projections/crawling/items.ts'
 import { rejectionQueries } from '../../projections/crawling/rejections.ts'
+import { createCrawlHolds } from '../../workers/crawling/holds.ts'
 import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
@@ -32,13 +35,24 @@ const words = <Word extends string>(description: string, known: readonly Word[])
   z.array(z.enum(known)).max(100).optional().meta({ description, repeatable: true })
 
 /** The crawls of an application in detail: what its own face has no words for. Source: crawling contract, section 14. */
-export const crawlRoutes = ({ projections }: Pick<HttpPorts, 'projections'>): readonly NativeRoute[] => {
+export const crawlRoutes = ({
+  ports: { projections, clock },
+  settings,
+}: {
+  readonly ports: Pick<HttpPorts, 'projections' | 'clock'>
+  readonly settings: CrawlingSettings
+}): readonly NativeRoute[] => {
   const crawls = () => crawlQueries(projections.views('crawling-pages'))
   const items = () => itemQueries(projections.views('crawling-items'))
   const crawlOf = (key: string | undefined) => {
     const crawl = crawls().crawl(key ?? '')
     if (crawl === undefined) throw new Problem('not-found', `there is no crawl ${key}`)
     return crawl
+  }
+  const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, clock })
+  const shown = (crawl: CrawlRow) => {
+    const hold = crawl.queued > 0 && crawl.fetching === 0 ? holds.ofCrawl(crawl) : undefined
+    return { ...crawl, waitingFor: hold === undefined ? null : { ...hold, since: crawl.lastActivityAt } }
   }
   return [
     nativeRoute({
@@ -50,7 +64,7 @@ export const crawlRoutes = ({ projections }: Pick<HttpPorts, 'projections'>): re
       scope,
       query: z.object({ ...named, state: words('In these states', crawlStates), ...paging }),
       answers: listAnswers(CrawlSchema),
-      handle: ({ query }) => listResponse(crawls().crawls(paged(query, ['string']))),
+      handle: ({ query }) => listResponse(crawls().crawls(paged(query, ['string'])), shown),
     }),
     nativeRoute({
       method: 'get',
@@ -124,7 +138,7 @@ export const crawlRoutes = ({ projections }: Pick<HttpPorts, 'projections'>): re
       tag,
       scope,
       answers: resourceAnswers(CrawlSchema),
-      handle: ({ params }) => json(crawlOf(params.key)),
+      handle: ({ params }) => json(shown(crawlOf(params.key))),
     }),
     nativeRoute({
       method: 'get',

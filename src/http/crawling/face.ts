@@ -80,7 +80,11 @@ export const createCrawlingFace = ({
       const isIndex = c.path === '/' && !(error instanceof Problem && error.status < 500)
       return isIndex ? index() : unwell(c, error)
     },
-    native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes(ports)],
+    native: [
+      ...itemRoutes(ports, settings),
+      ...queueRoutes({ ports, settings, status, id }),
+      ...crawlRoutes({ ports, settings }),
+    ],
     documents: crawlingDocuments,
   }
 }

@@ -1,13 +1,10 @@
 import { z } from 'zod'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { instant } from '../../lib/clock.ts'
-import { comparableDomain } from '../../lib/domain-key.ts'
 import { counterQueries } from '../../projections/crawling/counters.ts'
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import type { QueueRow } from '../../projections/crawling/crawl-rows.ts'
-import { queueQueries } from '../../projections/crawling/queue-queries.ts'
-import type { Views } from '../../projections/projection.ts'
-import { createThrottle } from '../../workers/crawling/throttle.ts'
+import { createQueueHolds } from '../../workers/crawling/holds.ts'
 import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { anyOf, cursor, limit } from '../query.ts'
@@ -47,8 +44,12 @@ export const queueRoutes = ({
       answers: listAnswers(QueueSchema),
       handle: ({ query }) => {
         const views = pages()
-        const held = createHold({ views, settings, clock })
-        return listResponse(crawlQueries(views).queues(paged(query, ['string', 'string'])), (row) => ({ ...row, ...held(row) }))
+        const holdOf = createQueueHolds({ views, settings, clock })
+        const shown = (row: QueueRow) => {
+          const { blacklisted, nextStart } = holdOf(row)
+          return { ...row, blacklisted, nextStartAt: Number.isFinite(nextStart) ? instant(nextStart) : null }
+        }
+        return listResponse(crawlQueries(views).queues(paged(query, ['string', 'string'])), shown)
       },
     }),
     nativeRoute({
@@ -85,25 +86,4 @@ export const queueRoutes = ({
       },
     }),
   ]
-}
-
-/** Reckons for a queue what its spider does: the same throttle, filled with the starts that the view remembers. */
-const createHold = ({ views, settings, clock }: { views: Views; settings: Throttling; clock: HttpPorts['clock'] }) => {
-  const queries = queueQueries(views)
-  const rules = queries.throttleRules()
-  return ({ spiderid, domain }: QueueRow): { readonly blacklisted: boolean; readonly nextStartAt: string | null } => {
-    const throttle = createThrottle({
-      hits: settings.hits,
-      windowMs: settings.windowS * 1000,
-      moderated: settings.moderated,
-      clock,
-    })
-    for (const rule of rules)
-      throttle.setRule(rule.domain, { hits: Math.floor(rule.hits * rule.scale), windowMs: rule.window * 1000 })
-    const { windowMs } = throttle.ruleOf(domain)
-    throttle.restore(domain, queries.startsSince(spiderid, domain, clock.now() - windowMs))
-    const blacklisted = queries.isBlacklisted(comparableDomain(domain))
-    const next = blacklisted ? Number.POSITIVE_INFINITY : throttle.nextStart(domain)
-    return { blacklisted, nextStartAt: Number.isFinite(next) ? instant(next) : null }
-  }
 }

@@ -30,7 +30,7 @@ export const OperationDocument = z
       .nullable(),
     waitingFor: z
       .object({
-        reason: z.enum(['start', 'lane', 'retry', 'worker', 'time']),
+        reason: z.enum(['start', 'lane', 'retry', 'worker', 'time', 'limit']),
         detail: z.string(),
         since: instant,
         until: instant.nullable(),

@@ -115,6 +115,38 @@ export const queueQueries = (views: Views) => ({
       operation,
     ),
 
+  /** The first domains in which an operation has queued pages: one step in the index for each. */
+  domainsOf: (operation: string, limit: number): string[] =>
+    views
+      .all<{ domain: string }>(
+        `WITH RECURSIVE found (domain) AS (
+           SELECT min(domain) FROM pages WHERE operation = ?1 AND state = 'queued'
+           UNION ALL
+           SELECT (SELECT min(domain) FROM pages WHERE operation = ?1 AND state = 'queued' AND domain > found.domain)
+           FROM found WHERE found.domain IS NOT NULL
+         )
+         SELECT domain FROM found WHERE domain IS NOT NULL LIMIT ?2`,
+        operation,
+        limit,
+      )
+      .map(({ domain }) => domain),
+  domainsOfCrawl: (crawl: string, limit: number): string[] =>
+    views
+      .all<{ domain: string }>(
+        `SELECT domain FROM crawl_counts WHERE crawl = ? AND queued > 0 ORDER BY domain LIMIT ?`,
+        crawl,
+        limit,
+      )
+      .map(({ domain }) => domain),
+  isFetching: (operation: string): boolean =>
+    views.get(`SELECT 1 FROM pages WHERE operation = ? AND state = 'fetching' LIMIT 1`, operation) !== undefined,
+  /** The spider of an operation's crawl, and when the crawl last began or ended a page. */
+  crawlOf: (operation: string): { readonly spiderid: string; readonly lastAt: string } | undefined =>
+    views.get(
+      `SELECT c.spiderid, c.last_at AS lastAt FROM jobs j JOIN crawls c ON c.key = j.crawl WHERE j.operation = ?`,
+      operation,
+    ),
+
   job: (operation: string): Job | undefined => views.get<Job>(`SELECT * FROM jobs WHERE operation = ?`, operation),
   /** Operations that must be cancelled because their crawl was stopped or has expired. */
   doomed: (limit: number): { operation: string; doomed: 'stopped' | 'expired' }[] =>

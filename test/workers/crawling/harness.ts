@@ -17,6 +17,7 @@ import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
 import { counterQueries } from '../../../src/projections/crawling/counters.ts'
 import { crawlQueries } from '../../../src/projections/crawling/crawl-queries.ts'
 import { type ItemRow, itemQueries } from '../../../src/projections/crawling/items.ts'
+import { crawlKind } from '../../../src/projections/crawling/pages.ts'
 import { crawlingProjections } from '../../../src/projections/crawling/projections.ts'
 import { queueQueries } from '../../../src/projections/crawling/queue-queries.ts'
 import { createProjections } from '../../../src/projections/engine.ts'
@@ -27,6 +28,7 @@ import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
 import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
 import { createHeartbeat } from '../../../src/workers/crawling/heartbeat.ts'
+import { createCrawlHolds } from '../../../src/workers/crawling/holds.ts'
 import { crawlingWorks } from '../../../src/workers/crawling/works.ts'
 import { createKinds } from '../../../src/workers/kinds.ts'
 import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
@@ -93,7 +95,13 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   await projections.start()
   const leases = options.among?.leases ?? createLocalLeases()
   const { id = '0123456789ab', leaseMs = 8_000, leads = true } = options.among ?? {}
-  const queries = operationQueries({ views: projections.views('operations'), leases, clock: systemClock })
+  const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, clock })
+  const queries = operationQueries({
+    views: projections.views('operations'),
+    leases,
+    clock: systemClock,
+    holds: { [crawlKind]: holds.ofOperation },
+  })
   const executor = createExecutor({ log, clock })
   const bus = createInProcessBus()
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
@@ -187,6 +195,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
     clock,
     settings,
     queries,
+    holds,
     crawls,
     items,
     counters: counterQueries(projections.views('crawling-counters')),

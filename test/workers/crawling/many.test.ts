@@ -107,7 +107,9 @@ test('spiders that wait for the same domain take turns, at the distance that the
   // Nobody is left behind: each has had about its half whenever one looks.
   const turns = begun.workersOf(`${common}.`)
   expect(turns).toHaveLength(12)
-  const ahead = turns.map((_, index) => turns.slice(0, index + 1).reduce((sum, id) => sum + (id === names.one ? 1 : -1), 0))
+  const ahead = turns.map((_, index) =>
+    turns.slice(0, index + 1).reduce<number>((sum, id) => sum + (id === names.one ? 1 : -1), 0),
+  )
   expect(Math.max(...ahead.map(Math.abs))).toBeLessThanOrEqual(3)
 })
 
