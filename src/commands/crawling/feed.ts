@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { type FeedClass, type FeedError, type FeedEvent, feedClasses } from '../../events/crawling/feed.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { Decider } from '../decider.ts'
+import { withoutCrawlSecrets } from './crawl-secrets.ts'
 import {
   ActionRequest,
   type CrawlRequest,
@@ -103,10 +104,11 @@ export const feed: Decider<FeedCommand, FeedEvent, { readonly rejected: boolean 
   },
 }
 
-/** A payload as an event keeps it: whole, or the beginning of its JSON text. */
+/** A payload as an event keeps it: whole, or the beginning of its JSON text, and without secrets. */
 export const keptPayload = (payload: JsonValue): { readonly payload: never; readonly truncated?: true } => {
-  const text = JSON.stringify(payload)
+  const kept = withoutCrawlSecrets(payload)
+  const text = JSON.stringify(kept)
   return text.length > longestPayload
     ? { payload: text.slice(0, longestPayload) as never, truncated: true }
-    : { payload: payload as never }
+    : { payload: kept as never }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { splitUserinfo } from '../../events/crawling/userinfo.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 
@@ -40,7 +41,7 @@ const crawlShape = (maxDepth: number) => ({
   deny_extensions: distinctTexts.optional(),
   expires: z.int().default(0),
   useragent: text(3, 1000).optional(),
-  cookie: text(3, 1000).optional(),
+  cookie: text(3, 1000).meta({ minLength: 3, maxLength: 1000, secret: true }).optional(),
   attrs: z.record(z.string(), z.json()).optional(),
 })
 
@@ -80,12 +81,22 @@ export type ZookeeperRequest = z.infer<typeof ZookeeperRequest>
  */
 export const crawlInput = ({ now, maxDepth }: { readonly now: () => number; readonly maxDepth: number }) =>
   z
-    .strictObject({ ...crawlShape(maxDepth), ts: z.number().optional(), domain: z.string().optional() })
+    .strictObject({
+      ...crawlShape(maxDepth),
+      /** What stood before the host in the fed URL: `user:password`. */
+      userinfo: z.string().meta({ secret: true }).optional(),
+      ts: z.number().optional(),
+      domain: z.string().optional(),
+    })
     .transform((request) => ({ ...request, ts: request.ts ?? now() / 1000, domain: request.domain ?? domainKeyOf(request.url) }))
-/** A valid crawl as it is recorded. Who feeds it has no say in either: a wrong domain would have a throttle of its own. */
+/**
+ * A valid crawl as it is recorded. Who feeds it has no say in time and domain: a wrong domain would have a throttle of its own. User and
+ * password stand apart from the URL, because they are sealed and the URL is not.
+ */
 export const completeCrawl = (input: JsonValue, now: number): JsonValue => {
   const crawl = input as JsonObject & { readonly url: string }
-  return { ...crawl, ts: now / 1000, domain: domainKeyOf(crawl.url) }
+  const { url, userinfo } = splitUserinfo(crawl.url)
+  return { ...crawl, url, ...(userinfo === '' ? {} : { userinfo }), ts: now / 1000, domain: domainKeyOf(url) }
 }
 export type CrawlInput = z.infer<ReturnType<typeof crawlInput>>
 

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { FeedError } from '../../events/crawling/feed.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { pythonRepr } from '../../lib/python-repr.ts'
+import { withoutCrawlSecrets } from './crawl-secrets.ts'
 
 /** A payload may be a megabyte; a reason quotes no more of it than this many characters. */
 const longestQuote = 200
@@ -12,7 +13,8 @@ const longestQuote = 200
  */
 export const schemaErrors = (schema: z.ZodType, value: JsonValue): readonly [FeedError, ...FeedError[]] => {
   const issues = schema.safeParse(value).error?.issues ?? []
-  const errors = issues.flatMap((issue) => describe(issue, value)).sort((a, b) => a.rank - b.rank)
+  const quotable = withoutCrawlSecrets(value)
+  const errors = issues.flatMap((issue) => describe(issue, quotable)).sort((a, b) => a.rank - b.rank)
   const [first = { pointer: '', message: 'no reason known' }, ...others] = errors.map(({ pointer, message }) => ({
     pointer,
     message,

@@ -1,5 +1,6 @@
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { QueuedPage } from '../../events/crawling/page.ts'
+import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import { operationOf } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
@@ -68,7 +69,7 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
     key,
     spiderid,
     domain,
-    withScheme(input.url),
+    withoutUserinfo(withScheme(input.url)),
     priority,
     sequence(event, 0),
     notBefore,

@@ -2,9 +2,12 @@ import type { Logger } from 'pino'
 import type { TopicMessage } from '../../bus/message-topics.ts'
 import { receivedItem } from '../../commands/crawling/received-item.ts'
 import type { Executor } from '../../commands/execute.ts'
+import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
+import { secretMask } from '../../events/sealed.ts'
 import { Unacceptable } from '../../lib/errors.ts'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import type { Blobs } from '../../stores/blobs.ts'
+import { isSecretHeader } from './site-secrets.ts'
 import { messageId, objectOf } from './topic-messages.ts'
 
 const actor = { principal: 'scrapy-cluster', face: 'crawling', address: null }
@@ -26,7 +29,7 @@ export const createBridgeItems =
     const bytes = Buffer.from(text(given), isBase64 === true ? 'base64' : 'utf8')
     // The text is kept in UTF-8, whatever the page was written in.
     const encoding = isBase64 === true ? null : 'utf-8'
-    const document: JsonObject = { ...rest, encoding }
+    const document: JsonObject = { ...withoutSecrets(rest), encoding }
     const [body, described] = await Promise.all([blobs.put(bytes), blobs.put(Buffer.from(JSON.stringify(document)))])
     const command = {
       type: 'KeepItem',
@@ -34,8 +37,8 @@ export const createBridgeItems =
       item: {
         appid: item.appid,
         crawlid: item.crawlid,
-        url: text(item.url),
-        responseUrl: text(item.response_url),
+        url: text(document.url),
+        responseUrl: text(document.response_url),
         statusCode: Number.isInteger(item.status_code) ? Number(item.status_code) : 0,
         encoding,
         bytes: bytes.length,
@@ -50,3 +53,15 @@ export const createBridgeItems =
       logger.error({ topic, partition, offset }, 'an item cannot be recorded')
     }
   }
+
+/** An item of a Scrapy Cluster shows the cookie of its crawl and the password of its address; here neither is kept. */
+const withoutSecrets = (item: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(item).map(([name, value]) => {
+      if ((name === 'url' || name === 'response_url') && typeof value === 'string') return [name, withoutUserinfo(value)]
+      return [name, name === 'request_headers' && isObject(value) ? withoutSecretHeaders(value as JsonObject) : value]
+    }),
+  )
+
+const withoutSecretHeaders = (headers: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, isSecretHeader(name) ? [secretMask] : value]))

@@ -73,10 +73,11 @@ const titleCase = (name: string): string => {
 const sendable = (value: string): string =>
   /^[ -~]*$/.test(value) ? value : Buffer.from(value.replace(/[^\t\P{Cc}]/gu, ''), 'utf8').toString('latin1')
 
-/** The headers that a crawl asks for: its user agent, its cookies (`k=v; k2=v2`) and the page that linked here. */
+/** The headers that a crawl asks for: its user agent, its cookies (`k=v; k2=v2`), its password and the page that linked here. */
 export const crawlHeaders = (crawl: {
   readonly useragent?: string | null | undefined
   readonly cookie?: string | null | undefined
+  readonly authorization?: string | null | undefined
   readonly referer?: string | null | undefined
 }): Record<string, string> => {
   const cookies = (crawl.cookie ?? '').split(';').map((cookie) => cookie.trim())
@@ -84,6 +85,7 @@ export const crawlHeaders = (crawl: {
   return {
     ...(crawl.useragent ? { 'User-Agent': crawl.useragent } : {}),
     ...(cookie === '' ? {} : { Cookie: cookie }),
+    ...(crawl.authorization ? { Authorization: crawl.authorization } : {}),
     ...(crawl.referer ? { Referer: crawl.referer } : {}),
   }
 }
@@ -105,6 +107,8 @@ export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptio
     throw new FetchFailed('unsupported_scheme', target ? `the scheme ${target.protocol} is not supported` : 'this is not a URL')
   }
   target.hash = ''
+  target.username = ''
+  target.password = ''
   const requestHeaders = headersOf(headers)
   const startedAt = options.clock.now()
   const { status, received, body } = await transfer({ ...options, target, requestHeaders, signal })

@@ -2,6 +2,7 @@ import { type FreshMemory, type PageOutcome, sameMemory } from '../../commands/c
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { DropReason, FailureReason, QueuedPage } from '../../events/crawling/page.ts'
+import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
 import { derivedId } from '../../lib/ids.ts'
@@ -15,6 +16,7 @@ import { crawlHeaders, type FetchedPage, FetchFailed, fetchPage } from './fetch.
 import { itemDocument } from './item.ts'
 import type { CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { createLinkFilter, type ExtractedLinks, extractLinks, type Link } from './links.ts'
+import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
 import { habitsOf } from './spiders.ts'
 import { createTargets } from './targets.ts'
 
@@ -115,7 +117,7 @@ export const createPageFetcher =
     const item = async (fetched: FetchedPage, extracted: ExtractedLinks): Promise<PageResult> => {
       const habits = habitsOf(spiderid)
       const follows = habits.goesOn(page.depth, input.maxdepth)
-      const links = follows && !('error' in filter) ? habits.choose(extracted.links) : []
+      const links = follows && !('error' in filter) ? habits.choose(extracted.links).map(withoutSecrets) : []
       const kept =
         links.length === 0 ? undefined : queueable(page, links, (candidates) => tests.test(input, own, candidates, limits))
       const { found = [] } = kept ?? {}
@@ -128,7 +130,7 @@ export const createPageFetcher =
           url: page.url,
           responseUrl: fetched.responseUrl,
           statusCode: fetched.status,
-          requestHeaders: fetched.requestHeaders,
+          requestHeaders: shownHeaders(fetched.requestHeaders),
           responseHeaders: fetched.headers,
           encoding: extracted.encoding,
           links: habits.listed(links),
@@ -170,7 +172,11 @@ export const createPageFetcher =
     try {
       fetched = await fetchPage({
         url: page.url,
-        headers: crawlHeaders({ useragent: input.useragent, cookie: input.cookie, referer: page.referer }),
+        headers: crawlHeaders({
+          useragent: input.useragent,
+          ...siteSecrets(input, page.url),
+          referer: refererFor(page.referer, page.url),
+        }),
         timeoutMs: settings.downloadTimeoutMs,
         maxBytes: settings.maxBytes,
         signal,
@@ -198,6 +204,9 @@ export const createPageFetcher =
     return item(fetched, extracted)
   }
 
+/** User and password that a page writes into its links are neither kept nor sent. */
+const withoutSecrets = (link: Link): Link => (link.url.includes('@') ? { ...link, url: withoutUserinfo(link.url) } : link)
+
 const headerOf = ({ headers }: FetchedPage, name: string): string | undefined =>
   headers.find(([header]) => header.toLowerCase() === name)?.[1]
 
@@ -205,7 +214,7 @@ const addressOf = (text: string, base: string): string | null => {
   const address = URL.parse(text.trim(), base)
   if (address === null) return null
   address.hash = ''
-  return address.href
+  return withoutUserinfo(address.href)
 }
 
 /** Only HTML refreshes itself; a page that merely reloads is an item. */
