@@ -3,7 +3,10 @@ import { z } from 'zod'
 import { kafkaSettings } from './bus/kafka/settings.ts'
 import { crawlingSettings } from './commands/crawling/settings.ts'
 import { dataDirectory } from './data-directory.ts'
-import { type Environment, whole, yesOrNo } from './lib/environment.ts'
+import { isProxyEntry } from './http/client-address.ts'
+import { isOriginEntry } from './http/origins.ts'
+import { isHostEntry } from './http/own-hosts.ts'
+import { type Environment, list, whole, yesOrNo } from './lib/environment.ts'
 import { messageOf } from './lib/errors.ts'
 import { eventStoreDbSettings } from './stores/eventstoredb/settings.ts'
 
@@ -37,6 +40,12 @@ const Settings = z.object({
   SHUTDOWN_GRACE_MS: whole(0).default(10_000),
   /** Largest body of a native request. */
   MAX_BODY_BYTES: whole(1024).default(1_048_576),
+  /** Hosts beside loopback that are answered for without credentials: `name`, `name:port`, `*.name`, an address, `*`. */
+  ALLOWED_HOSTS: list(isHostEntry, 'is no host (name, name:port, *.name or an address)'),
+  /** Origins whose pages may use the server without credentials: `https://name:port`, `null`, `*`. */
+  ALLOWED_ORIGINS: list(isOriginEntry, 'is no origin (https://name:port without a path)'),
+  /** Addresses and networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
+  TRUSTED_PROXIES: list(isProxyEntry, 'is no address and no network (10.0.0.0/8)'),
   /** Whether the faces' answers carry Operation-Id and the other additional headers. */
   NATIVE_HEADERS_ON_FACES: yesOrNo.default(true),
 })
@@ -59,6 +68,9 @@ export interface Config {
   readonly workerConcurrency: number
   readonly shutdownGraceMs: number
   readonly maxBodyBytes: number
+  readonly allowedHosts: readonly string[]
+  readonly allowedOrigins: readonly string[]
+  readonly trustedProxies: readonly string[]
   readonly nativeHeadersOnFaces: boolean
   readonly crawling: ReturnType<typeof crawlingSettings>
   /** Brokers of the crawling topics, with the other settings of the bus. Undefined where crawling is `local`. */
@@ -106,6 +118,9 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
     workerConcurrency: settings.WORKER_CONCURRENCY,
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
     maxBodyBytes: settings.MAX_BODY_BYTES,
+    allowedHosts: settings.ALLOWED_HOSTS,
+    allowedOrigins: settings.ALLOWED_ORIGINS,
+    trustedProxies: settings.TRUSTED_PROXIES,
     nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
     // Who can be reached from elsewhere does not fetch private pages for them, unless told to.
     crawling: env.CRAWLING_ALLOW_PRIVATE === undefined ? { ...crawling, allowPrivate: isLoopback(settings.HOST) } : crawling,

@@ -46,7 +46,14 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const runtime = takesWork ? node.createRuntime(kinds) : undefined
   if (!takesWork && !engines.isShared) logger.warn('this server takes no work, and with an embedded log nobody else can')
 
-  const settings = { maxBodyBytes: config.maxBodyBytes, extraHeaders: config.nativeHeadersOnFaces, version }
+  const settings = {
+    maxBodyBytes: config.maxBodyBytes,
+    extraHeaders: config.nativeHeadersOnFaces,
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+    trustedProxies: config.trustedProxies,
+    version,
+  }
   const { blobs, credentials } = node
   const ports: HttpPorts = {
     log,

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
+import { type Addressed, addressedOf } from './authority.ts'
 
 /** A request as it came in. */
 export interface Arrival {
@@ -14,6 +15,7 @@ export interface Arrival {
   readonly sentPath: string
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders
+  readonly addressed: Addressed
   /** Both sides of the socket; undefined where there is none. */
   readonly incoming: IncomingMessage | undefined
   readonly outgoing: ServerResponse | undefined
@@ -27,13 +29,15 @@ export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<Http
   const begin = url.indexOf('/', url.indexOf('//') + 2)
   const end = endOfPath(url, begin)
   const encodedPath = url.slice(begin, end)
+  const headers = incoming?.headers ?? Object.fromEntries(request.headers)
   return {
     method,
     path: decodedPath(encodedPath),
     encodedPath,
     query: queryOf(url, end),
     sentPath: incoming?.url === undefined ? encodedPath : beforeQuery(incoming.url),
-    headers: incoming?.headers ?? Object.fromEntries(request.headers),
+    headers,
+    addressed: addressedOf(incoming, headers),
     incoming,
     outgoing: outgoing as ServerResponse | undefined,
     request: incoming === undefined ? request : undefined,

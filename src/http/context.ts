@@ -24,15 +24,12 @@ export const requestContext = (c: HttpContext): CommandContext => {
   return c.command
 }
 
-const contextOf = ({ principal, face, incoming, traceparent }: HttpContext, id: string): CommandContext => ({
+const contextOf = (c: HttpContext, id: string): CommandContext => ({
   commandId: id,
   correlationId: id,
-  actor: { principal: principal.name, face, address: addressOf(incoming?.socket.remoteAddress) },
-  traceparent,
+  actor: { principal: c.principal.name, face: c.face, address: c.clientAddress(c) },
+  traceparent: c.traceparent,
 })
-
-/** An IPv4 address in its IPv6 clothes is shown as IPv4. */
-const addressOf = (address: string | undefined): string | null => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
 
 export const principalOf = (c: HttpContext): Principal => c.principal
 

@@ -1,8 +1,10 @@
 import { Unavailable } from '../lib/errors.ts'
 import { allows, type Principal } from '../stores/credentials.ts'
+import { createAnonymousAccess } from './anonymous-access.ts'
 import { type Answer, alreadySent, withHeaders } from './answer.ts'
 import type { Meter } from './answer-counts.ts'
 import { type Arrival, decodedParam } from './arrival.ts'
+import { createClientAddress } from './client-address.ts'
 import { headerOf } from './context.ts'
 import { extraHeaders } from './extra-headers.ts'
 import type { Face, FaceRoute, HttpContext } from './face.ts'
@@ -64,6 +66,8 @@ export const createDispatch = ({
   const headersFor = (c: HttpContext): Record<string, string> | undefined =>
     c.face === null || settings.extraHeaders ? extraHeaders(c) : undefined
   const idempotency = createIdempotency({ executor: ports.executor, blobs: ports.blobs, extraHeaders: headersFor })
+  const anonymousAccess = createAnonymousAccess(settings)
+  const clientAddress = createClientAddress(settings.trustedProxies)
   const nativeOwner: Owner = {
     ...ownerOf(native, native.routes),
     isNative: true,
@@ -107,6 +111,7 @@ export const createDispatch = ({
       face: isNative ? null : face.name,
       principal: principal ?? nobody,
       authenticated: principal !== null,
+      clientAddress,
       traceparent: continueTrace(headerOf(arrival, 'traceparent')),
       command: undefined,
       repeated: false,
@@ -144,7 +149,8 @@ export const createDispatch = ({
   function finished(c: HttpContext, answer: Answer): Answer {
     const added = headersFor(c)
     if (added !== undefined && c.face === null) added['Cache-Control'] = 'no-cache'
-    const whole = added === undefined ? answer : withHeaders(answer, added)
+    const shared = c.face === null || credentials.configured() ? answer : anonymousAccess.shared(c, answer)
+    const whole = added === undefined ? shared : withHeaders(shared, added)
     return c.method === 'HEAD' ? { ...whole, body: null } : whole
   }
 
@@ -160,6 +166,9 @@ export const createDispatch = ({
     const { face, isNative } = owner
     const { method } = c
     const safe = safeMethods.has(method)
+    const { fault: misaddressed } = c.addressed
+    if (misaddressed !== undefined) throw new Problem('invalid', misaddressed, { headers: { Connection: 'close' } })
+    if (!credentials.configured()) anonymousAccess.check(c, safe)
     const isWell = fault === undefined && health.state() === 'ready'
     if (!isWell && face.alwaysAnswers?.(method, c.path) !== true) refuseByState(fault, safe)
     const scope = owner.scopeOf(c, found?.route)

@@ -2,6 +2,7 @@ import type { CommandContext } from '../commands/execute.ts'
 import type { Principal } from '../stores/credentials.ts'
 import type { Answer } from './answer.ts'
 import type { Arrival } from './arrival.ts'
+import type { ClientAddress } from './client-address.ts'
 import type { Caused } from './context.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
 
@@ -12,6 +13,8 @@ export interface HttpContext extends Arrival {
   /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
   readonly principal: Principal
   readonly authenticated: boolean
+  /** From where the request came; the client's address where it came through a trusted proxy. */
+  readonly clientAddress: ClientAddress
   readonly traceparent: string
   /** Made when it is first asked for: reads have no command. */
   command: CommandContext | undefined

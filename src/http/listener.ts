@@ -5,6 +5,7 @@ import { Hono } from 'hono'
 import type { Logger } from 'pino'
 import { type Answer, alreadySent } from './answer.ts'
 import { type Arrival, arrivalOf } from './arrival.ts'
+import { normaliseTarget } from './authority.ts'
 import { Problem, problemAnswer } from './problem.ts'
 
 /** Without `incoming` and `outgoing` where no socket is. */
@@ -32,7 +33,10 @@ export const createListener = (app: HttpApp, logger: Logger): RequestListener =>
   }
   app.onError(failed)
   const listener = getRequestListener((request, env) => app.fetch(request, env), { hostname: 'localhost', errorHandler: failed })
-  return (incoming, outgoing) => void listener(incoming, outgoing)
+  return (incoming, outgoing) => {
+    normaliseTarget(incoming)
+    void listener(incoming, outgoing)
+  }
 }
 
 const malformed = problemAnswer(new Problem('invalid', 'the request line or Host is malformed'), '')

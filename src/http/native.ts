@@ -1,8 +1,8 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Answer } from './answer.ts'
-import { readBody, readJsonObject } from './body.ts'
+import { readJsonObject } from './body.ts'
 import type { Face, FaceRoute, HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
 import { forbidden, Problem, problemAnswer, unauthenticated } from './problem.ts'
@@ -99,13 +99,15 @@ const handle = (
 }
 
 const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Answer> => {
-  // A body that nobody asked for is still read, so that the connection can be used again and oversize is refused.
-  const given = route.body === undefined ? await readBody(c) : await readJsonObject(c, route.optionalBody)
-  const answer = await route.handle({ ...request, body: route.body && validated(route.body, given) })
+  const { body = noBody, optionalBody = route.body === undefined } = route
+  const answer = await route.handle({ ...request, body: validated(body, await readJsonObject(c, optionalBody)) })
   const { caused } = c
   if (answer.status < 400) caused.position ??= await request.ports.log.head()
   return answer
 }
+
+/** What a route without a body of its own takes: none, or an empty object. */
+const noBody = z.strictObject({})
 
 const validated = (schema: z.ZodType, given: unknown): unknown => {
   const parsed = schema.safeParse(given)

@@ -48,8 +48,21 @@ export interface HttpSettings {
   readonly maxBodyBytes: number
   /** Whether faces add `Operation-Id`, `Event-Position`, `traceparent` and the like to their answers. */
   readonly extraHeaders: boolean
+  /** Hosts beside loopback that the server answers for while it has no credentials; entries as `own-hosts.ts` takes them. */
+  readonly allowedHosts: readonly string[]
+  /** Origins whose pages may use it meanwhile; entries as `origins.ts` takes them. */
+  readonly allowedOrigins: readonly string[]
+  /** Addresses and networks whose `Forwarded` and `X-Forwarded-For` are believed; entries as `client-address.ts` takes them. */
+  readonly trustedProxies: readonly string[]
   /** Program version, shown in the OpenAPI document. */
   readonly version: string
 }
 
-export const defaultHttpSettings: HttpSettings = { maxBodyBytes: 1_048_576, extraHeaders: true, version: '0.1.0' }
+export const defaultHttpSettings: HttpSettings = {
+  maxBodyBytes: 1_048_576,
+  extraHeaders: true,
+  allowedHosts: [],
+  allowedOrigins: [],
+  trustedProxies: [],
+  version: '0.1.0',
+}

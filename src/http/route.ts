@@ -40,7 +40,7 @@ export interface RouteRequest<Query, Body> {
 
 /**
  * One route of the native API; its schemas both validate and document. Unknown query parameters and members are refused (use
- * `z.strictObject` for bodies; see query.ts for the usual parameters). Without `body` the route ignores one.
+ * `z.strictObject` for bodies; see query.ts for the usual parameters). Without `body` the route takes none, or an empty object.
  */
 export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body extends z.ZodType = z.ZodType>
   extends DocumentedRoute<Query, Body> {

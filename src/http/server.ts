@@ -124,10 +124,14 @@ const httpServer = (listener: RequestListener, clock: Clock): Server => {
       connectionsCheckingInterval: checkEveryMs,
       keepAliveTimeout: keepAliveMs,
       maxHeaderSize: maxHeaderBytes,
+      // Without one it is refused by the face that owns the path, with a body.
+      requireHostHeader: false,
       noDelay: true,
     },
     listener,
   )
+  // The bytes are bounded; a header that is dropped as one too many could be the one that matters.
+  server.maxHeadersCount = 0
   const refuse = (socket: Socket, slug: ProblemSlug, detail: string): void => {
     socket.end(refusal(slug, detail))
     // Closed with bytes unread, the connection would be reset and the answer lost on its way.
@@ -139,6 +143,9 @@ const httpServer = (listener: RequestListener, clock: Clock): Server => {
     // What still arrives after the refusal is one more error to the parser, and is dropped.
     else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? notHttp))
   })
+  server.on('checkExpectation', ({ socket }: IncomingMessage) =>
+    refuse(socket, 'expectation-failed', 'only 100-continue can be expected here'),
+  )
   server.on('connect', (_request: IncomingMessage, socket: Socket) =>
     refuse(socket, 'method-not-allowed', 'CONNECT is not known here'),
   )

@@ -12,6 +12,18 @@ export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
 
 export const yesOrNo = z.union([z.boolean(), z.stringbool()], 'is neither true nor false')
 
+/** Entries between commas or white space; none where it is unset. */
+export const list = (isEntry: (entry: string) => boolean, message: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const entries = text.split(/[\s,]+/).filter((entry) => entry !== '')
+      for (const entry of entries)
+        if (!isEntry(entry)) context.addIssue({ code: 'custom', message: `holds ${JSON.stringify(entry)}, which ${message}` })
+      return entries
+    })
+
 /** A variable that cannot be honoured: one line each. */
 export class InvalidVariables extends Error {
   override readonly name = 'InvalidVariables'

@@ -85,16 +85,18 @@ test('requests that are no HTTP, or too much of it, end with a status of the cal
   const { url } = await startServer()
   const huge = await raw(
     url,
-    `GET /v1/operations HTTP/1.1\r\nHost: x\r\nX-Huge: ${'x'.repeat(200_000)}\r\nConnection: close\r\n\r\n`,
+    `GET /v1/operations HTTP/1.1\r\nHost: localhost\r\nX-Huge: ${'x'.repeat(200_000)}\r\nConnection: close\r\n\r\n`,
   )
   expect(huge).toMatch(/^HTTP\/1\.1 431 /)
   expect(await raw(url, 'NONSENSE\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 /)
-  expect(await raw(url, 'GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 4\d\d /)
-  expect(await raw(url, 'GET /v1/operations/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 404 /)
+  expect(await raw(url, 'GET /%zz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 4\d\d /)
+  expect(await raw(url, 'GET /v1/operations/%00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(
+    /^HTTP\/1\.1 404 /,
+  )
   expect(
     await raw(
       url,
-      'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'POST /v1/operations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     ),
   ).toMatch(/^HTTP\/1\.1 400 /)
   expect(await getJson(`${url}/readyz`)).toMatchObject({ status: 'ready' })

@@ -5,27 +5,13 @@ import { buildServer } from '../../src/http/server.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { startApp, useApp } from './app.ts'
 import { follow } from './follow.ts'
+import { sayTo } from './raw.ts'
 
 const server = useApp()
 
-/** What the server says to these bytes before it closes the connection. */
-const say = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const { hostname, port } = new URL(server.it.url)
-    const socket = connect(Number(port), hostname, () => {
-      for (const part of parts) socket.write(part)
-    })
-    let heard = ''
-    socket.on('data', (chunk) => {
-      heard += chunk
-    })
-    socket.on('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? resolve(heard) : reject(error),
-    )
-    socket.on('close', () => resolve(heard))
-  })
+const say = (...parts: readonly (string | Uint8Array)[]): Promise<string> => sayTo(server.it.url, ...parts)
 const get = (path: string, ...headers: readonly string[]) =>
-  say(`GET ${path} HTTP/1.1\r\nHost: x\r\n${headers.map((header) => `${header}\r\n`).join('')}Connection: close\r\n\r\n`)
+  say(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers.map((header) => `${header}\r\n`).join('')}Connection: close\r\n\r\n`)
 
 describe('absurd requests are answered, not survived by chance', () => {
   test('headers that are too large', async () => {
@@ -37,7 +23,7 @@ describe('absurd requests are answered, not survived by chance', () => {
   test.each([
     'NONSENSE\r\n\r\n',
     'GET / HTTP/9.9\r\n\r\n',
-    'GET /livez HTTP/1.1\r\nHost: x\r\nBad Header\r\n\r\n',
+    'GET /livez HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n',
     'GET /livez HTTP/1.1\r\n\r\n',
     '\u0016\u0003\u0001',
   ])('%j', async (bytes) => {
@@ -46,16 +32,16 @@ describe('absurd requests are answered, not survived by chance', () => {
 
   test('a smuggled body is not taken', async () => {
     const heard = await say(
-      'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n',
+      'POST /v1/operations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n',
     )
     expect(heard).toMatch(/^HTTP\/1\.1 400 /)
     expect(heard).not.toContain('200 OK')
   })
 
   test('CONNECT and odd methods', async () => {
-    expect(await say('CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
-    expect(await say('TRACE /v1/kinds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
-    expect(await say('PROPFIND /v1/kinds HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+    expect(await say('CONNECT x:443 HTTP/1.1\r\nHost: localhost\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+    expect(await say('TRACE /v1/kinds HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
+    expect(await say('PROPFIND /v1/kinds HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 405 /)
   })
 
   test.each([
@@ -90,7 +76,7 @@ describe('absurd requests are answered, not survived by chance', () => {
     await new Promise<void>((resolve) => {
       const socket = connect(Number(port), hostname, () => {
         socket.write(
-          'POST /v1/operations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"kind"',
+          'POST /v1/operations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"kind"',
           () => socket.destroy(),
         )
       })
@@ -102,7 +88,7 @@ describe('absurd requests are answered, not survived by chance', () => {
   test('a hundred clients that never finish their headers leave room for others', async () => {
     const { hostname, port } = new URL(server.it.url)
     const sockets = Array.from({ length: 100 }, () => {
-      const socket = connect(Number(port), hostname, () => socket.write('GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: '))
+      const socket = connect(Number(port), hostname, () => socket.write('GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: '))
       return socket.on('error', () => {})
     })
     expect((await server.it.ask('GET /livez')).status).toBe(200)

@@ -87,7 +87,7 @@ describe('what is no endpoint', () => {
 
 describe('programs in a browser', () => {
   test('may ask before they post', async () => {
-    const { send } = await startFace()
+    const { send } = await startFace({ http: { allowedOrigins: ['http://ui'] } })
     for (const path of ['/', '/feed', '/poll']) {
       const { status, headers, text } = await send(path, {
         method: 'OPTIONS',

@@ -1,0 +1,48 @@
+import type { Answer } from './answer.ts'
+import type { Arrival } from './arrival.ts'
+import { headerOf } from './context.ts'
+import { createOrigins } from './origins.ts'
+import { createOwnHosts } from './own-hosts.ts'
+import type { HttpSettings } from './ports.ts'
+import { Problem } from './problem.ts'
+
+/** What a server without credentials keeps from web pages: on loopback it is reached by every page in the user's browser. */
+export interface AnonymousAccess {
+  /** Throws the problems `misdirected` (a foreign host: DNS rebinding) and `foreign-origin` (an unsafe request of a foreign page). */
+  check(arrival: Arrival, safe: boolean): void
+  /** The answer without its `Access-Control` headers where a foreign page asked. */
+  shared(arrival: Arrival, answer: Answer): Answer
+}
+
+export const createAnonymousAccess = ({
+  allowedHosts,
+  allowedOrigins,
+}: Pick<HttpSettings, 'allowedHosts' | 'allowedOrigins'>): AnonymousAccess => {
+  const isOwnHost = createOwnHosts(allowedHosts)
+  const origins = createOrigins(allowedOrigins)
+  const isForeign = (arrival: Arrival): boolean => {
+    const origin = headerOf(arrival, 'origin')
+    const site = headerOf(arrival, 'sec-fetch-site')
+    return origins.isForeign({ origin, site }, arrival.addressed.hosts.at(-1))
+  }
+  return {
+    check: (arrival, safe) => {
+      for (const host of arrival.addressed.hosts)
+        if (!isOwnHost(host))
+          throw new Problem(
+            'misdirected',
+            `without credentials this server answers for loopback names and addresses alone, not for ${host === '' ? 'an empty host' : host}; ALLOWED_HOSTS names others`,
+          )
+      if (!safe && isForeign(arrival))
+        throw new Problem(
+          'foreign-origin',
+          'without credentials this server takes changes from its own pages and from programs alone; ALLOWED_ORIGINS names other pages',
+        )
+    },
+    shared: (arrival, answer) => {
+      if (headerOf(arrival, 'origin') === undefined || !isForeign(arrival)) return answer
+      const kept = Object.entries(answer.headers).filter(([name]) => !name.toLowerCase().startsWith('access-control-'))
+      return { ...answer, headers: Object.fromEntries(kept) }
+    },
+  }
+}
