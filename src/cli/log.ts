@@ -8,6 +8,7 @@ import { systemClock } from '../lib/clock.ts'
 import { messageOf, Unavailable } from '../lib/errors.ts'
 import { type CopyReport, copyLog, type Progress } from '../stores/copy-log.ts'
 import { openEmbeddedLogEnd } from '../stores/embedded/log-end.ts'
+import { isConnectionString } from '../stores/eventstoredb/connection-string.ts'
 import type { LogEnd } from '../stores/log-end.ts'
 import { CommandFailed } from './exit.ts'
 import { withLockedData } from './offline.ts'
@@ -23,7 +24,7 @@ interface CopyOptions extends JsonOption {
 export const logCommand = (program: Command): void => {
   const group = program.command('log').description('the event log itself')
   withJson(group.command('copy').description('copy a log to another place; run again, it goes on where it was interrupted'))
-    .requiredOption('--from <where>', 'a data directory, a log file, or esdb://…')
+    .requiredOption('--from <where>', 'a data directory, a log file, or esdb://…, kurrentdb://…')
     .requiredOption('--to <where>', 'the same; it must be empty, or hold an interrupted copy')
     .action(copy)
 }
@@ -66,7 +67,7 @@ const withEnd = async <Result>(
   { isTarget }: { readonly isTarget: boolean },
   use: (end: LogEnd) => Promise<Result>,
 ): Promise<Result> => {
-  if (/^esdb(\+discover)?:\/\//.test(where)) return withClosing(await openServer(where), use)
+  if (isConnectionString(where)) return withClosing(await openServer(where), use)
   const path = fileOf(where)
   if (!isTarget && !existsSync(path)) throw new CommandFailed('notFound', `there is no log ${path}`)
   const directory = dirname(path)

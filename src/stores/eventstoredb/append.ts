@@ -54,7 +54,7 @@ export interface Appender {
  * append takes 240 us of the client's processor.
  */
 export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: AppenderOptions): Appender => {
-  const { client, server, callOptions } = connection
+  const { client, callOptions } = connection
   const calls = createCallLimit(appendsAtATime)
   const batch = createBatchAppender({ connection, answerWithinMs: appendTimeoutMs + graceMs, clock })
   /** Appends under way by the id of their first event. */
@@ -129,7 +129,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
           throw new Unacceptable(`the append to ${stream} is larger than EventStoreDB takes: ${reasonOf(fault)}`)
       }
       if (isFinal(fault) || clock.now() + retryMs >= giveUpAt)
-        throw unavailable(server, `did not take an append to ${stream}`, fault)
+        throw unavailable(connection, `did not take an append to ${stream}`, fault, `append to ${stream}`)
       await clock.sleep(retryMs * (0.5 + randomFraction()))
       retryMs = Math.min(retryMs * 2, longestRetryMs)
     }

@@ -4,13 +4,11 @@ import type { Clock } from '../../lib/clock.ts'
 import { Unacceptable, type Unavailable } from '../../lib/errors.ts'
 import { within } from '../../lib/within.ts'
 import { parseConnectionString } from './connection-string.ts'
-import { faultOf, isFinal, unavailable } from './faults.ts'
+import { type Asked, faultOf, isFinal, unavailable } from './faults.ts'
 import { obtainIdentity } from './identity.ts'
 
-export interface EventStoreDbConnection {
+export interface EventStoreDbConnection extends Asked {
   readonly client: EventStoreDBClient
-  /** Host and port for messages; no credentials. */
-  readonly server: string
   /** One UUID per log, kept in the log: a view made from another log must never be used with this one. */
   readonly identity: string
   /**
@@ -48,8 +46,8 @@ export const connectEventStoreDb = async ({
   logger,
   startWithinMs = startWithinMsDefault,
 }: ConnectionOptions): Promise<EventStoreDbConnection> => {
-  const { hosts: server, tls, credentials } = parseConnectionString(url)
-  const client = clientOf(url)
+  const { url: known, hosts: server, tls, credentials, caller } = parseConnectionString(url)
+  const client = clientOf(known)
   const callOptions: BaseOptions = {
     requiresLeader: true,
     ...(credentials === undefined && tls ? {} : { credentials: credentials ?? { username: 'none', password: 'none' } }),
@@ -58,12 +56,15 @@ export const connectEventStoreDb = async ({
   let toldAt = Number.NEGATIVE_INFINITY
   for (;;) {
     let fault: Unavailable
+    let right = 'read and append to streams of its own'
     try {
-      const asked = obtainIdentity({ client, callOptions: { ...callOptions, deadline: appendTimeoutMs } })
-      const identity = await within({ clock, ms: appendTimeoutMs * 2 }, asked)
-      return { client, server, identity, callOptions, close: () => dispose(client, clock) }
+      const options = { ...callOptions, deadline: appendTimeoutMs }
+      const identity = await within({ clock, ms: appendTimeoutMs * 2 }, obtainIdentity({ client, callOptions: options }))
+      right = 'read $all'
+      await within({ clock, ms: appendTimeoutMs * 2 }, readNewest(client, options))
+      return { client, server, caller, identity, callOptions, close: () => dispose(client, clock) }
     } catch (error) {
-      fault = unavailable(server, 'cannot be used', error)
+      fault = unavailable({ server, caller }, 'cannot be used', error, right)
       if (isFinal(error) || clock.now() >= giveUpAt || faultOf(error) === 'wrong-expected-version') {
         await dispose(client, clock)
         throw fault
@@ -75,6 +76,12 @@ export const connectEventStoreDb = async ({
     }
     await clock.sleep(retryMs)
   }
+}
+
+/** Every view reads `$all`, and not every user may: better told now than by each of them. */
+const readNewest = async (client: EventStoreDBClient, options: BaseOptions): Promise<void> => {
+  // To its end, though it is one event: a call that is left early stays open in the client.
+  for await (const _ of client.readAll({ ...options, direction: 'backwards', fromPosition: 'end', maxCount: 1 }));
 }
 
 /** Ends all calls. The client waits for each to end, which one that broke at the wrong moment never does. */

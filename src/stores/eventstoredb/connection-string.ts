@@ -1,12 +1,23 @@
 import type { Credentials } from '@eventstore/db-client'
 import { Unacceptable } from '../../lib/errors.ts'
 
+/** The schemes mean the same; `+discover` finds the members of a cluster by the name. */
+const form = /^(?:esdb|kurrentdb|kdb)(\+discover)?:\/\/(?:([^/?#]*)@)?([^@/?#]+)\/?(?:\?(.*))?$/is
+const beginning = /^(?:esdb|kurrentdb|kdb)(?:\+discover)?:\/\//i
+
+/** Whether a text means a server, and not a path or anything else. */
+export const isConnectionString = (text: string): boolean => beginning.test(text.trim())
+
 /** What the adapter itself must know of a connection string; everything else is the client's. */
 export interface ConnectionString {
+  /** The same, with the scheme that the client knows. Holds the password. */
+  readonly url: string
   readonly hosts: string
   readonly tls: boolean
   /** Undefined where the string names none. */
   readonly credentials: Credentials | undefined
+  /** Whom the server takes us for, for messages. */
+  readonly caller: string | undefined
 }
 
 const options = new Set(
@@ -36,15 +47,14 @@ function flat(name: string): string {
  * password. Throws `Unacceptable`, which names the fault and never the string.
  */
 export const parseConnectionString = (url: string): ConnectionString => {
-  const parts = /^esdb(?:\+discover)?:\/\/(?:([^/?#]*)@)?([^@/?#]+)\/?(?:\?(.*))?$/s.exec(url.trim())
-  const hosts = parts?.[2]
+  const [, discover = '', userinfo, hosts, query = ''] = form.exec(url.trim()) ?? []
   if (hosts === undefined)
     throw new Unacceptable(
-      'the connection string of EventStoreDB is not of the form esdb://user:password@host:port,host:port?tls=true; ' +
+      'the connection string of EventStoreDB is not of the form esdb://user:password@host:port,host:port?tls=true (kurrentdb:// and kdb:// mean the same); ' +
         'special characters of user and password are written as %XX',
     )
   const given = new Map<string, string>()
-  for (const pair of (parts?.[3] ?? '').split('&').filter((text) => text !== '')) {
+  for (const pair of query.split('&').filter((text) => text !== '')) {
     const [name = '', ...rest] = pair.split('=')
     const value = rest.join('=')
     const option = flat(name)
@@ -57,7 +67,19 @@ export const parseConnectionString = (url: string): ConnectionString => {
       throw new Unacceptable(`the connection string of EventStoreDB has an option "${name}" that is not known or has no value`)
     given.set(option, value)
   }
-  return { hosts, tls: given.get('tls') !== 'false', credentials: credentialsOf(parts?.[1]) }
+  const credentials = credentialsOf(userinfo)
+  return {
+    url: url.trim().replace(beginning, `esdb${discover.toLowerCase()}://`),
+    hosts,
+    tls: given.get('tls') !== 'false',
+    credentials,
+    caller:
+      credentials === undefined
+        ? given.has('usercertfile')
+          ? 'the user of the certificate'
+          : undefined
+        : `the user "${credentials.username}"`,
+  }
 }
 
 const credentialsOf = (text: string | undefined): Credentials | undefined => {

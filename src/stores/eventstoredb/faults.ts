@@ -23,15 +23,38 @@ const byCode: Readonly<Record<number, string>> = {
 export const isFinal = (error: unknown): boolean =>
   ['access-denied', 'stream-deleted', 'invalid-argument'].includes(faultOf(error))
 
-/** An `Unavailable` for people: who was asked, what is wrong, and never a password. */
-export const unavailable = (server: string, doing: string, error: unknown): Unavailable =>
-  error instanceof Unavailable ? error : new Unavailable(`EventStoreDB at ${server} ${doing}: ${reasonOf(error)}`)
+/** Who asks whom: for messages, so without passwords. */
+export interface Asked {
+  /** Host and port. */
+  readonly server: string
+  /** Whom the server takes us for, such as `the user "admin"`; undefined where the connection string names nobody. */
+  readonly caller: string | undefined
+}
+
+/** An `Unavailable` for people: who was asked, what is wrong, and never a password. `right`: what the user must be allowed for it. */
+export const unavailable = (asked: Asked, doing: string, error: unknown, right: string): Unavailable =>
+  error instanceof Unavailable
+    ? error
+    : new Unavailable(
+        `EventStoreDB at ${asked.server} ${doing}: ${faultOf(error) === 'access-denied' ? denial(asked, error, right) : reasonOf(error)}`,
+      )
+
+/** What the server answers to a wrong name or password; what the user may not do has another code, or none. Source: gRPC status codes. */
+const unauthenticated = 16
+
+const denial = ({ caller }: Asked, error: unknown, right: string): string => {
+  if (isObject(error) && error.code === unauthenticated) return 'the user or the password is wrong'
+  if (caller === undefined) return 'the server wants a user and a password: esdb://user:password@host'
+  return `${caller} may not ${right}; members of the group $admins may`
+}
 
 /** Some errors of the client have an empty message: then their kind is said. */
 export const reasonOf = (error: unknown): string => {
   const text = messageOf(error)
   const fault = faultOf(error)
-  if (fault === 'access-denied') return `the user or the password is wrong, or the user may not do this (${text || fault})`
+  // What EventStoreDB does with a request that says https on a connection without TLS.
+  if (/RST_STREAM with code 1\b/.test(text))
+    return `the server reset the call (${text}); it takes no TLS from a proxy that takes the TLS off: give it the certificate itself`
   if (/certificate|SSL|TLS|wrong version number|self.signed/i.test(text)) return `TLS failed (${text}); see tls and tlsCAFile`
   if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/i.test(text)) return `the host name is not known (${text})`
   if (/ECONNREFUSED/.test(text)) return `nothing listens there (${text})`

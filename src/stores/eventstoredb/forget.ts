@@ -17,7 +17,7 @@ const retryMs = 100
  * A scavenge keeps the last event of every deleted stream, for its revision; so an empty event is put behind the keys before.
  */
 export const createForget = ({
-  connection: { client, server, callOptions },
+  connection,
   appender,
   reader,
   appendTimeoutMs,
@@ -29,6 +29,7 @@ export const createForget = ({
   readonly appendTimeoutMs: number
   readonly clock: Clock
 }) => {
+  const { client, callOptions } = connection
   const once = async (stream: string): Promise<void> => {
     const [last] = (await reader.stream(stream, { from: 'end', backwards: true, limit: 1 })).events
     if (last === undefined) return
@@ -51,7 +52,8 @@ export const createForget = ({
         return
       } catch (error) {
         const moved = error instanceof RevisionConflict || faultOf(error) === 'wrong-expected-version'
-        if (attempt >= tries || (!moved && isFinal(error))) throw unavailable(server, `did not delete ${stream}`, error)
+        if (attempt >= tries || (!moved && isFinal(error)))
+          throw unavailable(connection, `did not delete ${stream}`, error, `delete ${stream}`)
       }
       await clock.sleep(retryMs)
     }

@@ -1,12 +1,13 @@
 import { type AllStreamResolvedEvent, eventTypeFilter, excludeSystemEvents, streamNameFilter } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import { messageOf } from '../../lib/errors.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { type Filter, origin, type Position, type RecordedEvent } from '../event-log.ts'
 import { isHidden } from '../hidden-streams.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, reasonOf } from './faults.ts'
 import { fromPosition, toPosition } from './positions.ts'
+import type { Reader } from './reader.ts'
 import { isSystemType, sizeOf, toRecorded } from './recorded.ts'
 
 /** Characters of text in memory. */
@@ -17,6 +18,7 @@ const firstRetryMs = 50
 const longestRetryMs = 5_000
 /** A subscription that lasted so long was a good one: the next is tried at once. */
 const steadyMs = 2_000
+const secondLookMs = 2_000
 /** Renewals of leases go by all the time and nobody is shown them: who waits learns of them no oftener. */
 const hiddenWakeMs = 1_000
 
@@ -46,18 +48,23 @@ interface Kept {
 
 export const createHub = ({
   connection: { client, server, callOptions },
+  reader,
   clock,
   logger,
   mostEvents,
   filter,
+  onLost,
 }: {
   readonly connection: EventStoreDbConnection
+  readonly reader: Pick<Reader, 'end'>
   readonly clock: Clock
   readonly logger: Logger
   /** How many of the newest events stay in memory. */
   readonly mostEvents: number
   /** The server gives nothing else; the head is then the last event that matched. */
   readonly filter?: Filter | undefined
+  /** The server's log ends before what it had given: nothing comes any more. */
+  readonly onLost: (fault: Error) => void
 }): Hub => {
   const end = new AbortController()
   let running: Promise<void> | undefined
@@ -70,6 +77,7 @@ export const createHub = ({
   let wakes = new Set<() => void>()
   let waking = false
   let cancelQuietWake: (() => void) | undefined
+  let isLost = false
 
   const wakeAll = (): void => {
     waking = false
@@ -121,8 +129,32 @@ export const createHub = ({
     return streamNameFilter({ ...options, prefixes: [...filter.streamPrefixes] })
   }
 
+  /**
+   * A server never says that it was asked to begin beyond the end of its log: 23.10 goes on from the end, KurrentDB with what comes above the
+   * asked place, and what is appended below it is missed in silence. Either way the log is no longer the one that was followed.
+   */
+  const endsBefore = async (position: Position): Promise<boolean> => {
+    if ((await reader.end()) >= position) return false
+    // A member that has just become the leader may be a moment behind.
+    await clock.sleep(secondLookMs, end.signal)
+    return (await reader.end()) < position
+  }
+
+  const follow = async (): Promise<Error> => {
+    try {
+      if (!(await endsBefore(resume))) return await followOnce()
+    } catch (error) {
+      return error instanceof Error ? error : new Error(messageOf(error))
+    }
+    isLost = true
+    return new Unavailable(
+      `the log of EventStoreDB at ${server} ends before ${resume}, which this process has read: events are gone. ` +
+        'Was it restored from a backup? Start this process again',
+    )
+  }
+
   /** One subscription until it breaks. */
-  const follow = (): Promise<Error> =>
+  const followOnce = (): Promise<Error> =>
     new Promise((resolve) => {
       const options = {
         checkpointInterval: windowsPerCheckpoint,
@@ -158,6 +190,10 @@ export const createHub = ({
       const before = head
       const error = await follow()
       if (end.signal.aborted) return
+      if (isLost) {
+        logger.error({ server }, error.message)
+        return onLost(error)
+      }
       if (head > before || clock.now() - since >= steadyMs) retryMs = firstRetryMs
       // A burst is enough for the server to drop a subscriber; that is its way of slowing down, no fault.
       if (faultOf(error) === 'timeout') {

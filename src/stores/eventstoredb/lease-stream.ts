@@ -11,7 +11,7 @@ import { unavailable } from './faults.ts'
 import { toStoredMetadata } from './recorded.ts'
 
 /** What leases and offices need of the connection. */
-export type LeaseConnection = Pick<EventStoreDbConnection, 'client' | 'server' | 'callOptions'>
+export type LeaseConnection = Pick<EventStoreDbConnection, 'client' | 'server' | 'caller' | 'callOptions'>
 
 type LeaseEvent = EventOf<typeof leaseEvents>
 
@@ -27,7 +27,7 @@ export const leaseEvent = ({ type, data }: LeaseEvent): NewEvent => {
  * twice is the same lease. Throws `Unavailable` when there is no answer within `ms`.
  */
 export const sayLease = async ({
-  connection: { client, server, callOptions },
+  connection,
   stream,
   event,
   ms,
@@ -39,13 +39,14 @@ export const sayLease = async ({
   readonly ms: number
   readonly clock: Clock
 }): Promise<number> => {
+  const { client, callOptions } = connection
   const { metadata, ...rest } = leaseEvent(event)
   const stored = jsonEvent({ ...rest, metadata: toStoredMetadata(metadata) })
   try {
     const call = client.appendToStream(stream, stored, { ...callOptions, expectedRevision: 'any', deadline: Math.ceil(ms) })
     return Number((await within({ clock, ms }, call)).nextExpectedRevision)
   } catch (error) {
-    throw unavailable(server, `did not take ${event.type}`, error)
+    throw unavailable(connection, `did not take ${event.type}`, error, `append to ${stream}`)
   }
 }
 

@@ -37,7 +37,7 @@ export const openEventStoreDbLogEnd = async ({
     try {
       await collect<AllStreamResolvedEvent>({ source, cancel: () => source.cancel(), take, idleMs, clock }).outcome
     } catch (error) {
-      throw unavailable(server, 'cannot be read', error)
+      throw unavailable(opened, 'cannot be read', error, 'read $all')
     }
     return found
   }

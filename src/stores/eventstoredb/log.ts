@@ -53,6 +53,7 @@ export interface EventStoreDbLog extends EventLog {
  * - `subscribe` from a position beyond the head begins at the head. It goes on when the server comes back, for ever.
  * - `forget` hides at once and for good; the bytes go with the server's next scavenge. A stream that is made again goes on with the
  *   revisions of the forgotten one.
+ * - A server whose log ends before what it had given (it was restored from a backup) is `Unavailable` from then on, for this process.
  * - `close` lets the appends that are under way finish; later ones are `Unavailable`. The connection stays open.
  */
 export const createEventStoreDbLog = ({
@@ -65,7 +66,12 @@ export const createEventStoreDbLog = ({
   const reader = createReader({ connection, clock })
   const appender = createAppender({ connection, reader, appendTimeoutMs, clock })
   const forget = createForget({ connection, appender, reader, appendTimeoutMs, clock })
-  const hub = createHub({ connection, clock, logger, mostEvents: tailEvents })
+  /** Nothing that was decided on the log as it was can be trusted: whoever asks or appends is told. */
+  let lost: Error | undefined
+  const onLost = (fault: Error): void => {
+    lost = fault
+  }
+  const hub = createHub({ connection, reader, clock, logger, mostEvents: tailEvents, onLost })
   const follow = createFollow({ hub, reader, clock })
   /** Subscriptions filtered by the server, by their filter: for those who follow a part where nobody here follows the whole. */
   const parts = new Map<string, { readonly hub: Hub; readonly follow: typeof follow }>()
@@ -73,7 +79,7 @@ export const createEventStoreDbLog = ({
     const key = JSON.stringify(filter)
     const known = parts.get(key)
     if (known !== undefined) return known.follow
-    const own = createHub({ connection, clock, logger, mostEvents: tailEvents, filter })
+    const own = createHub({ connection, reader, clock, logger, mostEvents: tailEvents, filter, onLost })
     const part = { hub: own, follow: createFollow({ hub: own, reader, clock }) }
     parts.set(key, part)
     return part.follow
@@ -86,6 +92,7 @@ export const createEventStoreDbLog = ({
 
   const mustBeOpen = (): void => {
     if (closed !== undefined) throw new Unavailable('the log is closed')
+    if (lost !== undefined) throw lost
   }
 
   const append = async (stream: string, expected: Expected, events: readonly NewEvent[], times?: readonly string[]) => {

@@ -51,23 +51,26 @@ export interface Reader {
   backwards(options: { before: Position | 'end'; limit: number }, filter?: Filter): Promise<Page>
   /** The position of the last event that is not the server's own; hidden ones count. */
   head(): Promise<Position>
+  /** The position of the log's very last event, the server's own included. */
+  end(): Promise<Position>
 }
 
 export const createReader = ({
-  connection: { client, server, callOptions },
+  connection,
   clock,
 }: {
   readonly connection: EventStoreDbConnection
   readonly clock: Clock
 }): Reader => {
+  const { client, callOptions } = connection
   const calls = createCallLimit(readsAtATime)
 
-  const guarded = async <Result>(read: () => Promise<Result>): Promise<Result> => {
+  const guarded = async <Result>(read: () => Promise<Result>, what = '$all'): Promise<Result> => {
     try {
       return await calls.run(read)
     } catch (error) {
       if (error instanceof Unacceptable || isNoPlace(error)) throw new Unacceptable('this is no position of this log')
-      throw unavailable(server, 'cannot be read', error)
+      throw unavailable(connection, 'cannot be read', error, `read ${what}`)
     }
   }
 
@@ -97,7 +100,7 @@ export const createReader = ({
         if (['stream-not-found', 'stream-deleted'].includes(faultOf(error))) return { events: [], more: false }
         throw error
       }
-    })
+    }, name)
 
   /** Whatever lies in the stretch, filtered here: the server's reads cannot filter. */
   const plain = async ({ after, upTo, limit }: Bounds, filter: Filter | undefined): Promise<Page> => {
@@ -198,8 +201,8 @@ export const createReader = ({
       try {
         return await filtered(bounds, filter)
       } catch (error) {
-        // A subscription from a position that is none fails without a reason; the read gives it.
-        if (faultOf(error) !== 'unknown') throw error
+        // A subscription from a position that is none fails without a reason (23.10) or with a code of many meanings; the read tells.
+        if (!['unknown', 'invalid-argument'].includes(faultOf(error))) throw error
         return plain(bounds, filter)
       }
     })
@@ -250,6 +253,8 @@ export const createReader = ({
         seen += 1
         if (event === undefined) return false
         const position = toPosition(event.position)
+        // The log has been put back to an earlier state: what was found then is no longer true.
+        if (last === undefined && position < known.last) known = { last: origin, head: origin }
         last ??= position
         before = position
         if (position <= known.last) head = known.head
@@ -283,7 +288,12 @@ export const createReader = ({
     return next
   }
 
-  return { stream, forwards, backwards, head }
+  const end = async (): Promise<Position> => {
+    await head()
+    return known.last
+  }
+
+  return { stream, forwards, backwards, head, end }
 }
 
 const isVisible = (stream: string, type: string): boolean => !isSystemType(type) && !isHidden(stream)
@@ -298,6 +308,9 @@ const isWide = (filter: Filter): boolean => prefixesOf(filter).includes('')
 /** Whether the server can sort out by it what is not wanted. */
 export const isNarrow = (filter: Filter): boolean => !isEmpty(filter) && !isWide(filter)
 
-/** What the server answers to a position that lies inside a record. */
+/**
+ * What the server answers to a position that lies inside a record: `InvalidPosition`, or up to 23.10 plain `Error`. Newer ones say `Error >>`
+ * and a reason for what is another fault.
+ */
 const isNoPlace = (error: unknown): boolean =>
-  faultOf(error) === 'unknown' && error instanceof Error && /ReadAllResult: Error/.test(error.message)
+  faultOf(error) === 'unknown' && error instanceof Error && /ReadAllResult: (InvalidPosition|Error(?! *>>))/.test(error.message)

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, whole } from '../../lib/environment.ts'
+import { isConnectionString } from './connection-string.ts'
 
 /** Every setting of the EventStoreDB log, named `EVENTSTOREDB_…` in the environment. Source: README, Settings. */
 const EventStoreDbVariables = z.object({
   /** `esdb://user:password@host:2113,host:2113?tls=true&tlsCAFile=ca.pem`; without it the log is a file. */
   url: z
     .string()
-    .regex(/^esdb(\+discover)?:\/\/[^\s]+$/, 'is no connection string esdb://host:port')
+    .refine((text) => isConnectionString(text) && !/\s/.test(text), 'is not a connection string esdb://host:port')
     .optional(),
   /** An append that got no answer by then has an unknown outcome, and is repeated. */
   appendTimeoutMs: whole(100, 600_000).default(5_000),

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Unavailable } from '../../../src/lib/errors.ts'
 import type { Appended, EventLog, Expected, NewEvent } from '../../../src/stores/event-log.ts'
 import { all, event, events, eventsOf, followed, isLive, places } from '../../contracts/event-log-tools.ts'
 import { canOwnEventStoreDb } from '../../engines/own.ts'
 import { opened, ownServer } from './opened.ts'
+import { openWire } from './wire.ts'
 
 /** What a careful caller does with an unknown outcome: the same again. */
 const persistent = async (log: EventLog, stream: string, expected: Expected, given: NewEvent[]): Promise<Appended> => {
@@ -97,9 +98,9 @@ describe.skipIf(!canOwnEventStoreDb)('EventStoreDB that fails', () => {
     ).toBeGreaterThanOrEqual(3)
   })
 
-  test('a follower whose process stood still is dropped by the server, and misses nothing', async () => {
+  test('a follower whose process stood still misses nothing, whether the server drops it or not', async () => {
     const server = await ownServer()
-    const { log, lines } = await opened(server.url)
+    const { log } = await opened(server.url)
     const total = 6_000
     const stop = new AbortController()
     const seen: string[] = []
@@ -126,8 +127,32 @@ describe.skipIf(!canOwnEventStoreDb)('EventStoreDB that fails', () => {
     expect(await ended).toEqual([0, null])
     await following
     expect(seen).toEqual((await all(log.readAll())).map(({ position }) => position))
-    const again = lines.filter(({ msg }) => msg === 'the subscription to the log is taken up again')
-    expect(again.length).toBeGreaterThanOrEqual(1)
+  })
+
+  test('a log that ends before what was read of it is not followed: it is unavailable, and says why', async () => {
+    const [full, restored] = await Promise.all([ownServer(), ownServer()])
+    const wire = await openWire(full.url)
+    const { log, lines } = await opened(wire.url)
+    const other = await opened(restored.url)
+    await other.log.append('thing-1', 'noStream', events(1))
+    await log.append('thing-1', 'noStream', events(10))
+    const stop = new AbortController()
+    onTestFinished(() => stop.abort())
+    const live = Promise.withResolvers<void>()
+    const following = (async () => {
+      for await (const item of log.subscribe({ signal: stop.signal })) if (item.kind === 'live') live.resolve()
+    })()
+    await live.promise
+    wire.cut()
+    wire.lead(restored.url)
+    wire.restore()
+    const gone = () => lines.find(({ level }) => level === 50)
+    await vi.waitUntil(gone, { timeout: 60_000 })
+    expect(gone()?.msg).toMatch(/ends before \d{19}-\d{19}, which this process has read: events are gone/)
+    await expect(log.head()).rejects.toThrow(/events are gone.*Start this process again/)
+    await expect(log.append('thing-1', 'any', events(1))).rejects.toBeInstanceOf(Unavailable)
+    stop.abort()
+    await following
   })
 
   test('a server that is gone is told of within a bounded time, and all goes on when it is back', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../../src/lib/errors.ts'
 import { newId } from '../../../src/lib/ids.ts'
 import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { eventStoreDbSettings } from '../../../src/stores/eventstoredb/settings.ts'
 import { all, event } from '../../contracts/event-log-tools.ts'
 import { canOwnEventStoreDb } from '../../engines/own.ts'
 import { eventStoreDbUrl } from '../../engines/running.ts'
@@ -39,6 +40,16 @@ describe('a connection string', () => {
   })
 })
 
+describe.skipIf(eventStoreDbUrl === undefined)('every scheme means the same', () => {
+  const schemes = ['esdb', 'kurrentdb', 'kdb', 'esdb+discover', 'kurrentdb+discover', 'kdb+discover', 'KurrentDB']
+  test.each(schemes)('%s://', async (scheme) => {
+    const { identity } = await opened(eventStoreDbUrl ?? '')
+    const url = (eventStoreDbUrl ?? '').replace(/^[^:]+/, scheme)
+    expect(eventStoreDbSettings({ EVENTSTOREDB_URL: url })?.url).toBe(url)
+    expect((await opened(url)).identity).toBe(identity)
+  })
+})
+
 describe('a server that is not to be had', () => {
   test('nothing listens there', async () => {
     const error = await refusal(`esdb://admin:${password}@127.0.0.1:9?tls=false`)
@@ -57,8 +68,8 @@ describe('a server that is not to be had', () => {
   })
 
   test.skipIf(eventStoreDbUrl === undefined)('it speaks no TLS', async () => {
-    const [, host] = /\/\/([^?/]+)/.exec(eventStoreDbUrl ?? '') ?? []
-    const error = await refusal(`esdb://admin:${password}@${host}?tls=true`)
+    const [, port] = /:(\d+)\?/.exec(eventStoreDbUrl ?? '') ?? []
+    const error = await refusal(`esdb://admin:${password}@localhost:${port}?tls=true`)
     expect(messageOf(error)).toMatch(/cannot be used: TLS failed/)
   })
 })

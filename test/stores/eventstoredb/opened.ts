@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
-import { type OwnEventStoreDb, ownEventStoreDb } from '../../engines/own.ts'
+import { type OwnEventStoreDb, type OwnEventStoreDbOptions, ownEventStoreDb } from '../../engines/own.ts'
 
 /** A log on a server; closed with the test. `lines` is what it logged. */
 export const opened = async (
@@ -17,8 +17,8 @@ export const opened = async (
 }
 
 /** A server of the test's own, to be killed. */
-export const ownServer = async (): Promise<OwnEventStoreDb> => {
-  const server = await ownEventStoreDb()
+export const ownServer = async (options?: OwnEventStoreDbOptions): Promise<OwnEventStoreDb> => {
+  const server = await ownEventStoreDb(options)
   onTestFinished(() => server.stop())
   return server
 }

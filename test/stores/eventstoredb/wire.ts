@@ -11,16 +11,19 @@ export interface Wire {
   /** Connections break, and new ones are refused. */
   cut(): void
   restore(): void
+  /** New connections go to another server. */
+  lead(url: string): void
 }
 
 export const openWire = async (url: string): Promise<Wire> => {
-  const [, host = '', port = ''] = /@?([\w.-]+):(\d+)/.exec(url.replace(/^[^/]*\/\//, '')) ?? []
+  const given = addressIn(url)
+  let target = given
   const sockets = new Set<Socket>()
   let isCut = false
   let isHeld = false
   const server = createServer((near) => {
     if (isCut) return near.destroy()
-    const far = connect(Number(port), host)
+    const far = connect(target.port, target.host)
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -37,13 +40,12 @@ export const openWire = async (url: string): Promise<Wire> => {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const address = `${host}:${port}`
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy()
     server.close()
   })
   return {
-    url: url.replace(address, `127.0.0.1:${(server.address() as AddressInfo).port}`),
+    url: url.replace(`${given.host}:${given.port}`, `127.0.0.1:${(server.address() as AddressInfo).port}`),
     hold: () => {
       isHeld = true
       for (const socket of sockets) socket.pause()
@@ -57,5 +59,13 @@ export const openWire = async (url: string): Promise<Wire> => {
       isHeld = false
       for (const socket of sockets) socket.resume()
     },
+    lead: (other) => {
+      target = addressIn(other)
+    },
   }
+}
+
+const addressIn = (url: string): { readonly host: string; readonly port: number } => {
+  const [, host = '', port = ''] = /@?([\w.-]+):(\d+)/.exec(url.replace(/^[^/]*\/\//, '')) ?? []
+  return { host, port: Number(port) }
 }
