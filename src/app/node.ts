@@ -44,7 +44,7 @@ export interface Node {
   readonly health: ProcessHealth
   /** Every kind of work that the program knows. */
   readonly works: readonly Work[]
-  /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is in milliseconds since the epoch. */
+  /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is of the monotonic clock. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   /** Runs works of the given kinds; at most one per process. */
   createRuntime(kinds: Kinds, options?: Pick<RuntimeOptions, 'hearsRequests'>): Runtime
@@ -80,7 +80,7 @@ export const createNode = ({
     walGrown: checkpoints.ask,
   })
   const executor = createExecutor({ log, clock })
-  const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.now() }
+  const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.monotonic() }
   const ending = new AbortController()
   const crawling = crawlingWorks({
     log,

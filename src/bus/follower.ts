@@ -118,7 +118,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
     let { revision } = begin
     let kept = begin.position
     let reached = begin.position
-    let keptAt = clock.now()
+    let keptAt = clock.monotonic()
     let unmarked = 0
     void keepShort(stream)
 
@@ -128,7 +128,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
       try {
         revision = await keep(reached, revision, term)
         kept = reached
-        keptAt = clock.now()
+        keptAt = clock.monotonic()
         unmarked = 0
         return true
       } catch (error) {
@@ -163,7 +163,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
           const place = last === undefined ? reached : last.kind === 'event' ? last.event.position : last.position
           if (place > reached) reached = place
           const everyMs = unmarked >= muchDelivered ? markOftenMs : unmarked > 0 ? markEveryMs : markQuietEveryMs
-          const isDue = clock.now() - keptAt >= everyMs
+          const isDue = clock.monotonic() - keptAt >= everyMs
           // Whoever follows the log ends with `inner` alone.
           if (isDue && !(await mark())) return leave()
           if (signal.aborted) return

@@ -5,6 +5,8 @@ export interface Job {
   /** Keeps the order of one lane on a partitioned bus; the operation's own id where it has no lane. */
   readonly key: string
   readonly priority: number
+  /** The attempt after which whoever rings has waited for long enough, by its clock; the clocks of others may differ, or were set. */
+  readonly waitedAfter?: number | undefined
 }
 
 export interface ConsumeOptions {

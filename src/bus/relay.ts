@@ -11,6 +11,9 @@ export interface Startable {
   readonly kind: string
   readonly lane: string | null
   readonly priority: number
+  /** Where it is to be tried again: the attempt that failed. */
+  readonly state?: string
+  readonly attempt?: number
 }
 
 /** The part of the operations view that the relay asks. */
@@ -25,7 +28,13 @@ export interface Relay {
   stop(): void
 }
 
-export const jobOf = ({ id, kind, lane, priority }: Startable): Job => ({ operationId: id, kind, key: lane ?? id, priority })
+export const jobOf = ({ id, kind, lane, priority, state, attempt }: Startable): Job => ({
+  operationId: id,
+  kind,
+  key: lane ?? id,
+  priority,
+  ...(state === 'retrying' && attempt !== undefined ? { waitedAfter: attempt } : {}),
+})
 
 const lanePrefix = 'lane-'
 

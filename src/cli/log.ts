@@ -38,12 +38,12 @@ const notes = [
 ]
 
 async function copy({ from, to, json = false }: CopyOptions): Promise<void> {
-  const began = systemClock.now()
+  const began = systemClock.monotonic()
   const bar = !json && isTerminal() ? createBar() : undefined
   const report = await withEnd(from, { isTarget: false }, (source) =>
     withEnd(to, { isTarget: true }, (target) => carryOut(source, target, bar?.show)),
   ).finally(() => bar?.stop())
-  const seconds = (systemClock.now() - began) / 1000
+  const seconds = (systemClock.monotonic() - began) / 1000
   if (json) return printJson({ ...report, verified: true, seconds, notes })
   const { events, alreadyThere, forgotten, digest } = report
   print(`${events} events, ${alreadyThere} of them copied before; both logs compared event by event (sha256 ${digest}).`)

@@ -120,13 +120,13 @@ async function inputOf(option: string): Promise<JsonValue> {
 
 /** Asks again and again, each time as long as the server is willing to hold the answer back. */
 async function untilFinished(client: Client, id: string, timeoutS = Number.POSITIVE_INFINITY): Promise<JsonObject> {
-  const deadline = systemClock.now() + timeoutS * 1000
+  const deadline = systemClock.monotonic() + timeoutS * 1000
   for (;;) {
-    const left = Math.max(0, Math.ceil((deadline - systemClock.now()) / 1000))
+    const left = Math.max(0, Math.ceil((deadline - systemClock.monotonic()) / 1000))
     const query = new URLSearchParams({ wait: String(Math.min(left, longestWaitS)) })
     const operation = await client.json(pathOf(id), { query })
     if (finished.includes(String(operation.state))) return operation
-    if (systemClock.now() >= deadline)
+    if (systemClock.monotonic() >= deadline)
       throw new CommandFailed('waitedTooLong', `operation ${id} is still ${operation.state} after ${timeoutS} s`)
   }
 }

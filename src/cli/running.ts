@@ -52,7 +52,7 @@ const untilSignalled = (app: Running): Promise<void> =>
     let firstAt: number | undefined
     for (const signal of signals) {
       process.on(signal, () => {
-        const now = systemClock.now()
+        const now = systemClock.monotonic()
         if (firstAt === undefined) {
           firstAt = now
           app.stop().then(resolve, reject)

@@ -6,6 +6,7 @@ import { eventId, randomFraction } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { EventLog, NewEvent, Position, RecordedEvent } from '../stores/event-log.ts'
 import type { Decider } from './decider.ts'
+import { createTurns } from './turns.ts'
 
 /** Where a command comes from; it becomes the metadata of every event that the command causes. */
 export interface CommandContext {
@@ -73,7 +74,8 @@ const schemaVersion = 1
 const cachedBytes = 64 * 1024 * 1024
 
 /**
- * The one command handler: load, decide, append at the revision that was read; on a conflict read and decide again.
+ * The one command handler: load, decide, append at the revision that was read; on a conflict read and decide again. Commands on one
+ * stream take turns, so that only other processes can cause a conflict.
  * States stay cached at their known revision, so that the next command on a stream reads nothing.
  * A cached state may be behind the log where other processes write too: an append finds out by itself, a refusal and a
  * "nothing to do" are only given on a state that was read after the call.
@@ -122,20 +124,24 @@ export const createExecutor = ({
 
   /** An append whose outcome is unknown is repeated verbatim: the same ids at the same revision count once. */
   const append: EventLog['append'] = async (stream, expected, events) => {
-    const until = clock.now() + longestUnknownMs
+    const until = clock.monotonic() + longestUnknownMs
     for (let attempt = 1; ; attempt++) {
       try {
         return await log.append(stream, expected, events)
       } catch (error) {
-        if (!(error instanceof Unavailable) || attempt >= unknownOutcomeTries || clock.now() >= until) throw error
+        if (!(error instanceof Unavailable) || attempt >= unknownOutcomeTries || clock.monotonic() >= until) throw error
         await clock.sleep(firstPauseMs * 2 ** attempt * (1 + randomFraction()))
       }
     }
   }
 
-  const execute: Execute = async (decider, command, context, options = {}) => {
-    type State = typeof decider.initial
-    const stream = decider.streamOf(command)
+  const carryOut = async <Command, Event extends { type: string; data: unknown }, State, Refusal>(
+    stream: string,
+    decider: Decider<Command, Event, State, Refusal>,
+    command: Command,
+    context: CommandContext,
+    options: ExecuteOptions = {},
+  ): Promise<Outcome<State, Refusal>> => {
     const cached = cache.get(stream) as Known<State> | undefined
     const made = decider.creates?.(command) ? unseen(decider) : undefined
     let known = cached ?? made ?? (await read<State>(decider as never, stream))
@@ -176,6 +182,12 @@ export const createExecutor = ({
         attempt++
       }
     }
+  }
+
+  const takeTurn = createTurns(clock)
+  const execute: Execute = (decider, command, context, options) => {
+    const stream = decider.streamOf(command)
+    return takeTurn(stream, () => carryOut(stream, decider, command, context, options))
   }
 
   return {

@@ -13,7 +13,13 @@ import { type Decider, type Decision, nothing, refuse } from './decider.ts'
 /** Everything that can be asked of an operation. `now` is milliseconds since the epoch. */
 export type OperationCommand = { readonly id: string } & (
   | { readonly type: 'RequestOperation'; readonly request: OperationRequest }
-  | { readonly type: 'StartAttempt'; readonly worker: string; readonly now: number }
+  | {
+      readonly type: 'StartAttempt'
+      readonly worker: string
+      readonly now: number
+      /** The attempt after which the supervisor has waited for long enough, whatever this clock says. */
+      readonly waitedAfter?: number | undefined
+    }
   | {
       readonly type: 'ReportProgress'
       readonly attempt: number
@@ -139,7 +145,7 @@ function decide(command: OperationCommand, state: OperationDecisionState): Happe
   if (!('request' in state)) return decideFinished(command, state)
   switch (command.type) {
     case 'StartAttempt':
-      return start(command.worker, command.now, state)
+      return start(command, state)
     case 'CancelOperation':
       return cancel(command.reason, state)
     default:
@@ -165,7 +171,10 @@ function decideFinished(
 
 type Unfinished = Extract<OperationDecisionState, Live>
 
-function start(worker: string, now: number, state: Unfinished): Happened {
+function start(
+  { worker, now, waitedAfter }: Extract<OperationCommand, { readonly type: 'StartAttempt' }>,
+  state: Unfinished,
+): Happened {
   switch (state.status) {
     case 'running':
       // A worker that never heard whether its start was recorded asks again, and goes on with the attempt.
@@ -175,7 +184,8 @@ function start(worker: string, now: number, state: Unfinished): Happened {
     case 'pending':
     case 'retrying': {
       const due = state.status === 'retrying' ? state.retryAt : state.request.runAt
-      if (due !== null && parseInstant(due) > now) return refuse({ reason: 'not-due', until: due })
+      const hasWaited = state.status === 'retrying' && waitedAfter === state.attempt
+      if (due !== null && !hasWaited && parseInstant(due) > now) return refuse({ reason: 'not-due', until: due })
       const deadline = instant(now + state.request.policy.timeoutMs)
       return { events: [{ type: 'OperationStarted', data: { attempt: state.attempt + 1, worker, deadline } }] }
     }

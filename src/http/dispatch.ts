@@ -1,4 +1,4 @@
-import { Unavailable } from '../lib/errors.ts'
+import { RevisionConflict, Unavailable } from '../lib/errors.ts'
 import { allows, type Principal } from '../stores/credentials.ts'
 import { createAnonymousAccess } from './anonymous-access.ts'
 import { type Answer, alreadySent, withHeaders } from './answer.ts'
@@ -156,6 +156,10 @@ export const createDispatch = ({
 
   /** A fault in the words of the face. */
   async function worded(c: HttpContext, { face }: Owner, error: unknown): Promise<Answer> {
+    if (error instanceof RevisionConflict) {
+      logger.warn({ err: error, path: c.sentPath }, 'other nodes changed the same stream, again and again')
+      return face.failed(c, new Problem('overloaded', 'other nodes change the same resource at the moment; ask again'))
+    }
     if (error instanceof Unavailable) logger.warn({ err: error, path: c.sentPath }, 'a store did not answer')
     else if (!(error instanceof Problem)) logger.error({ err: error, path: c.sentPath }, 'a request failed')
     return face.failed(c, error)

@@ -1,6 +1,12 @@
 /** Time as the program sees it; tests bring their own. All instants are milliseconds since the Unix epoch. */
 export interface Clock {
+  /** The wall clock, for instants that are shown, recorded or compared with recorded ones. It can be set, forwards and backwards. */
   now(): number
+  /**
+   * Milliseconds since some moment before the process began; never set. For every wait, time-out, lease and pause inside the
+   * process. It means nothing to another process, and nothing after a restart.
+   */
+  monotonic(): number
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
   /** Calls `run` once after `ms` milliseconds, however long that is; the answer cancels it. Never keeps the process alive. */
@@ -24,6 +30,7 @@ const after = (ms: number, run: () => void, keepAlive = false): (() => void) => 
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after: (ms, run) => after(ms, run),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {

@@ -10,8 +10,12 @@ type Recorded<Type extends OperationEvent['type']> = RecordedEvent & Extract<Ope
 /** What an event changes in a row; `at` is when it was recorded, in milliseconds since the epoch. */
 type Changes = { readonly [Type in OperationEvent['type']]?: (event: Recorded<Type>, row: FoldedRow, at: number) => void }
 
-/** The row of an operation that was just requested, the `seq`-th of the log. Throws what a malformed event makes it throw. */
-export const requestedRow = (event: RecordedEvent, id: string, seq: number): FoldedRow => {
+/** The row of an operation that was just requested, the `seq`-th of the log, and where it stands in lists: never before `listedAt`. Throws what a malformed event makes it throw. */
+export const requestedRow = (
+  event: RecordedEvent,
+  id: string,
+  { seq, listedAt }: { readonly seq: number; readonly listedAt: number },
+): FoldedRow => {
   const { data, metadata, revision, position } = event as Recorded<'OperationRequested'>
   const requestedAt = instantOf(event.recordedAt)
   const runAt = data.runAt === null ? null : parseInstant(data.runAt)
@@ -28,6 +32,7 @@ export const requestedRow = (event: RecordedEvent, id: string, seq: number): Fol
     attempt: 0,
     max_attempts: data.policy.attempts,
     requested_at: requestedAt,
+    listed_at: Math.max(requestedAt, listedAt),
     run_at: runAt,
     retry_at: null,
     started_at: null,

@@ -2,8 +2,8 @@ import { operationStates } from '../events/operation.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { SqlValue, Views } from './projection.ts'
 
-/** Where a page of a list ends: instant of the request and its number in log order. */
-export type OperationPlace = readonly [requestedAt: number, seq: number]
+/** Where a page of a list ends: the request's place in time, which never falls, and its number in log order. */
+export type OperationPlace = readonly [listedAt: number, seq: number]
 
 /** What to list. Every filter holds where any of its values does; `from` and `to` are RFC 3339, half-open. */
 export interface OperationFilter {
@@ -24,7 +24,7 @@ export interface OperationListOptions extends OperationFilter {
 }
 
 interface Key {
-  readonly requested_at: number
+  readonly listed_at: number
   readonly seq: number
 }
 interface Condition {
@@ -51,18 +51,19 @@ export const listPlaces = (views: Views, options: OperationListOptions): readonl
   const rest = [...restrictions(options, lead), ...ranges(options, descending)]
   const sign = descending ? -1 : 1
   return pieces(options, lead)
+    .flatMap((piece) => spans(views, options).map((span) => [piece, span]))
     .flatMap((piece) => {
-      const conditions = [piece, ...rest].filter(({ sql }) => sql !== '')
+      const conditions = [...piece, ...rest].filter(({ sql }) => sql !== '')
       const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}`
       return views.all<Key>(
-        `SELECT requested_at, seq FROM operations ${where} ORDER BY requested_at ${direction}, seq ${direction} LIMIT ?`,
+        `SELECT listed_at, seq FROM operations ${where} ORDER BY listed_at ${direction}, seq ${direction} LIMIT ?`,
         ...conditions.flatMap(({ values }) => values),
         wanted,
       )
     })
-    .sort((a, b) => sign * (a.requested_at - b.requested_at || a.seq - b.seq))
+    .sort((a, b) => sign * (a.seq - b.seq))
     .slice(0, wanted)
-    .map(({ requested_at, seq }) => [requested_at, seq] as const)
+    .map(({ listed_at, seq }) => [listed_at, seq] as const)
 }
 
 type Indexed = (typeof indexed)[number]
@@ -102,11 +103,22 @@ const restrictions = (filter: OperationFilter, lead: Indexed | undefined): reado
   })
 }
 
-const ranges = ({ from, to, after }: OperationListOptions, descending: boolean): readonly Condition[] => [
-  from === undefined ? none : { sql: `requested_at >= ?`, values: [parseInstant(from)] },
-  to === undefined ? none : { sql: `requested_at < ?`, values: [parseInstant(to)] },
-  after === undefined ? none : { sql: `(requested_at, seq) ${descending ? '<' : '>'} (?, ?)`, values: after },
+/** What was requested since `from` is listed since then, too; the other way round it need not be. */
+const ranges = ({ from, after }: OperationListOptions, descending: boolean): readonly Condition[] => [
+  from === undefined ? none : { sql: `listed_at >= ? AND +requested_at >= ?`, values: [parseInstant(from), parseInstant(from)] },
+  after === undefined ? none : { sql: `(listed_at, seq) ${descending ? '<' : '>'} (?, ?)`, values: after },
 ]
+
+/** What was requested before `to`: what is listed before it, and what was requested while the clock was set back, if anything was. */
+const spans = (views: Views, { to }: OperationFilter): readonly Condition[] => {
+  if (to === undefined) return [none]
+  const until = parseInstant(to)
+  const usual = { sql: `listed_at < ?`, values: [until] }
+  const setBack = { sql: `requested_at < listed_at AND listed_at >= ? AND requested_at < ?`, values: [until, until] }
+  return views.get(`SELECT 1 FROM operations WHERE ${setBack.sql} LIMIT 1`, until, until) === undefined
+    ? [usual]
+    : [usual, setBack]
+}
 
 const distinct = (values: readonly string[] | undefined): readonly string[] | undefined =>
   values === undefined ? undefined : [...new Set(values)]

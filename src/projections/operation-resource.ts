@@ -22,6 +22,8 @@ export interface OperationRow {
   readonly attempt: number
   readonly max_attempts: number
   readonly requested_at: number
+  /** As `requested_at`, but never before that of an earlier request. */
+  readonly listed_at: number
   readonly run_at: number | null
   readonly retry_at: number | null
   readonly started_at: number | null

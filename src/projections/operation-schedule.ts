@@ -8,6 +8,7 @@ export interface DueOperation {
   readonly lane: string | null
   readonly priority: number
   readonly state: OperationState
+  readonly attempt: number
   /** Since when it might have been started. */
   readonly since: number
   readonly seq: number
@@ -21,6 +22,7 @@ export interface ActiveOperation {
   readonly state: 'running' | 'cancelling'
   readonly attempt: number
   readonly worker: string
+  readonly started_at: number
   readonly deadline: number
   readonly seq: number
 }
@@ -30,8 +32,8 @@ export interface HeldLane {
   readonly operation: string
 }
 
-const due = `id, kind, lane, priority, state, max(requested_at, ready_at) AS since, seq`
-const active = `id, kind, lane, state, attempt, worker, deadline, seq`
+const due = `id, kind, lane, priority, state, attempt, max(requested_at, ready_at) AS since, seq`
+const active = `id, kind, lane, state, attempt, worker, started_at, deadline, seq`
 const mostDue = 1000
 
 /** What the engine itself asks of the operations: what may start, what runs, which lanes are whose. */
@@ -132,6 +134,33 @@ export const operationSchedule = (views: Views) => {
            UNION ALL SELECT min(earliest) FROM lanes WHERE earliest IS NOT NULL AND earliest > ?1)`,
         now,
       )?.at ?? undefined,
+
+    /** What waits for another attempt after a failure that was recorded no later than `upTo`, and is due at `until` but not at `now`. */
+    retriesBetween: (now: number, until: number, upTo: string, limit = mostDue): readonly DueOperation[] =>
+      views.all<DueOperation>(
+        `SELECT ${due} FROM operations WHERE ready_at > ? AND ready_at <= ? AND state = 'retrying' AND position <= ?
+         ORDER BY priority, seq LIMIT ?`,
+        now,
+        until,
+        upTo,
+        limit,
+      ),
+
+    /** Of what waits for another attempt after a failure that was recorded no later than `upTo`: when the first one is due after `at`. */
+    nextRetryAfter: (at: number, upTo: string): number | undefined =>
+      views.get<{ at: number | null }>(
+        `SELECT min(ready_at) AS at FROM operations WHERE ready_at > ? AND state = 'retrying' AND position <= ?`,
+        at,
+        upTo,
+      )?.at ?? undefined,
+
+    /** Of what waits for another attempt: when the latest failure was, and the last event of all; undefined where nothing does. */
+    latestFailure: (): { readonly at: number; readonly position: string } | undefined => {
+      const found = views.get<{ at: number | null; position: string }>(
+        `SELECT max(since) AS at, max(position) AS position FROM operations WHERE ready_at > 0 AND state = 'retrying'`,
+      )
+      return found?.at == null ? undefined : { at: found.at, position: found.position }
+    },
 
     /** Attempts that run, those with the nearest deadline first; `after` is the last one of the page before. */
     running: ({ limit = mostDue, after }: { readonly limit?: number; readonly after?: ActiveOperation } = {}) =>

@@ -12,28 +12,32 @@ import type { Projection, Views } from './projection.ts'
  * `ready_at` is when a waiting operation may be started (0: at once) and null for every other one, so that the indices
  * for starting hold what waits and nothing else. `lanes.earliest` says the same of the operation that may start next in a
  * lane, and a lane that nobody holds or waits for has no row.
+ *
+ * `listed_at` is `requested_at`, or that of an earlier request where the clock was set back since: it never falls from one request to the
+ * next, so that the indices order lists as the log does.
  */
 export const operations: Projection = {
   name: 'operations',
-  version: 1,
+  version: 2,
   filter: { streamPrefixes: ['operation-', 'lane-'] },
   schema: [
     `CREATE TABLE operations (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, face TEXT, lane TEXT, priority INTEGER NOT NULL,
       state TEXT NOT NULL, since INTEGER NOT NULL, ready_at INTEGER, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
-      requested_at INTEGER NOT NULL, run_at INTEGER, retry_at INTEGER, started_at INTEGER, finished_at INTEGER, deadline INTEGER,
+      requested_at INTEGER NOT NULL, listed_at INTEGER NOT NULL, run_at INTEGER, retry_at INTEGER, started_at INTEGER, finished_at INTEGER, deadline INTEGER,
       principal TEXT NOT NULL, requested_by TEXT NOT NULL, worker TEXT, correlation_id TEXT NOT NULL, parent TEXT, retry_of TEXT,
       external_ref TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
     ) STRICT`,
     // Apart from the row, because it is large, never changes, and a row is rewritten as a whole.
     `CREATE TABLE inputs (seq INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT`,
     `CREATE TABLE lanes (lane TEXT PRIMARY KEY, holder TEXT, since INTEGER, earliest INTEGER, stale INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
-    `CREATE INDEX by_time ON operations (requested_at)`,
-    `CREATE INDEX by_state ON operations (state, requested_at)`,
-    `CREATE INDEX by_kind ON operations (kind, state, requested_at)`,
-    `CREATE INDEX by_face ON operations (face, state, requested_at) WHERE face IS NOT NULL`,
-    `CREATE INDEX by_principal ON operations (principal, state, requested_at)`,
-    `CREATE INDEX by_lane ON operations (lane, requested_at) WHERE lane IS NOT NULL`,
+    `CREATE INDEX by_time ON operations (listed_at)`,
+    `CREATE INDEX set_back ON operations (listed_at) WHERE requested_at < listed_at`,
+    `CREATE INDEX by_state ON operations (state, listed_at)`,
+    `CREATE INDEX by_kind ON operations (kind, state, listed_at)`,
+    `CREATE INDEX by_face ON operations (face, state, listed_at) WHERE face IS NOT NULL`,
+    `CREATE INDEX by_principal ON operations (principal, state, listed_at)`,
+    `CREATE INDEX by_lane ON operations (lane, listed_at) WHERE lane IS NOT NULL`,
     `CREATE INDEX by_external_ref ON operations (external_ref) WHERE external_ref IS NOT NULL`,
     `CREATE INDEX ready_now ON operations (lane, priority) WHERE ready_at = 0`,
     `CREATE INDEX ready_later ON operations (lane, ready_at) WHERE ready_at > 0`,
@@ -50,7 +54,7 @@ export const operations: Projection = {
   fold: operationTables,
 }
 
-/** The part of the leases that the queries ask: who lives at `now` and what they take. */
+/** The part of the leases that the queries ask: who lives at `now`, by the monotonic clock, and what they take. */
 export interface LiveWorkers {
   live(now: number): readonly { readonly worker: string; readonly kinds: readonly string[] }[]
 }
@@ -86,7 +90,7 @@ export const operationQueries = ({
     })
     return {
       now,
-      taken: once((kind: string) => leases.live(now).some(({ kinds }) => kinds.includes(kind))),
+      taken: once((kind: string) => leases.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
       ahead: ({ id, lane }) => {
         if (lane === null) return undefined
         const { holder, next } = inLane(lane)

@@ -15,19 +15,19 @@ const eventsPerLook = 16
 const eventsPerTurn = 2000
 
 export const createPace = (clock: Clock): Pace => {
-  let began = clock.now()
+  let began = clock.monotonic()
   let events = 0
   let over = false
   return {
     enough: () => {
       events++
-      if (events % eventsPerLook === 0) over = events >= eventsPerTurn || clock.now() - began >= turnMs
+      if (events % eventsPerLook === 0) over = events >= eventsPerTurn || clock.monotonic() - began >= turnMs
       return over
     },
     rest: async () => {
-      if (!over && clock.now() - began < turnMs) return
+      if (!over && clock.monotonic() - began < turnMs) return
       await nextTurn()
-      began = clock.now()
+      began = clock.monotonic()
       events = 0
       over = false
     },

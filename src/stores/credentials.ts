@@ -108,7 +108,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
 
   /** A changed file has another inode, size or time: each write makes a new file. */
   const refresh = (): void => {
-    lookedAt = clock.now()
+    lookedAt = clock.monotonic()
     const mark = markOf(file)
     if (mark === seen) return
     try {
@@ -139,7 +139,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
 
   /** A clock that was set back counts as time that has passed. */
   const refreshInTime = (): void => {
-    if (Math.abs(clock.now() - lookedAt) >= lookAgainMs) refresh()
+    if (clock.monotonic() - lookedAt >= lookAgainMs) refresh()
   }
 
   const current = (look = refresh): readonly Entry[] => {

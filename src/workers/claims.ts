@@ -9,8 +9,11 @@ import { eventId, newId } from '../lib/ids.ts'
 import type { Claim } from './attempt.ts'
 
 export interface Claims {
-  /** Undefined where the operation is not to be started: it runs, has ended, is not due, or its lane is held. */
-  claim(operationId: string): Promise<Claim | undefined>
+  /**
+   * Undefined where the operation is not to be started: it runs, has ended, is not due, or its lane is held. `waitedAfter` is the
+   * attempt after which whoever rang has waited for long enough.
+   */
+  claim(operationId: string, waitedAfter?: number): Promise<Claim | undefined>
   /** Lets the next operation of the lane through. The supervisor does it where this fails. */
   releaseLane(claim: Claim): Promise<void>
 }
@@ -74,7 +77,7 @@ export const createClaims = ({
   }
 
   return {
-    claim: async (operationId) => {
+    claim: async (operationId, waitedAfter) => {
       const claimer = worker()
       const asked = await persist(claimer, () => requestOf(operationId))
       if (asked === undefined || !takes(asked.request.kind)) return undefined
@@ -88,7 +91,11 @@ export const createClaims = ({
         if (acquired === undefined || acquired.refused) return undefined
       }
       const started = await persist(claimer, () =>
-        executor.execute(operation, { type: 'StartAttempt', id: operationId, worker: claimer, now: clock.now() }, context),
+        executor.execute(
+          operation,
+          { type: 'StartAttempt', id: operationId, worker: claimer, now: clock.now(), waitedAfter },
+          context,
+        ),
       )
       if (started === undefined) return undefined
       if (started.refused) {

@@ -1,4 +1,4 @@
-/** A worker that says it lives: everything that it runs is leased until `until` (milliseconds since the epoch). */
+/** A worker that says it lives: everything that it runs is leased until `until`, a moment of this process's monotonic clock. */
 export interface Lease {
   readonly worker: string
   readonly host: string
@@ -17,7 +17,7 @@ export interface Leases {
   renew(lease: Lease): Promise<void>
   release(worker: string): Promise<void>
   /**
-   * Leases that have not run out at `now`. A worker is never believed to live for a shorter time than it believes so itself; for
+   * Leases that have not run out at `now`, a moment of the monotonic clock. A worker is never believed to live for a shorter time than it believes so itself; for
    * how much longer is up to the adapter.
    */
   live(now: number): readonly Lease[]

@@ -28,8 +28,8 @@ export const probe = (clock: Clock): Work<ProbeInput> => ({
   },
   async run({ sleepMs = 0, failAttempts = 0, output = '', echo = null }, context) {
     if (output !== '') await context.output(output)
-    const begun = clock.now()
-    for (let slept = 0; slept < sleepMs; slept = clock.now() - begun) {
+    const begun = clock.monotonic()
+    for (let slept = 0; slept < sleepMs; slept = clock.monotonic() - begun) {
       if (slept > 0) context.progress({ phase: 'sleep', fraction: slept / sleepMs, detail: `${slept} of ${sleepMs} ms` })
       await clock.sleep(Math.min(reportMs, sleepMs - slept), context.signal)
     }

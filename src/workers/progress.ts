@@ -34,7 +34,7 @@ export const createProgressThrottle = ({
   readonly clock: Clock
   readonly record: (progress: RecordedProgress) => Promise<void>
 }): ProgressThrottle => {
-  const begun = clock.now()
+  const begun = clock.monotonic()
   let latest: RecordedProgress = { phase: null, fraction: null, detail: null }
   let isNew = false
   let isRecording = false
@@ -44,7 +44,7 @@ export const createProgressThrottle = ({
 
   const arm = (): void => {
     if (isStopped || isRecording || !isNew || cancelTimer !== undefined) return
-    cancelTimer = clock.after(Math.max(0, nextAt - clock.now()), () => {
+    cancelTimer = clock.after(Math.max(0, nextAt - clock.monotonic()), () => {
       cancelTimer = undefined
       void flush()
     })
@@ -52,13 +52,13 @@ export const createProgressThrottle = ({
 
   const flush = async (): Promise<void> => {
     // Timers may fire a millisecond early.
-    if (clock.now() < nextAt) return arm()
+    if (clock.monotonic() < nextAt) return arm()
     isNew = false
     isRecording = true
     await record(latest)
     isRecording = false
     // Counted from the moment when it was surely recorded, so that the recorded times keep the distance too.
-    nextAt = clock.now() + Math.max(shortestGapMs, (clock.now() - begun) / gapsPerElapsed)
+    nextAt = clock.monotonic() + Math.max(shortestGapMs, (clock.monotonic() - begun) / gapsPerElapsed)
     arm()
   }
 

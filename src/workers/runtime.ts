@@ -95,11 +95,11 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const ports: AttemptPorts = { ...options, isLive: lease.isLive }
 
   /** Claims and runs; resolves when the attempt has begun, to undefined where it was not to be. */
-  const begin = async (operationId: string): Promise<RunningAttempt | undefined> => {
+  const begin = async (operationId: string, waitedAfter?: number): Promise<RunningAttempt | undefined> => {
     const mark = { isCancelled: false }
     claiming.set(operationId, mark)
     try {
-      const claim = await claims.claim(operationId)
+      const claim = await claims.claim(operationId, waitedAfter)
       const work = claim && kinds.get(claim.live.request.kind)
       if (claim === undefined || work === undefined) return undefined
       const attempt = runAttempt(work, claim, ports)
@@ -125,7 +125,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const isTaken = (operationId: string): boolean => running.has(operationId) || claiming.has(operationId)
 
   const handle = async (job: Job): Promise<void> => {
-    const { operationId, kind, priority } = job
+    const { operationId, kind, priority, waitedAfter } = job
     const work = kinds.get(kind)
     if (work?.scheduler !== undefined) return work.scheduler.wake(operationId)
     const current = running.get(operationId)
@@ -135,7 +135,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     if (release === undefined) return
     let attempt: RunningAttempt | undefined
     try {
-      if (!isTaken(operationId)) attempt = await begin(operationId)
+      if (!isTaken(operationId)) attempt = await begin(operationId, waitedAfter)
     } catch (error) {
       logger.error({ err: error, operationId }, 'the operation could not be claimed')
     } finally {

@@ -9,11 +9,16 @@ import { type Clock, parseInstant } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import type { Projections } from '../projections/projection.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
+import { createClockSteps } from './clock-steps.ts'
 import type { Leases } from './leases.ts'
 
 interface Active {
   readonly id: string
   readonly attempt: number
+}
+interface Overdue extends Active {
+  readonly started_at: number
+  readonly deadline: number
 }
 
 /** The part of the operations view that the supervisor asks. Instants are milliseconds since the epoch. */
@@ -23,7 +28,10 @@ export interface SupervisorQueries {
   due(now: number, limit: number): readonly Startable[]
   nextDueAt(now: number): number | undefined
   orphans(live: readonly string[]): readonly Active[]
-  overdue(now: number): readonly Active[]
+  overdue(now: number): readonly Overdue[]
+  retriesBetween(now: number, until: number, upTo: string): readonly Startable[]
+  nextRetryAfter(at: number, upTo: string): number | undefined
+  latestFailure(): { readonly at: number; readonly position: Position } | undefined
   lanesHeldByFinished(): readonly { readonly lane: string; readonly operation: string }[]
 }
 
@@ -71,7 +79,11 @@ export const createSupervisor = ({
   let endFeed: (() => void) | undefined
   let cancelDue: (() => void) | undefined
   let cancelSweep: (() => void) | undefined
+  /** By the monotonic clock. */
   let armedAt = Number.POSITIVE_INFINITY
+  /** The last event that was heard of. */
+  let heard: Position = ''
+  const steps = createClockSteps(clock)
   let working: Promise<void> = Promise.resolve()
 
   /** One thing at a time: sweeps and releases only ever wait for each other. */
@@ -117,7 +129,7 @@ export const createSupervisor = ({
     return outcome.position
   }
 
-  const withoutLease = (): readonly Active[] => queries.orphans(leases.live(clock.now()).map(({ worker }) => worker))
+  const withoutLease = (): readonly Active[] => queries.orphans(leases.live(clock.monotonic()).map(({ worker }) => worker))
 
   /** A worker that began a moment ago may be known to the view sooner than to the leases: suspects are looked at twice. */
   const orphans = async (): Promise<readonly Active[]> => {
@@ -134,7 +146,11 @@ export const createSupervisor = ({
 
   const timeOutOverdue = (): Promise<void> =>
     drain(
-      () => queries.overdue(clock.now() - overdueGraceMs),
+      () => {
+        const now = clock.now() - overdueGraceMs
+        // A clock that was set forward has not made anybody work longer.
+        return queries.overdue(now).filter(({ started_at, deadline }) => deadline + steps.setForwardSince(started_at) <= now)
+      },
       ({ id, attempt }) => end({ type: 'TimeOutAttempt', id, attempt }),
     )
 
@@ -157,33 +173,55 @@ export const createSupervisor = ({
       await ring(page)
       await clock.sleep(0)
     }
+    await ring(waitedEnough(clock.now()))
+  }
+
+  /** Retries that are not due by the clock because it was set back after their failure, and would be without that. */
+  const waitedEnough = (now: number): readonly Startable[] =>
+    steps.setBack().flatMap(({ ms, upTo }) => queries.retriesBetween(now, now + ms, upTo))
+
+  /** Instants that the view holds when this begins may be those of a clock that was set back since: no pause is longer than it was meant. */
+  const lookBack = (): void => {
+    const failure = queries.latestFailure()
+    if (failure === undefined) return
+    heard = failure.position
+    const toCome = failure.at - clock.now()
+    if (toCome > 0) steps.setBackBefore({ ms: toCome, upTo: failure.position })
   }
 
   const sweepNow = async (): Promise<void> => {
+    steps.look(heard)
     await loseOrphans()
     await timeOutOverdue()
     await releaseLanes()
     await ringAll()
   }
 
-  const arm = (at: number): void => {
+  const armIn = (ms: number): void => {
+    const at = clock.monotonic() + Math.max(shortestWaitMs, ms)
     if (at >= armedAt || stopping.signal.aborted) return
     cancelDue?.()
     armedAt = at
-    cancelDue = clock.after(Math.max(shortestWaitMs, at - clock.now()), () => void ringDue())
+    cancelDue = clock.after(at - clock.monotonic(), () => void ringDue())
   }
 
   /** `since` is the moment up to which everything due has been rung: nothing may fall between two looks at the clock. */
   const armNext = (since = clock.now()): void => {
     const next = queries.nextDueAt(since)
-    if (next !== undefined) arm(next)
+    if (next !== undefined) armIn(next - clock.now())
+    for (const step of steps.setBack()) {
+      const late = queries.nextRetryAfter(since + step.ms, step.upTo)
+      if (late !== undefined) armIn(late - step.ms - clock.now())
+      else if (queries.nextRetryAfter(since, step.upTo) === undefined) steps.forget(step)
+    }
   }
 
   const ringDue = async (): Promise<void> => {
     armedAt = Number.POSITIVE_INFINITY
     try {
+      steps.look(heard)
       const now = clock.now()
-      const due = queries.due(now, mostRung)
+      const due = [...queries.due(now, mostRung), ...waitedEnough(now)]
       armNext(now)
       await ring(due)
     } catch (error) {
@@ -193,9 +231,11 @@ export const createSupervisor = ({
 
   const watch = (events: readonly RecordedEvent[]): void => {
     let mayHoldLane = false
+    steps.look(heard)
+    heard = events.at(-1)?.position ?? heard
     for (const { type, data } of events) {
       const at = type === 'OperationAttemptFailed' ? data.retryAt : type === 'OperationRequested' ? data.runAt : null
-      if (typeof at === 'string' && parseInstant(at) > clock.now()) arm(parseInstant(at))
+      if (typeof at === 'string' && parseInstant(at) > clock.now()) armIn(parseInstant(at) - clock.now())
       // Work that succeeded has a worker that releases its lane; what ended otherwise may have had none.
       if (isTerminal(type) && type !== 'OperationSucceeded') mayHoldLane = true
     }
@@ -205,12 +245,12 @@ export const createSupervisor = ({
   const planSweep = (afterMs: number): void => {
     if (stopping.signal.aborted) return
     cancelSweep = clock.after(afterMs, async () => {
-      const begun = clock.now()
+      const begun = clock.monotonic()
       let pauseMs = 0
       try {
         await inTurn(sweepNow)
         armNext()
-        pauseMs = Math.min(pausePerSweep * (clock.now() - begun), longestPauseMs)
+        pauseMs = Math.min(pausePerSweep * (clock.monotonic() - begun), longestPauseMs)
       } catch (error) {
         // It waited for something that is away, and did no work that would have to be paid for.
         logger.error({ err: error }, 'the sweep broke off')
@@ -221,7 +261,7 @@ export const createSupervisor = ({
 
   /** A worker that does not renew its lease is found out as soon as it has run out. */
   const untilLeaseEnds = (): number => {
-    const now = clock.now()
+    const now = clock.monotonic()
     const first = leases.live(now).reduce((least, { until }) => Math.min(least, until), now + sweepMs)
     return Math.max(shortestWaitMs, first - now + shortestWaitMs)
   }
@@ -230,6 +270,7 @@ export const createSupervisor = ({
     sweep: () => inTurn(sweepNow),
     start: () => {
       if (endFeed !== undefined) return
+      lookBack()
       endFeed = projections.onApplied(watch)
       armNext()
       planSweep(sweepMs)

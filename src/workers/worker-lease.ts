@@ -52,7 +52,7 @@ export const createWorkerLease = ({
   let cancelTimer: (() => void) | undefined
 
   const lapseIfOver = (): void => {
-    if (until === 0 || clock.now() < until) return
+    if (until === 0 || clock.monotonic() < until) return
     const lost = worker
     worker = newName()
     until = 0
@@ -64,7 +64,7 @@ export const createWorkerLease = ({
   const renew = async (): Promise<void> => {
     lapseIfOver()
     const renewed = worker
-    const next = clock.now() + leaseMs
+    const next = clock.monotonic() + leaseMs
     await leases.renew({ worker: renewed, host, kinds, until: next })
     // A lease that ran out while it was renewed may have been judged by others already: it is not taken up again.
     lapseIfOver()

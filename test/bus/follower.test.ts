@@ -129,8 +129,8 @@ test('who was overtaken by another one while it was frozen gives up', async () =
       ended = true
     },
   }
-  let now = systemClock.now()
-  const clock = { ...systemClock, now: () => now }
+  let now = systemClock.monotonic()
+  const clock = { ...systemClock, monotonic: () => now }
   const { deliver } = mine
   const follower = createFollower({ log, leadership, office: 'one', beginning: 'origin', deliver, keepShort, clock, logger })
   await follower.start()
@@ -160,7 +160,7 @@ test('who was overtaken by another one while it was frozen gives up', async () =
 test('places are kept every ten seconds, or after much; the log is asked to keep no more than it needs', async () => {
   const { log, happen } = await open()
   const all = collector()
-  let now = systemClock.now()
+  let now = systemClock.monotonic()
   const short: string[] = []
   const follower = createFollower({
     log,
@@ -170,7 +170,7 @@ test('places are kept every ten seconds, or after much; the log is asked to keep
     beginning: 'origin',
     deliver: all.deliver,
     keepShort: async (stream) => void short.push(stream),
-    clock: { ...systemClock, now: () => now },
+    clock: { ...systemClock, monotonic: () => now },
     logger,
   })
   await follower.start()

@@ -1,10 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest'
+import { domainRules } from '../../src/commands/crawling/domain-rules.ts'
 import { type CommandContext, createExecutor, type Executor } from '../../src/commands/execute.ts'
 import { lane } from '../../src/commands/lane.ts'
 import { operation, operationStream } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Unavailable } from '../../src/lib/errors.ts'
 import { eventId, newId } from '../../src/lib/ids.ts'
+import { nextTurn } from '../../src/projections/pace.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import type { EventLog } from '../../src/stores/event-log.ts'
 import { context } from '../workers/engine.ts'
@@ -63,6 +65,83 @@ test('of many that want the same exactly one gets it', async () => {
   expect(outcomes.filter(({ refused }) => refused === undefined)).toHaveLength(1)
   for (const { refused } of outcomes)
     if (refused !== undefined) expect(refused).toEqual({ reason: 'already-running', attempt: 1 })
+})
+
+test.each([64, 512])(
+  '%d commands on one stream at once take turns: none is rejected, and they come in their order',
+  async (many) => {
+    const log = await openLog()
+    const executor = createExecutor({ log, clock: systemClock })
+    const outcomes = await Promise.all(
+      Array.from({ length: many }, (_, index) =>
+        executor.execute(
+          domainRules,
+          {
+            type: 'SetThrottle',
+            asked: { domain: 'example.com', operation: `o${index}`, appid: 'a', uuid: `${index}` },
+            window: 60,
+            hits: index + 1,
+            scale: 1,
+          },
+          context(),
+        ),
+      ),
+    )
+    expect(outcomes.map(({ revision }) => revision)).toEqual(Array.from({ length: many }, (_, index) => index))
+  },
+)
+
+test('a command on another stream does not wait for one that gets no answer', async () => {
+  const log = await openLog()
+  const { promise: hung, resolve: answer } = Promise.withResolvers<void>()
+  const slow: EventLog = {
+    ...log,
+    append: async (stream, expected, events) => {
+      if (stream === operationStream(first)) await hung
+      return log.append(stream, expected, events)
+    },
+  }
+  const executor = createExecutor({ log: slow, clock: systemClock })
+  const first = newId()
+  const waiting = [ask(executor, first), start(executor, first, 'one'), start(executor, first, 'other')]
+  expect(await ask(executor, newId())).toMatchObject({ revision: 0 })
+  answer()
+  expect(await Promise.all(waiting)).toMatchObject([{ revision: 0 }, { revision: 1 }, { refused: { reason: 'already-running' } }])
+})
+
+test("a pinned revision is compared when it is the command's turn", async () => {
+  const log = await openLog()
+  const executor = createExecutor({ log, clock: systemClock })
+  const id = newId()
+  await ask(executor, id)
+  const cancel = () =>
+    executor.execute(operation, { type: 'CancelOperation', id, reason: null }, context(), { pinnedRevision: 0 })
+  expect(await Promise.all([start(executor, id, 'one'), cancel()])).toMatchObject([
+    { revision: 1 },
+    { refused: { reason: 'version-mismatch', expected: 0, actual: 1 } },
+  ])
+})
+
+test('while the log is away a queue of commands is told so together, not one after the other', async () => {
+  const log = await openLog()
+  let passed = 0
+  const clock = { ...systemClock, monotonic: () => passed, sleep: async () => undefined }
+  let tries = 0
+  const away: EventLog = {
+    ...log,
+    append: async () => {
+      tries++
+      // The others are asked meanwhile.
+      await nextTurn()
+      passed += 11_000
+      throw new Unavailable('away')
+    },
+  }
+  const executor = createExecutor({ log: away, clock })
+  const id = newId()
+  const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => ask(executor, id)))
+  for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'Unavailable' } })
+  expect(tries).toBe(1)
 })
 
 test('a refusal is never given on an old state: another process may have moved the stream', async () => {
@@ -181,7 +260,7 @@ test('a log that tried for long itself is asked once: whoever waits is told', as
       throw new Unavailable('no answer')
     },
   }
-  const executor = createExecutor({ log: slow, clock: { ...systemClock, now: () => now + elapsed } })
+  const executor = createExecutor({ log: slow, clock: { ...systemClock, monotonic: () => elapsed } })
   await expect(ask(executor, newId())).rejects.toThrow(Unavailable)
   expect(asked).toBe(1)
 })

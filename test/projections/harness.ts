@@ -18,7 +18,7 @@ export const silent: Logger = pino({ level: 'silent' })
 /** A clock that stands at `at` until it is moved; its timers are those of the machine. */
 export const standingClock = (at: number): Clock & { set(to: number): void } => {
   let now = at
-  return { ...systemClock, now: () => now, set: (to) => (now = to) }
+  return { ...systemClock, now: () => now, monotonic: () => now, set: (to) => (now = to) }
 }
 
 /** A folder that is gone after the test. */

@@ -353,3 +353,51 @@ test('the fold applied twice changes nothing, and a rebuilt view equals the live
   await projections.rebuild('operations')
   expect(dump(projections.views('operations'))).toEqual(live)
 })
+
+describe('when the clock was set back', () => {
+  test.each(['asc', 'desc'] as const)('pages in the order %s miss nothing and show nothing twice', async (order) => {
+    const { request, queries, clock } = await setUp()
+    const ids: string[] = []
+    for (const second of [100, 101, 102]) {
+      clock.set(zero + second * 1000)
+      ids.push(await request())
+    }
+    const first = queries.list({ order, limit: 2 })
+    const seen = first.items.map(({ id }) => id)
+    for (const second of [10, 11, 200]) {
+      clock.set(zero + second * 1000)
+      ids.push(await request())
+    }
+    for (let after = first.next; after !== null; ) {
+      const page = queries.list({ order, limit: 2, after })
+      seen.push(...page.items.map(({ id }) => id))
+      after = page.next
+    }
+    expect(seen).toEqual(order === 'asc' ? ids : ids.slice(0, 3).reverse())
+  })
+
+  test('times still choose by the instant of the request, through every filter', async () => {
+    const { request, queries, clock } = await setUp()
+    const ids = new Map<number, string>()
+    for (const second of [100, 101, 10, 11, 102]) {
+      clock.set(zero + second * 1000)
+      ids.set(second, await request({ lane: 'one' }))
+    }
+    const listed = (from: number | undefined, to: number | undefined, more = {}) =>
+      queries
+        .list({
+          order: 'asc',
+          limit: 10,
+          from: from === undefined ? from : at(from),
+          to: to === undefined ? to : at(to),
+          ...more,
+        })
+        .items.map(({ id }) => [...ids].find(([, known]) => known === id)?.[0])
+    for (const more of [{}, { lane: ['one'] }, { kind: ['probe'] }, { state: ['pending', 'running'] }]) {
+      expect(listed(undefined, 101, more)).toEqual([100, 10, 11])
+      expect(listed(11, 101, more)).toEqual([100, 11])
+      expect(listed(101, undefined, more)).toEqual([101, 102])
+      expect(listed(10, 11, more)).toEqual([10])
+    }
+  })
+})

@@ -63,7 +63,7 @@ test('a user with a password, as often as they ask', async () => {
 /** A clock that goes on only when it is told to. */
 const handClock = () => {
   let now = 0
-  const clock: Clock = { ...systemClock, now: () => now }
+  const clock: Clock = { ...systemClock, monotonic: () => now }
   return { clock, pass: (ms: number) => (now += ms) }
 }
 

@@ -56,6 +56,7 @@ export const freezableClock = (): Clock & { freeze(): void; thaw(): void } => {
   }
   return {
     now: systemClock.now,
+    monotonic: systemClock.monotonic,
     after: (ms, run) => {
       let isCancelled = false
       const cancel = systemClock.after(ms, () => pass(() => isCancelled || run()))
@@ -77,9 +78,16 @@ export const freezableClock = (): Clock & { freeze(): void; thaw(): void } => {
   }
 }
 
+/** A clock whose wall can be set, as an administrator or NTP does it; its timers and its monotonic side go on. */
+export const settableClock = (): Clock & { set(byMs: number): void } => {
+  let offset = 0
+  return { ...systemClock, now: () => systemClock.now() + offset, set: (byMs) => (offset += byMs) }
+}
+
 export interface EngineOptions {
   readonly works?: readonly Work[]
   readonly log?: EventLog
+  readonly clock?: Clock
   /** Default true: with a runtime, relay and supervisor at work. */
   readonly isStarted?: boolean
   readonly bus?: JobBus
@@ -89,7 +97,7 @@ export interface EngineOptions {
 
 /** The whole engine without HTTP, on the real log, views and bus. */
 export const openEngine = async ({ works = [], isStarted = true, ...options }: EngineOptions = {}) => {
-  const clock = systemClock
+  const { clock = systemClock } = options
   const log = options.log ?? (await openEmbeddedLog({ path: ':memory:', clock }))
   const projections = createProjections({ log, directory: ':memory:', projections: [operations], clock, logger })
   await projections.start()

@@ -9,6 +9,7 @@ const movedClock = (): Clock & { move(ms: number): Promise<void> } => {
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve))
   return {
     now: () => now,
+    monotonic: () => now,
     sleep: () => Promise.reject(new Error('nobody sleeps here')),
     after: (ms, run) => {
       const timer = { at: now + ms, run }

@@ -64,7 +64,7 @@ test('a worker that is not known yet is asked for before its attempts are lost',
     },
   }
   const engine = await openEngine({ isStarted: false, leases: late })
-  await local.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  await local.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.monotonic() + 60_000 })
   const id = await engine.request('probe')
   await start(engine, id)
   await shownRunning(engine, id)
@@ -96,7 +96,7 @@ test('a sweep that waited for a bus in vain is not paid for with a long pause', 
 
 test('attempts with a live lease are left alone', async () => {
   const engine = await openEngine({ isStarted: false })
-  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.monotonic() + 60_000 })
   const id = await engine.request('probe')
   await start(engine, id)
   await shownRunning(engine, id)
@@ -106,7 +106,7 @@ test('attempts with a live lease are left alone', async () => {
 
 test('an attempt far over its deadline is timed out for its worker', async () => {
   const engine = await openEngine({ isStarted: false })
-  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.now() + 60_000 })
+  await engine.leases.renew({ worker: 'gone', host: 'h', kinds: ['probe'], until: systemClock.monotonic() + 60_000 })
   const id = await engine.request('probe', {}, { policy: { timeoutMs: 1 }, lane: 'l' })
   await engine.executor.execute(lane, { type: 'AcquireLane', lane: 'l', operation: id }, context())
   await start(engine, id, systemClock.now() - 3_600_000)

@@ -61,11 +61,11 @@ export const createKafkaBus = ({
   }
 
   const untilReachable = async (): Promise<void> => {
-    const until = clock.now() + startWithinMs
+    const until = clock.monotonic() + startWithinMs
     for (;;) {
       const problem = await checkKafka({ settings, logger, clock, timeoutMs: checkMs })
       if (problem === undefined) return
-      if (!problem.mayPass || clock.now() > until || closing.signal.aborted) throw new Unavailable(problem.sentence)
+      if (!problem.mayPass || clock.monotonic() > until || closing.signal.aborted) throw new Unavailable(problem.sentence)
       logger.warn({ reason: problem.sentence }, 'waiting for the brokers')
       await clock.sleep(tryAgainMs, closing.signal).catch(() => undefined)
     }

@@ -113,11 +113,11 @@ export const consumeJobs = async (
   /** One life after the other, for ever; answers with the one that was cut short by `signal`. */
   const live = async (): Promise<Member | undefined> => {
     for (let waitMs = shortestReplaceMs; !signal.aborted; waitMs = Math.min(2 * waitMs, longestReplaceMs)) {
-      const bornAt = clock.now()
+      const bornAt = clock.monotonic()
       const member = joinGroup({ kafka, settings, topic, groupId, clock, logger, take, isConnected })
       const reason = await Promise.race([member.ended, aborted])
       if (reason === undefined) return member
-      if (clock.now() - bornAt > goodLifeMs) waitMs = shortestReplaceMs
+      if (clock.monotonic() - bornAt > goodLifeMs) waitMs = shortestReplaceMs
       logger.warn({ groupId, reason, waitMs }, 'a consumer ended; another takes its place')
       void member.leave()
       await clock.sleep(waitMs, signal).catch(() => undefined)

@@ -9,6 +9,7 @@ const JobMessage = z.object({
   kind: z.string().min(1).max(200),
   key: z.string().max(10_000),
   priority: z.number(),
+  waitedAfter: z.number().optional(),
 })
 
 /** Where a message came from; `partition:offset` names it within its topic. */
@@ -19,10 +20,10 @@ export interface Source {
 }
 
 /** Jobs of one lane keep their order in one partition; others go anywhere, so that a ring anew may reach another worker. */
-export const messageOfJob = ({ operationId, kind, key, priority }: Job, topic: string): Outgoing => ({
+export const messageOfJob = ({ operationId, kind, key, priority, waitedAfter }: Job, topic: string): Outgoing => ({
   topic,
   key: key === operationId ? null : key,
-  value: JSON.stringify({ operationId, kind, key, priority }),
+  value: JSON.stringify({ operationId, kind, key, priority, waitedAfter }),
 })
 
 export const jobOfMessage = ({ value }: KafkaMessage): Job | { readonly reason: string } => {

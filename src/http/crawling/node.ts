@@ -5,7 +5,7 @@ import type { HttpPorts } from '../ports.ts'
 export interface CrawlingNode {
   /** 12 lower-case hexadecimal digits, new at each start. */
   readonly id: string
-  /** Milliseconds since the epoch. */
+  /** By the monotonic clock. */
   readonly startedAt: number
 }
 
@@ -53,6 +53,6 @@ export const createNodeStatus = ({
     const kafkaConnected = bridge?.connected() ?? takes
     const redisConnected = bridge === undefined ? shows : takes && shows
     const nodeHealth = kafkaConnected && redisConnected ? 'GREEN' : kafkaConnected || redisConnected ? 'YELLOW' : 'RED'
-    return { kafkaConnected, redisConnected, nodeHealth, uptimeMs: Math.max(0, clock.now() - node.startedAt) }
+    return { kafkaConnected, redisConnected, nodeHealth, uptimeMs: Math.round(clock.monotonic() - node.startedAt) }
   }
 }

@@ -78,7 +78,7 @@ export const queueRoutes = ({
       handle: async () => {
         const { kafkaConnected, redisConnected, nodeHealth, uptimeMs } = await status()
         const workers = leases
-          .live(clock.now())
+          .live(clock.monotonic())
           .map(({ worker, host, kinds }) => ({ id: worker, host, kinds: kinds.filter((kind) => kind.startsWith('crawling.')) }))
           .filter(({ kinds }) => kinds.length > 0)
         const totals = crawlQueries(pages()).totals()

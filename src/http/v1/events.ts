@@ -139,12 +139,12 @@ const page = async (
 ): Promise<Answer> => {
   const head = await log.head()
   const signal = goneSignal(c)
-  const until = clock.now() + longestScanMs
+  const until = clock.monotonic() + longestScanMs
   const items: RecordedEvent[] = []
   let next: Position | null = null
   /** Time to answer with what was found so far, or nobody waits for the answer any more. */
   const isEnough = (position: Position): boolean => {
-    const isOver = position <= head && (signal.aborted || clock.now() >= until)
+    const isOver = position <= head && (signal.aborted || clock.monotonic() >= until)
     if (isOver) next = position
     return isOver
   }

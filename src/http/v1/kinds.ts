@@ -29,7 +29,7 @@ export const listKinds = nativeRoute({
     ...problems({ 400: 'A parameter is wrong' }),
   },
   handle: ({ ports: { kinds, leases, clock }, query }) => {
-    const live = leases.live(clock.now())
+    const live = leases.live(clock.monotonic())
     const { items, next } = pageOf(kinds.all, ({ kind }) => kind, query)
     const shown = items.map((work) => {
       const { kind, face, description, submittable, policy } = work

@@ -193,16 +193,22 @@ export const queueQueries = (views: Views) => ({
       `${page}/${attempt}`,
     )
   },
-  /** When the `n`th last start before a place in the log happened, if that was after `since`; `n` counts from 1. */
+  /** When the `n`th last start before a place in the log happened, of those between `since` and `until`; `n` counts from 1. */
   startBefore: (
     { spiderid, domain }: QueueName,
-    { position, since, n }: { readonly position: string; readonly since: number; readonly n: number },
+    {
+      position,
+      since,
+      until,
+      n,
+    }: { readonly position: string; readonly since: number; readonly until: number; readonly n: number },
   ): number | undefined =>
     views.get<{ at: number }>(
-      `SELECT at FROM starts WHERE spiderid = ? AND domain = ? AND at > ? AND position < ? ORDER BY at DESC LIMIT 1 OFFSET ?`,
+      `SELECT at FROM starts WHERE spiderid = ? AND domain = ? AND at > ? AND at <= ? AND position < ? ORDER BY at DESC LIMIT 1 OFFSET ?`,
       spiderid,
       domain,
       since,
+      until,
       position,
       n - 1,
     )?.at,

@@ -64,7 +64,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
 
   const send = (request: AppendRequest, expectedRevision: BatchMessage['expectedRevision'], giveUpAt: number) =>
     calls.run(async (): Promise<BatchAppended> => {
-      if (clock.now() >= giveUpAt) throw new Unavailable('too many appends are waiting')
+      if (clock.monotonic() >= giveUpAt) throw new Unavailable('too many appends are waiting')
       if (request.size <= longestInBatch) return batch.append(request, expectedRevision)
       const call = client.appendToStream(request.stream, request.events.map(toClientEvent), {
         ...callOptions,
@@ -102,7 +102,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
 
   const append = async (request: AppendRequest): Promise<Appended> => {
     const { stream, expected } = request
-    const giveUpAt = clock.now() + appendTimeoutMs * triesTime
+    const giveUpAt = clock.monotonic() + appendTimeoutMs * triesTime
     const fixed = typeof expected === 'number' ? BigInt(expected) : expected === 'noStream' ? 'no_stream' : undefined
     let retryMs = firstRetryMs
     for (;;) {
@@ -128,7 +128,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
         case 'maximum-append-size-exceeded':
           throw new Unacceptable(`the append to ${stream} is larger than EventStoreDB takes: ${reasonOf(fault)}`)
       }
-      if (isFinal(fault) || clock.now() + retryMs >= giveUpAt)
+      if (isFinal(fault) || clock.monotonic() + retryMs >= giveUpAt)
         throw unavailable(connection, `did not take an append to ${stream}`, fault, `append to ${stream}`)
       await clock.sleep(retryMs * (0.5 + randomFraction()))
       retryMs = Math.min(retryMs * 2, longestRetryMs)

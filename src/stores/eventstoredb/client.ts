@@ -52,7 +52,7 @@ export const connectEventStoreDb = async ({
     requiresLeader: true,
     ...(credentials === undefined && tls ? {} : { credentials: credentials ?? { username: 'none', password: 'none' } }),
   }
-  const giveUpAt = clock.now() + startWithinMs
+  const giveUpAt = clock.monotonic() + startWithinMs
   let toldAt = Number.NEGATIVE_INFINITY
   for (;;) {
     let fault: Unavailable
@@ -65,13 +65,13 @@ export const connectEventStoreDb = async ({
       return { client, server, caller, identity, callOptions, close: () => dispose(client, clock) }
     } catch (error) {
       fault = unavailable({ server, caller }, 'cannot be used', error, right)
-      if (isFinal(error) || clock.now() >= giveUpAt || faultOf(error) === 'wrong-expected-version') {
+      if (isFinal(error) || clock.monotonic() >= giveUpAt || faultOf(error) === 'wrong-expected-version') {
         await dispose(client, clock)
         throw fault
       }
     }
-    if (clock.now() - toldAt >= tellEveryMs) {
-      toldAt = clock.now()
+    if (clock.monotonic() - toldAt >= tellEveryMs) {
+      toldAt = clock.monotonic()
       logger.warn({ server, reason: fault.message, givesUpInMs: giveUpAt - toldAt }, 'waiting for EventStoreDB')
     }
     await clock.sleep(retryMs)

@@ -186,7 +186,7 @@ export const createHub = ({
   const run = async (): Promise<void> => {
     let retryMs = firstRetryMs
     while (!end.signal.aborted) {
-      const since = clock.now()
+      const since = clock.monotonic()
       const before = head
       const error = await follow()
       if (end.signal.aborted) return
@@ -194,7 +194,7 @@ export const createHub = ({
         logger.error({ server }, error.message)
         return onLost(error)
       }
-      if (head > before || clock.now() - since >= steadyMs) retryMs = firstRetryMs
+      if (head > before || clock.monotonic() - since >= steadyMs) retryMs = firstRetryMs
       // A burst is enough for the server to drop a subscriber; that is its way of slowing down, no fault.
       if (faultOf(error) === 'timeout') {
         logger.debug({ server, reason: messageOf(error) }, 'the subscription to the log is taken up again')

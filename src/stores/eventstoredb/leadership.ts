@@ -39,8 +39,8 @@ export const createEventStoreDbLeadership = (options: EventStoreDbLeadershipOpti
   /** Waits until the office seems free and takes it; undefined when that did not work out, or the campaign is over. */
   const win = async (office: Office, candidate: string, signal: AbortSignal) => {
     const free = office.freeAt(marginMs)
-    if (free > clock.now()) {
-      await office.changed(free - clock.now(), signal)
+    if (free > clock.monotonic()) {
+      await office.changed(free - clock.monotonic(), signal)
       return undefined
     }
     const event = { type: 'OfficeTaken', data: { candidate, host, termMs } } as const

@@ -82,7 +82,7 @@ export const createEventStoreDbLeases = ({
     const event = parse(type, data)
     if (event?.type === 'WorkerRenewed') {
       const { worker, host, kinds, leaseMs } = event.data
-      know(worker, revision, { worker, host, kinds, until: clock.now() + leaseMs })
+      know(worker, revision, { worker, host, kinds, until: clock.monotonic() + leaseMs })
       newest = Math.max(newest, createdAt)
       if (heardUntil < 0) signs.set(worker, createdAt + leaseMs)
     } else if (event?.type === 'WorkerReleased') know(event.data.worker, revision, undefined)
@@ -100,7 +100,7 @@ export const createEventStoreDbLeases = ({
 
   /** Asks how far the stream goes and waits until everything up to there has been heard. */
   const listen = async (): Promise<void> => {
-    const askedAt = clock.now()
+    const askedAt = clock.monotonic()
     const last = await within({ clock, ms: beatTimeoutMs }, lastEvent(log, stream))
     const revision = last?.revision ?? -1
     if (revision > seen) {
@@ -156,7 +156,7 @@ export const createEventStoreDbLeases = ({
     },
     renew: async (lease) => {
       const { worker, host, kinds, until } = lease
-      const leaseMs = until - clock.now()
+      const leaseMs = Math.ceil(until - clock.monotonic())
       if (leaseMs <= 0) return
       const revision = await say(
         { type: 'WorkerRenewed', data: { worker, host, kinds: [...kinds], leaseMs } },

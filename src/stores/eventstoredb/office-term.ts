@@ -39,19 +39,19 @@ export const holdOffice = async ({
 
   const believeUntil = (moment: number): void => {
     cancelStepDown()
-    cancelStepDown = clock.after(moment - clock.now(), () => lost.abort())
+    cancelStepDown = clock.after(moment - clock.monotonic(), () => lost.abort())
   }
 
   const renew = async (): Promise<void> => {
     const ending = AbortSignal.any([lost.signal, over.signal])
     while (!ending.aborted) {
-      await office.changed(Math.max(0, held.sentAt + renewMs - clock.now()), ending)
+      await office.changed(Math.max(0, held.sentAt + renewMs - clock.monotonic()), ending)
       if (ending.aborted) return
       // Somebody else has taken it: this node believed longer than it should have, or was frozen.
       if (office.revision() > held.revision) return lost.abort()
-      if (clock.now() < held.sentAt + renewMs) continue
+      if (clock.monotonic() < held.sentAt + renewMs) continue
       // Not ended by `over`: an outcome that is unknown would leave the office unreleased.
-      const withinMs = held.sentAt + termMs - clock.now()
+      const withinMs = held.sentAt + termMs - clock.monotonic()
       const renewed = await office.append(
         { type: 'OfficeRenewed', data: { candidate, host, termMs } },
         { after: held.revision, withinMs, signal: lost.signal },
@@ -67,14 +67,14 @@ export const holdOffice = async ({
   let fault: { readonly thrown: unknown } | undefined
   try {
     // A frozen process may have won an office whose term is over already.
-    if (clock.now() < held.sentAt + termMs) await lead(AbortSignal.any([signal, lost.signal]))
+    if (clock.monotonic() < held.sentAt + termMs) await lead(AbortSignal.any([signal, lost.signal]))
     else lost.abort()
   } catch (thrown) {
     fault = { thrown }
   }
   over.abort()
   // A renewal under way must not be overtaken, but who leaves does not wait for a log that is out of reach.
-  if (!lost.signal.aborted) believeUntil(Math.min(held.sentAt + termMs, clock.now() + leaveWithinMs))
+  if (!lost.signal.aborted) believeUntil(Math.min(held.sentAt + termMs, clock.monotonic() + leaveWithinMs))
   await renewing
   cancelStepDown()
   if (!lost.signal.aborted)

@@ -68,7 +68,7 @@ export const createOffice = ({
   const hear = (heard: { readonly revision: number; readonly type: string; readonly data: unknown }): void => {
     if (revision !== undefined && heard.revision <= revision) return
     revision = heard.revision
-    until = clock.now() + termOf(heard.type, heard.data)
+    until = clock.monotonic() + termOf(heard.type, heard.data)
     for (const wake of wakers) wake()
   }
 
@@ -104,8 +104,8 @@ export const createOffice = ({
     append: async (event, { after, withinMs, signal }) => {
       const encoded = leaseEvent(event)
       const expected = after < 0 ? 'noStream' : after
-      const sentAt = clock.now()
-      while (clock.now() < sentAt + withinMs && !signal?.aborted) {
+      const sentAt = clock.monotonic()
+      while (clock.monotonic() < sentAt + withinMs && !signal?.aborted) {
         try {
           const made = await within({ clock, ms: tryMs }, log.append(stream, expected, [encoded]))
           hear({ revision: made.revision, ...event })

@@ -37,7 +37,7 @@ export const createCrawlers = ({
   /** A lease of one's own that is not held yet, or not any longer, takes nothing away. */
   const others = (): string[] => {
     const own = me()
-    const now = clock.now()
+    const now = clock.monotonic()
     const found = leases
       .live(now)
       .filter(({ worker, kinds }) => worker !== own && kinds.includes(kind))
@@ -46,7 +46,7 @@ export const createCrawlers = ({
     return found
   }
   return {
-    isAlone: () => others().length === 0 && clock.now() - lastCompany > companyMs,
+    isAlone: () => others().length === 0 && clock.monotonic() - lastCompany > companyMs,
     owns: (name) => {
       const mine = weight(me(), name)
       return others().every((other) => {

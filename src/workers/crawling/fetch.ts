@@ -110,7 +110,7 @@ export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptio
   target.username = ''
   target.password = ''
   const requestHeaders = headersOf(headers)
-  const startedAt = options.clock.now()
+  const startedAt = options.clock.monotonic()
   const { status, received, body } = await transfer({ ...options, target, requestHeaders, signal })
   const { body: plain, encodings } = await decompressed(body, received, options.maxBytes)
   return {
@@ -119,7 +119,7 @@ export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptio
     headers: encodings ? received : received.filter(([name]) => name.toLowerCase() !== 'content-encoding'),
     requestHeaders,
     body: plain,
-    durationMs: options.clock.now() - startedAt,
+    durationMs: Math.round(options.clock.monotonic() - startedAt),
   }
 }
 

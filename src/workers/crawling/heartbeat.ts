@@ -34,7 +34,7 @@ export const createHeartbeat = ({
   const beat = async (): Promise<void> => {
     let nextMs = lifeMs / beatsPerLife
     try {
-      await leases.renew({ worker: id, host, kinds: [serverKind], until: clock.now() + lifeMs })
+      await leases.renew({ worker: id, host, kinds: [serverKind], until: clock.monotonic() + lifeMs })
     } catch (error) {
       nextMs = againMs
       logger.warn({ err: error }, 'the statistics may not name this server: its sign of life was not taken')

@@ -30,7 +30,7 @@ export const createQueueHolds = ({ views, settings, clock }: HoldsOptions): ((qu
   const rules = queries.throttleRules()
   return ({ spiderid, domain }) => {
     const { hits, windowS, moderated } = settings
-    const throttle = createThrottle({ hits, windowMs: windowS * 1000, moderated, clock })
+    const throttle = createThrottle({ hits, windowMs: windowS * 1000, moderated, clock: { monotonic: clock.now } })
     for (const rule of rules)
       throttle.setRule(rule.domain, { hits: Math.floor(rule.hits * rule.scale), windowMs: rule.window * 1000 })
     const rule = throttle.ruleOf(domain)

@@ -58,6 +58,7 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
   /** Starts of other processes that are under way, by page: they may come to nothing. */
   const elsewhere = new Map<string, number>()
   const begunAt = clock.now()
+  const begun = clock.monotonic()
   let order = 0
 
   const windowMsOf = (rule: ThrottleRule): number => rule.window * 1000
@@ -78,12 +79,15 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
     const throttle = throttles.get(spiderid)
     if (throttle === undefined || restored.has(key)) return throttle
     const { windowMs } = throttle.ruleOf(domain)
-    if (clock.now() - begunAt > windowMs) return throttle
+    if (clock.monotonic() - begun > windowMs) return throttle
     restored.add(key)
     const before = queries.startsSince(spiderid, domain, begunAt - windowMs).filter((at) => at < begunAt)
-    if (before.length > 0) throttle.restore(domain, before)
+    if (before.length > 0) throttle.restore(domain, before.map(passed))
     return throttle
   }
+
+  /** A moment of the log as the monotonic clock would have told it; one that is still to come by a clock that was set back is now. */
+  const passed = (at: number): number => clock.monotonic() - Math.max(clock.now() - at, 0)
 
   const enter = (queue: Queue, key: string, at: number): void => {
     queue.turn++
@@ -112,20 +116,20 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
   ): PickedPage | undefined => {
     const { domain } = queue
     const throttle = throttleOf(queue, key)
-    const now = clock.now()
     queue.isWaiting = false
     const at = throttle?.nextStart(domain) ?? Number.POSITIVE_INFINITY
-    if (at > now) {
+    if (at > clock.monotonic()) {
       enter(queue, key, at)
       return undefined
     }
     if (queries.isBlacklisted(comparableDomain(domain))) return undefined
     const holders = holdersOf(domain)
+    const now = clock.now()
     const page = queries.next(queue, { now, holders, without, blocked })
     if (page === undefined) {
       const due = queries.nextDue(queue, { now, holders })
       if (due === undefined) queues.delete(key)
-      else enter(queue, key, due)
+      else enter(queue, key, clock.monotonic() + due - now)
       return undefined
     }
     const host = hostOf(page.url)
@@ -136,14 +140,14 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
       return undefined
     }
     hosts.set(host, busy + 1)
-    const startedAt = throttle?.started(domain) ?? now
-    enter(queue, key, throttle?.nextStart(domain) ?? now)
+    const startedAt = throttle?.started(domain) ?? 0
+    enter(queue, key, throttle?.nextStart(domain) ?? 0)
     return {
       page,
       release: () => leave(host),
       takeBack: (ms = 0) => {
         throttle?.takeBack(domain, startedAt)
-        if (ms > 0) throttle?.hold(domain, clock.now() + ms)
+        if (ms > 0) throttle?.hold(domain, clock.monotonic() + ms)
         askAnew(queue)
       },
       tooEarlyMs: (attempt) => {
@@ -193,7 +197,7 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
     startedElsewhere: (queue: QueueName, page: string, at: number): void => {
       const throttle = throttleOf(queue, keyOf(queue))
       if (throttle === undefined) return
-      const started = Math.min(at, clock.now())
+      const started = passed(at)
       elsewhere.set(page, started)
       throttle.startedElsewhere(queue.domain, started)
     },
@@ -206,12 +210,12 @@ export const createPageQueues = ({ queries, settings, clock, spiders, holders: h
       throttles.get(queue.spiderid)?.takeBack(queue.domain, at)
       askAnew(queue)
     },
-    /** The next page to start; `later` is when to ask again (milliseconds since the epoch), if there is a time for it. */
+    /** The next page to start; `later` is when to ask again, by the monotonic clock, if there is a time for it. */
     pick: (without: ReadonlySet<string>, blocked: ReadonlySet<string>): PickedPage | { readonly later: number | undefined } => {
       for (let entry = heap.peek(); entry !== undefined; entry = heap.peek()) {
         const queue = queues.get(entry.key)
         const isValid = queue?.isWaiting && queue.turn === entry.turn
-        if (isValid && entry.at > clock.now()) return { later: entry.at }
+        if (isValid && entry.at > clock.monotonic()) return { later: entry.at }
         heap.pop()
         const picked = isValid ? pickFrom(queue, entry.key, without, blocked) : undefined
         if (picked !== undefined) return picked

@@ -94,7 +94,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
         void carryOut(attached, picked)
         continue
       }
-      if (picked.later !== undefined) cancelTimer = clock.after(Math.max(picked.later - clock.now(), 0), pump)
+      if (picked.later !== undefined) cancelTimer = clock.after(Math.max(picked.later - clock.monotonic(), 0), pump)
       return
     }
   }

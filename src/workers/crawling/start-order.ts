@@ -35,7 +35,9 @@ export const tooEarlyMs = ({
   const missing = (n: number, distanceMs: number): number => {
     const slackMs = Math.min(longestSlackMs, Math.max(shortestSlackMs, distanceMs / 20))
     const since = start.at - distanceMs + slackMs
-    const before = queries.startBefore(queue, { position: start.position, since, n })
+    // What stands before it in the log and is later all the same was recorded before the clock was set back.
+    const until = start.at + longestSlackMs
+    const before = queries.startBefore(queue, { position: start.position, since, until, n })
     return before === undefined ? 0 : Math.ceil(before + distanceMs - start.at)
   }
   return Math.max(missing(hits, windowMs), isSpaced ? missing(1, windowMs / hits) : 0)

@@ -31,7 +31,7 @@ export const statsWork = (ports: StatsPorts): Work<StatsRequest> => ({
 const answersOf = ({ projections, leases, clock }: StatsPorts): Record<StatsRequest['stats'], () => object> => {
   const now = clock.now()
   const counters = counterQueries(projections.views('crawling-counters'))
-  const workers = leases.live(now).map(({ worker, host, kinds }) => ({ id: worker, host, kinds }))
+  const workers = leases.live(clock.monotonic()).map(({ worker, host, kinds }) => ({ id: worker, host, kinds }))
   const thatDo = (kind: string): Nodes => nodesOf(workers.filter(({ kinds }) => kinds.includes(kind)))
 
   const monitor = (counted: 'incoming' | 'monitor', nodes: Nodes): object => {
@@ -48,7 +48,7 @@ const answersOf = ({ projections, leases, clock }: StatsPorts): Record<StatsRequ
   }
   const kafka = (): object => monitor('incoming', thatDo('crawling.stats'))
   const redis = (): object => monitor('monitor', thatDo('crawling.stats'))
-  const rest = (): object => ({ nodes: nodesOf(liveServers(leases, now)) })
+  const rest = (): object => ({ nodes: nodesOf(liveServers(leases, clock.monotonic())) })
   return {
     'kafka-monitor': kafka,
     'redis-monitor': redis,

@@ -7,9 +7,12 @@ export interface ThrottleRule {
   readonly windowMs: number
 }
 
-/** Decides when the next page of a domain may be fetched. Domains are compared without case and trailing dot. */
+/**
+ * Decides when the next page of a domain may be fetched. Domains are compared without case and trailing dot. All instants are those of the
+ * monotonic clock: a clock that is set opens no window and closes none.
+ */
 export interface Throttle {
-  /** The earliest instant (ms since the epoch, never before now) of the next start; Infinity while the domain is held. */
+  /** The earliest instant (never before now) of the next start; Infinity while the domain is held. */
   nextStart(domain: string): number
   /** Notes that a fetch starts now; answers the instant, by which it can be taken back. */
   started(domain: string): number
@@ -25,7 +28,7 @@ export interface Throttle {
   ruleOf(domain: string): ThrottleRule
   /** Whether the last start of the domain had to keep its distance from the one before. */
   isSpaced(domain: string): boolean
-  /** Starts (ms since the epoch, any order) that were made before this process began, so that a restart does not open a new window. */
+  /** Starts (in any order) that were made before this process began, so that a restart does not open a new window. */
   restore(domain: string, times: readonly number[]): void
 }
 
@@ -52,7 +55,9 @@ const sweepFrom = 10_000
  * of window / hits (not with a single hit), until `hits` starts have happened; from then on only the window counts, so that a
  * domain that fell behind catches up.
  */
-export const createThrottle = (options: ThrottleRule & { readonly moderated: boolean; readonly clock: Clock }): Throttle => {
+export const createThrottle = (
+  options: ThrottleRule & { readonly moderated: boolean; readonly clock: Pick<Clock, 'monotonic'> },
+): Throttle => {
   const { clock, moderated } = options
   const standard: ThrottleRule = { hits: Math.floor(options.hits), windowMs: options.windowMs }
   const rules = new Map<string, ThrottleRule>()
@@ -72,7 +77,7 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
   }
 
   const sweep = (): void => {
-    const now = clock.now()
+    const now = clock.monotonic()
     for (const [key, { last }] of domains) if (last + 2 * ruleOf(key).windowMs < now) domains.delete(key)
     sweepAt = Math.max(sweepFrom, domains.size * 2)
   }
@@ -101,7 +106,7 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       const key = comparableDomain(domain)
       const rule = ruleOf(key)
       if (rule.hits < 1) return Number.POSITIVE_INFINITY
-      const now = clock.now()
+      const now = clock.monotonic()
       const starts = domains.get(key)
       if (!starts) return now
       forgetOld(starts, rule, now)
@@ -113,11 +118,11 @@ export const createThrottle = (options: ThrottleRule & { readonly moderated: boo
       const granted = Math.max(byWindow, spaced ? starts.last + rule.windowMs / rule.hits : 0)
       const isContested = starts.last === starts.own && starts.elsewhere > now - 2 * rule.windowMs
       const giveWay = isContested ? Math.min(giveWayMs, rule.windowMs / rule.hits / 4) : 0
-      return Math.ceil(Math.max(now, granted + giveWay, starts.heldUntil))
+      return Math.max(now, Math.ceil(Math.max(granted + giveWay, starts.heldUntil)))
     },
     started(domain) {
       const starts = startsOf(comparableDomain(domain))
-      starts.last = clock.now()
+      starts.last = clock.monotonic()
       starts.times.push(starts.last)
       starts.counted++
       starts.own = starts.last

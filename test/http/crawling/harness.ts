@@ -121,7 +121,12 @@ export const startFace = async ({
   }
   const crawling = { ...defaultCrawlingSettings, ...settings }
   const bridge = options.bridge?.({ executor, blobs: ports.blobs, clock, logger, settings: crawling })
-  const face = createCrawlingFace({ ports, settings: crawling, node: { id: '0123456789ab', startedAt: clock.now() }, bridge })
+  const face = createCrawlingFace({
+    ports,
+    settings: crawling,
+    node: { id: '0123456789ab', startedAt: clock.monotonic() },
+    bridge,
+  })
   const server = buildServer(ports, [face])
   const relay = createRelay({ bus, projections, queries: operations, clock, logger })
   const runtime = createRuntime({ name: 'test', host: 'test', log, bus, executor, leases, kinds: known, secrets, clock, logger })

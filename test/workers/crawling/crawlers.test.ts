@@ -10,6 +10,7 @@ const setUp = async (workers: readonly string[]) => {
   let due = (): void => {}
   const clock: Clock = {
     now: () => now,
+    monotonic: () => now,
     sleep: () => Promise.reject(new Error('unused')),
     after: (_ms, run) => {
       due = run

@@ -43,7 +43,7 @@ const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) =
     disk: { log, directory },
     among: { leases: own, id: names.one, leads: false, leaseMs },
   })
-  const [first] = leases.live(Date.now())
+  const [first] = leases.live(performance.now())
   const two = await openCrawling({
     ...options,
     disk: { log: shared, directory },

@@ -6,7 +6,12 @@ const startAt = 1_700_000_000_000
 
 const setUp = (options: { hits?: number; windowMs?: number; moderated?: boolean } = {}) => {
   let now = startAt
-  const clock: Clock = { now: () => now, sleep: () => Promise.reject(new Error('unused')), after: () => () => {} }
+  const clock: Clock = {
+    now: () => now,
+    monotonic: () => now,
+    sleep: () => Promise.reject(new Error('unused')),
+    after: () => () => {},
+  }
   const throttle = createThrottle({ hits: 10, windowMs: 60_000, moderated: true, ...options, clock })
   return {
     throttle,
