@@ -6,8 +6,20 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { newestBuild } from './newest-build.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const neededVersion = 24
+/** Set for the process that an older Node.js starts: it never starts another one. */
+const restarted = 'INTENDANT_RESTARTED'
 
-if (Number(process.versions.node.split('.')[0]) >= 24) {
+const refuse = (why) => {
+  console.error(
+    `intendant: needs Node.js ${neededVersion} or newer and runs on ${process.versions.node}; ${why}. ` +
+      'Run "npm ci --ignore-scripts=false" in the project, which brings it along, or install it.',
+  )
+  process.exit(1)
+}
+
+if (Number(process.versions.node.split('.')[0]) >= neededVersion) {
+  delete process.env[restarted]
   // Sources that no build was made of run as they are, with their types stripped: 350 ms of processor until ready instead of 200.
   const build = newestBuild(root)
   if (build !== undefined) module.enableCompileCache(join(build, 'compiled'))
@@ -15,9 +27,13 @@ if (Number(process.versions.node.split('.')[0]) >= 24) {
 } else {
   const { spawn } = await import('node:child_process')
   const { existsSync } = await import('node:fs')
+  const { constants } = await import('node:os')
   const bundled = join(root, 'node_modules/node/bin/node')
+  if (process.env[restarted] !== undefined) refuse(`so does ${process.execPath}, which was installed with the project`)
+  if (!existsSync(bundled)) refuse(`the one of the project is missing (${bundled})`)
   const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
-  const child = spawn(existsSync(bundled) ? bundled : 'node', words, { stdio: 'inherit' })
+  const child = spawn(bundled, words, { stdio: 'inherit', env: { ...process.env, [restarted]: 'true' } })
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)))
+  child.on('error', (error) => refuse(`the one of the project does not start (${error.message})`))
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
 }

@@ -1,6 +1,6 @@
 import { GenericContainer, getContainerRuntimeClient, ImageName, Wait } from 'testcontainers'
 import { systemClock } from '../../src/lib/clock.ts'
-import { type StartedEngine, startWithinMs } from './engine.ts'
+import { firstLine, type StartedEngine, startWithinMs } from './engine.ts'
 import { type EngineName, imageOf } from './images.ts'
 import { freePortPair, untilAccepting } from './ports.ts'
 
@@ -16,7 +16,7 @@ export const whyNoContainer = async (engine: EngineName): Promise<string | undef
       await within(pullWithinMs, `the image ${image.string} was not pulled in time`, client.image.pull(image))
     return undefined
   } catch (error) {
-    return error instanceof Error ? (error.message.split('\n')[0] ?? error.name) : String(error)
+    return firstLine(error)
   }
 }
 

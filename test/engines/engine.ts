@@ -11,3 +11,7 @@ export interface StartedEngine {
 
 /** How long a first start may take. */
 export const startWithinMs = 60_000
+
+/** Why something went wrong, in one line. */
+export const firstLine = (error: unknown): string =>
+  error instanceof Error ? error.message.split('\n')[0] || error.name : String(error)

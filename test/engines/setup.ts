@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node'
 import { startByCommand } from './command.ts'
-import type { StartedEngine } from './engine.ts'
+import { firstLine, type StartedEngine } from './engine.ts'
 import type { EngineName } from './images.ts'
 
 declare module 'vitest' {
@@ -65,12 +65,18 @@ async function addressOf({ name, title, running, command, addressAt }: Engine): 
     return { address: addressAt(engine.port), isContainer: false }
   }
   const { startInContainer, whyNoContainer } = await import('./container.ts')
-  const why = await whyNoContainer(name)
-  if (why !== undefined) {
+  const skipped = (why: string) => {
     console.log(`skipped: the tests of ${title} (neither ${running} nor ${command} is set; ${why})`)
     return { address: null, isContainer: false }
   }
-  const engine = await startInContainer(name)
-  started.push(engine)
-  return { address: addressAt(engine.port), isContainer: true }
+  const why = await whyNoContainer(name)
+  if (why !== undefined) return skipped(why)
+  try {
+    const engine = await startInContainer(name)
+    started.push(engine)
+    return { address: addressAt(engine.port), isContainer: true }
+  } catch (error) {
+    // The engine's image is there, but one that testcontainers needs beside it may not be.
+    return skipped(firstLine(error))
+  }
 }
