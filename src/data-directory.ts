@@ -8,4 +8,6 @@ export const dataDirectory = (directory: string) => ({
   blobs: join(directory, 'blobs'),
   key: join(directory, 'secrets.key'),
   credentials: join(directory, 'credentials.json'),
+  /** What a restore has written and not put into its place yet. */
+  restoring: join(directory, 'restoring'),
 })

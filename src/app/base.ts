@@ -4,8 +4,10 @@ import { type Config, InvalidSettings, isLoopback } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { type Clock, instant, systemClock } from '../lib/clock.ts'
 import { type Credentials, openCredentials } from '../stores/credentials.ts'
+import { checkData, refuseUnfinishedRestore } from '../stores/embedded/data-check.ts'
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { loadMasterKey } from '../stores/embedded/secrets.ts'
+import { tighten } from '../stores/embedded/tighten.ts'
 import { createWalCheckpoints, type WalCheckpoints } from '../stores/wal-checkpoints.ts'
 import { type Engines, openEngines } from './engines.ts'
 import { closeAll, type Part } from './lifecycle.ts'
@@ -26,28 +28,41 @@ export interface Base {
 
 /**
  * Takes the data directory and opens log and bus. Throws `InvalidSettings` where the settings contradict each other, `DataDirHeld`
- * where another process holds the directory, `Unavailable` where an engine is out of reach.
+ * where another process holds the directory, `DataLost` where something of it is gone, `Unavailable` where an engine is out of reach.
  */
 export const openBase = async ({
   config,
-  overrides: { clock = systemClock, logger = pino({ level: config.logLevel }, pino.destination(2)) },
+  overrides: { clock = systemClock, logger = pino({ level: config.logLevel }, pino.destination(2)), acceptLoss = false },
   command,
 }: {
   readonly config: Config
-  readonly overrides: { readonly clock?: Clock; readonly logger?: Logger }
+  readonly overrides: { readonly clock?: Clock; readonly logger?: Logger; readonly acceptLoss?: boolean }
   /** Said to whoever finds the data directory taken. */
   readonly command: string
 }): Promise<Base> => {
   const credentials = openCredentials(config.credentialsFile)
   if (!isLoopback(config.host) && !credentials.configured()) throw new InvalidSettings(openToAll(config))
 
-  const { directory } = dataDirectory(config.dataDir)
+  const data = dataDirectory(config.dataDir)
+  const { directory } = data
   const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
   const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
   const checkpoints = createWalCheckpoints()
   const opened = async () => {
-    const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
-    return { masterKey, engines: await openEngines({ config, clock, logger, checkpoints }) }
+    const loose = tighten(directory, { sealed: data.blobs })
+    if (loose.length > 0) logger.warn({ paths: loose }, 'other users may read these, and their mode cannot be changed')
+    refuseUnfinishedRestore(data)
+    const keyFile = config.secretsKey === undefined ? (config.secretsKeyFile ?? data.key) : undefined
+    if (config.eventStoreDb === undefined) checkData({ ...data, keyFile }, { acceptLoss })
+    const engines = await openEngines({ config, clock, logger, checkpoints })
+    try {
+      // After the log: a key that stands there without one tells of a log that is gone.
+      const masterKey = loadMasterKey({ directory, file: config.secretsKeyFile, fromSetting: config.secretsKey })
+      return { masterKey, engines }
+    } catch (error) {
+      await closeAll({ parts: engines.parts, clock, logger })
+      throw error
+    }
   }
   const { masterKey, engines } = await opened().catch(async (error: unknown) => {
     await checkpoints.stop()

@@ -25,6 +25,8 @@ import type { Part } from './lifecycle.ts'
 export interface Overrides {
   readonly clock?: Clock
   readonly logger?: Logger
+  /** Goes on where the data directory proves that something is gone, instead of refusing to start. Default false. */
+  readonly acceptLoss?: boolean
   /** Further kinds of work. */
   readonly works?: readonly Work[]
   /** Shown in the OpenAPI document. */
@@ -57,7 +59,7 @@ export interface Node {
 /** Puts together what stands on the base; nothing listens and nothing works yet. */
 export const createNode = ({
   config,
-  overrides: { works = [] },
+  overrides: { works = [], acceptLoss = false },
   base,
   views,
 }: {
@@ -78,6 +80,7 @@ export const createNode = ({
     clock,
     logger,
     walGrown: checkpoints.ask,
+    acceptLoss,
   })
   const executor = createExecutor({ log, clock })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.monotonic() }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { copyFile, mkdir, open, readdir, stat } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, open, readdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
@@ -38,10 +38,12 @@ export const fingerprintOf = async (path: string): Promise<{ bytes: number; sha2
   return { bytes: (await stat(path)).size, sha256: hash.digest('hex') }
 }
 
-/** Copies a file and sees it on the disk. */
+/** Copies a file, for its owner alone, and sees it on the disk. */
 export const copyDurably = async (from: string, to: string): Promise<void> => {
-  await mkdir(dirname(to), { recursive: true })
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 })
   await copyFile(from, to)
+  // It has got the mode of the original.
+  await chmod(to, 0o600)
   await flush(to)
 }
 
@@ -49,6 +51,13 @@ export const flush = async (path: string): Promise<void> => {
   const file = await open(path, 'r+')
   await file.sync()
   await file.close()
+}
+
+/** Makes the names in a directory durable. */
+export const flushDirectory = async (path: string): Promise<void> => {
+  const directory = await open(path, 'r')
+  await directory.sync()
+  await directory.close()
 }
 
 /** Paths of all files below a directory, with forward slashes, relative to it. */
@@ -60,10 +69,10 @@ export const filesBelow = async (directory: string): Promise<readonly string[]> 
     .sort()
 }
 
-/** True for a directory that is not there or holds nothing. */
-export const isVacant = async (directory: string): Promise<boolean> => {
+/** True for a directory that is not there or holds nothing but `ignored` names. */
+export const isVacant = async (directory: string, ignored: readonly string[] = []): Promise<boolean> => {
   try {
-    return (await readdir(directory)).length === 0
+    return (await readdir(directory)).every((name) => ignored.includes(name))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
     throw error

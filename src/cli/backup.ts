@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
 import type { Command } from 'commander'
@@ -19,7 +19,7 @@ import {
   manifestName,
 } from './backup-files.ts'
 import { CommandFailed } from './exit.ts'
-import { directoryOf, type OfflineOptions, withLockedData } from './offline.ts'
+import { directoryOf, type OfflineOptions, refuseLoss, withLockedData } from './offline.ts'
 import { type JsonOption, withDataDir } from './options.ts'
 import { print, printJson } from './terminal.ts'
 import { version } from './version.ts'
@@ -36,7 +36,10 @@ async function backup(target: string, options: OfflineOptions & JsonOption): Pro
   const data = dataDirectory(directory)
   if (!existsSync(data.log)) throw new CommandFailed('notFound', `there is no log in ${directory}`)
   if (!(await isVacant(target))) throw new CommandFailed('failed', `${target} is not empty`)
-  const manifest = await withLockedData({ directory, purpose: 'backup' }, () => copy(directory, target))
+  const manifest = await withLockedData({ directory, purpose: 'backup' }, async () => {
+    refuseLoss(directory)
+    return copy(directory, target)
+  })
   if (options.json) return printJson(manifest)
   print(`${target}: ${manifest.events} events up to ${manifest.head}, ${manifest.files.length} files`)
   if (!existsSync(data.key))
@@ -46,6 +49,7 @@ async function backup(target: string, options: OfflineOptions & JsonOption): Pro
 async function copy(directory: string, target: string): Promise<BackupManifest> {
   const data = dataDirectory(directory)
   await mkdir(target, { recursive: true, mode: 0o700 })
+  await chmod(target, 0o700)
   const database = new DatabaseSync(data.log)
   try {
     await copyDatabase(database, join(target, backupNames.log))

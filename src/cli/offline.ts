@@ -3,6 +3,7 @@ import { loadClientConfig } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { instant, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
+import { checkData, refuseUnfinishedRestore } from '../stores/embedded/data-check.ts'
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
 import type { EventLog } from '../stores/event-log.ts'
@@ -33,6 +34,13 @@ export const withLockedData = async <Result>(
   }
 }
 
+/** A log that is gone must not be made anew by whoever only wants to read it. */
+export const refuseLoss = (directory: string): void => {
+  const data = dataDirectory(directory)
+  refuseUnfinishedRestore(data)
+  checkData({ ...data, keyFile: existsSync(data.key) ? data.key : undefined }, { acceptLoss: false })
+}
+
 /** The same with the log open; a directory without a log is not found. */
 export const withOfflineLog = async <Result>(
   { directory, purpose }: { readonly directory: string; readonly purpose: string },
@@ -41,6 +49,7 @@ export const withOfflineLog = async <Result>(
   const path = dataDirectory(directory).log
   if (!existsSync(path)) throw new CommandFailed('notFound', `there is no log in ${directory}`)
   return withLockedData({ directory, purpose }, async () => {
+    refuseLoss(directory)
     const log = await openEmbeddedLog({ path, clock: systemClock })
     try {
       return await use(log)

@@ -1,14 +1,24 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
 import { dataDirectory } from '../data-directory.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
+import { lockNames } from '../stores/embedded/lock.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
-import { BackupManifest, backupNames, census, copyDurably, fingerprintOf, isVacant, manifestName } from './backup-files.ts'
+import {
+  BackupManifest,
+  backupNames,
+  census,
+  copyDurably,
+  fingerprintOf,
+  flushDirectory,
+  isVacant,
+  manifestName,
+} from './backup-files.ts'
 import { CommandFailed } from './exit.ts'
-import { directoryOf, type OfflineOptions } from './offline.ts'
+import { directoryOf, type OfflineOptions, withLockedData } from './offline.ts'
 import { type JsonOption, withDataDir } from './options.ts'
 import { print, printJson } from './terminal.ts'
 
@@ -21,23 +31,44 @@ async function restore(source: string, options: OfflineOptions & JsonOption): Pr
   const directory = directoryOf(options)
   const manifest = await manifestOf(source)
   await verifyFiles(source, manifest)
-  if (!(await isVacant(directory)))
-    throw new CommandFailed('failed', `${directory} is not empty; a backup is restored into an empty directory`)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const isNew = !existsSync(directory)
   try {
-    for (const { path } of manifest.files) await copyDurably(join(source, path), join(directory, path))
-    for (const name of [backupNames.key, backupNames.credentials])
-      if (existsSync(join(directory, name))) await chmod(join(directory, name), 0o600)
-    await verifyLog(directory, manifest)
+    await withLockedData({ directory, purpose: 'restore' }, () => bring(source, directory, manifest))
   } catch (error) {
-    // What was not restored whole must not be taken for a data directory.
-    await rm(directory, { recursive: true, force: true })
+    if (isNew) await rm(directory, { recursive: true, force: true })
     throw error
   }
   if (options.json) return printJson(manifest)
   print(
     `${directory}: ${manifest.events} events up to ${manifest.head}, as the backup of ${manifest.createdAt} says. Views are made at the next start.`,
   )
+}
+
+/** Into a folder of the directory, verified there, then put in place: while that folder is there no server starts, and a repetition begins anew. */
+async function bring(source: string, directory: string, manifest: BackupManifest): Promise<void> {
+  const { restoring } = dataDirectory(directory)
+  if (existsSync(restoring)) {
+    // The directory was empty before the restore that was ended here.
+    for (const name of Object.values(backupNames)) await rm(join(directory, name), { recursive: true, force: true })
+    await rm(restoring, { recursive: true })
+  }
+  if (!(await isVacant(directory, lockNames)))
+    throw new CommandFailed('failed', `${directory} is not empty; a backup is restored into an empty directory`)
+  await chmod(directory, 0o700)
+  await mkdir(restoring, { mode: 0o700 })
+  await flushDirectory(directory)
+  try {
+    for (const { path } of manifest.files) await copyDurably(join(source, path), join(restoring, path))
+    await verifyLog(restoring, manifest)
+  } catch (error) {
+    await rm(restoring, { recursive: true, force: true })
+    throw error
+  }
+  await flushDirectory(restoring)
+  for (const name of await readdir(restoring)) await rename(join(restoring, name), join(directory, name))
+  await flushDirectory(directory)
+  await rmdir(restoring)
+  await flushDirectory(directory)
 }
 
 async function manifestOf(source: string): Promise<BackupManifest> {

@@ -11,6 +11,7 @@ interface ServeOptions {
   readonly port?: string
   readonly dataDir?: string
   readonly workers: boolean
+  readonly acceptLoss?: boolean
   readonly json?: boolean
 }
 
@@ -21,13 +22,15 @@ export const serveCommand = (program: Command): void => {
     .addOption(new Option('--port <port>', 'PORT'))
     .addOption(new Option('--data-dir <directory>', 'DATA_DIR'))
     .addOption(new Option('--no-workers', 'take no work: leave it to "intendant worker" processes on the same engines'))
+    .option('--accept-loss', 'go on where the data directory proves that events or keys are gone')
     .action(serve)
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
   await runUntilSignalled(
-    () => buildApp(loadConfig(undefined, given), { version, takesWork: options.workers }),
+    () =>
+      buildApp(loadConfig(undefined, given), { version, takesWork: options.workers, acceptLoss: options.acceptLoss ?? false }),
     (app) => {
       if (app.ports.health.state() === 'ready') announce(app, options)
     },

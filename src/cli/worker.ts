@@ -14,6 +14,7 @@ interface WorkerOptions {
   readonly host?: string
   readonly port?: string
   readonly dataDir?: string
+  readonly acceptLoss?: boolean
   readonly json?: boolean
 }
 
@@ -24,15 +25,16 @@ export const workerCommand = (program: Command): void => {
     .addOption(new Option('--host <address>', 'HOST, for /livez, /readyz and /metrics'))
     .addOption(new Option('--port <port>', 'PORT; a free one where it is not set'))
     .addOption(new Option('--data-dir <directory>', 'DATA_DIR: each process has its own'))
+    .option('--accept-loss', 'go on where the data directory proves that events are gone')
     .action(work)
 }
 
-async function work({ kinds, json, ...options }: WorkerOptions): Promise<void> {
+async function work({ kinds, json, acceptLoss = false, ...options }: WorkerOptions): Promise<void> {
   const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
   const patterns = patternsOf(kinds)
   await runUntilSignalled(
     // Beside a server on the same machine, the server's port is taken.
-    () => buildWorker(loadConfig(undefined, given, { PORT: '0' }), { version, patterns }),
+    () => buildWorker(loadConfig(undefined, given, { PORT: '0' }), { version, patterns, acceptLoss }),
     (app) => {
       if (app.state() !== 'ready') return
       if (json) return printJson({ url: app.url(), kinds: app.kinds })

@@ -24,6 +24,8 @@ export interface ProjectionsOptions {
   readonly logger: Logger
   /** Called when the write-ahead log of a file wants a checkpoint; SQLite makes it later where nobody does. */
   readonly walGrown?: (file: string) => void
+  /** Puts views aside that know more than the log, instead of refusing to start. Default false. */
+  readonly acceptLoss?: boolean
 }
 
 /** A view and the copy of it that answers. */
@@ -61,6 +63,7 @@ export const createProjections = ({
   clock,
   logger,
   walGrown = () => {},
+  acceptLoss = false,
 }: ProjectionsOptions): Projections => {
   const views = new Map<string, View>()
   const waiters = createWaiters(clock)
@@ -293,7 +296,7 @@ export const createProjections = ({
     const head = await log.head()
     const unfinished: [View, Generation][] = []
     for (const projection of projections) {
-      const files = generationFiles(projection, directory, { logger, walGrown })
+      const files = generationFiles(projection, directory, { logger, walGrown, acceptLoss })
       const opened = files.open(head)
       const { current } = opened
       const joined = current.complete()

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { messageOf } from '../lib/errors.ts'
@@ -21,11 +21,26 @@ export interface GenerationFiles {
 
 const inMemory = ':memory:'
 
+/** A view knows events that the log does not hold: they were acknowledged and are gone. */
+export class ViewAhead extends Error {
+  override readonly name = 'ViewAhead'
+  constructor({ name, file, position, head }: { name: string; file: string; position: Position; head: Position }) {
+    super(
+      `the view ${name} (${file}) has reached ${position}, but the log ends at ${head}: events that were acknowledged are gone. ` +
+        'Bring the log back or restore a newer backup; to go on without them, start once with --accept-loss, which keeps the view aside',
+    )
+  }
+}
+
 /** `walGrown` is called when the write-ahead log of a file wants a checkpoint. */
 export const generationFiles = (
   projection: Projection,
   directory: string,
-  { logger, walGrown }: { readonly logger: Logger; readonly walGrown: (file: string) => void },
+  {
+    logger,
+    walGrown,
+    acceptLoss,
+  }: { readonly logger: Logger; readonly walGrown: (file: string) => void; readonly acceptLoss: boolean },
 ): GenerationFiles => {
   const { name, version } = projection
   const memory = directory === inMemory
@@ -55,18 +70,28 @@ export const generationFiles = (
     if (!memory) remove(generation.file)
   }
 
-  /** A file that cannot be read, has other tables or knows more than the log is worth nothing: it can be made again. */
+  /** A file that cannot be read or has other tables is worth nothing: it can be made again. One that is ahead of the log is proof. */
   const reopen = (file: string, head: Position): Generation | undefined => {
     try {
       const generation = openGeneration(projection, file, walGrown)
       if (generation.position() <= head) return generation
       generation.close()
-      logger.warn({ view: name, file, position: generation.position(), head }, 'the view is ahead of the log and is made again')
+      lose(file, generation.position(), head)
+      return undefined
     } catch (error) {
+      if (error instanceof ViewAhead) throw error
       logger.warn({ view: name, file, reason: messageOf(error) }, 'the view cannot be opened and is made again')
     }
     remove(file)
     return undefined
+  }
+
+  const lose = (file: string, position: Position, head: Position): void => {
+    if (!acceptLoss) throw new ViewAhead({ name, file, position, head })
+    const kept = `${file}.ahead-of-${head}`
+    for (const suffix of ['', '-wal', '-shm'])
+      if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${kept}${suffix}`)
+    logger.warn({ view: name, position, head, kept }, 'the view is ahead of the log: it is kept aside and made again')
   }
 
   return {

@@ -30,6 +30,8 @@ export interface ServerProcess {
 export interface StartOptions {
   readonly dataDir?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Further words of the command line. */
+  readonly words?: readonly string[]
 }
 
 const alive = new Set<ChildProcess>()
@@ -59,8 +61,18 @@ const spawnMain = (words: readonly string[], env: Readonly<Record<string, string
 }
 
 /** Starts a server on a free port and resolves when `/readyz` says so. Rejects with its output when it ends before that. */
-export const startServer = async ({ dataDir = temporaryDirectory(), env = {} }: StartOptions = {}): Promise<ServerProcess> => {
-  const child = spawnMain(['serve', '--json'], { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env })
+export const startServer = async ({
+  dataDir = temporaryDirectory(),
+  env = {},
+  words = [],
+}: StartOptions = {}): Promise<ServerProcess> => {
+  const child = spawnMain(['serve', '--json', ...words], {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'warn',
+    ...env,
+  })
   let output = ''
   const ended = new Promise<Ended>((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })))
   child.stderr?.on('data', (chunk) => {
@@ -141,6 +153,9 @@ export const startCommand = (words: readonly string[], env: Readonly<Record<stri
   return {
     nextLine: async (): Promise<string> => String((await lines.next()).value),
     ended: once(child, 'exit'),
+    kill: (signal: NodeJS.Signals) => {
+      child.kill(signal)
+    },
   }
 }
 

@@ -128,7 +128,7 @@ describe('restart', () => {
     expect(files(directory)).toEqual(['counts-v2-1.db'])
   })
 
-  test('a broken file, other tables under the same version and a log that went back mean a new fill', async () => {
+  test('a broken file and other tables under the same version mean a new fill', async () => {
     const directory = folder()
     writeFileSync(join(directory, 'counts-v1-1.db'), 'no database at all, but long enough to be taken for one'.repeat(50))
     const log = await openLog()
@@ -139,11 +139,24 @@ describe('restart', () => {
     const indexed = { ...counts(), schema: [...counts().schema, `CREATE INDEX by_count ON counts (count)`] }
     const second = await openViews(log, [indexed], directory)
     expect(second.views('counts').get(count)).toEqual({ count: 3 })
-    await second.stop()
+  })
+
+  test('a log that went back is refused; what proves it is put aside when the loss is accepted', async () => {
+    const directory = folder()
+    const log = await openLog()
+    const reached = await put(log, 3)
+    const first = await openViews(log, [counts()], directory)
+    await first.stop()
     const shorter = await openLog()
-    await put(shorter, 1)
-    const third = await openViews(shorter, [indexed], directory)
+    const head = await put(shorter, 1)
+    await expect(openViews(shorter, [counts()], directory)).rejects.toThrow(`has reached ${reached}, but the log ends at ${head}`)
+    expect(files(directory)).toEqual(['counts-v1-1.db'])
+    const options = { log: shorter, directory, projections: [counts()], clock: systemClock, logger: silent }
+    const third = createProjections({ ...options, acceptLoss: true })
+    onTestFinished(() => third.stop())
+    await third.start()
     expect(third.views('counts').get(count)).toEqual({ count: 1 })
+    expect(readdirSync(directory)).toContain(`counts-v1-1.db.ahead-of-${head}`)
   })
 })
 

@@ -26,6 +26,8 @@ export interface DataDirLock {
 
 const lockFile = 'lock.db'
 const holderFile = 'holder.json'
+/** What a lock leaves in a data directory that holds nothing else. */
+export const lockNames: readonly string[] = [lockFile, holderFile]
 const sqliteBusy = 5
 
 /**
@@ -41,7 +43,7 @@ export const lockDataDir = (directory: string, holder: JsonObject): DataDirLock 
     db = new DatabaseSync(join(directory, lockFile), { timeout: 0 })
     // Nothing is ever written: without a journal on disk there is nothing to clean up after a crash.
     db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
-    writeDurably(file, `${JSON.stringify(holder)}\n`, { mode: 0o644 })
+    writeDurably(file, `${JSON.stringify(holder)}\n`, { mode: 0o600 })
   } catch (error) {
     db?.close()
     if (isBusy(error)) throw new DataDirHeld(directory, readHolder(file))
