@@ -16,16 +16,24 @@ export interface FreshMemory {
 }
 export const sameMemory: FreshMemory = { forgot: false, forgotCounts: false }
 
+/** Whose page it is, as its events say. */
+type PageOwner = Pick<DataOf<'PagesQueued'>, 'operation' | 'spiderid' | 'appid' | 'crawlid'>
+
+interface FoundLinks {
+  readonly found: readonly QueuedPage[]
+  readonly memory: FreshMemory
+}
+
 export type PageCommand = { readonly page: string } & (
   | { readonly type: 'StartFetch'; readonly fetch: DataOf<'PageFetchStarted'> }
   | { readonly type: 'PutOffFetch'; readonly fetch: DataOf<'PageFetchPutOff'> }
-  /** `found` are the links to queue: they are recorded with the outcome or not at all. */
-  | {
-      readonly type: 'EndFetch'
-      readonly outcome: PageOutcome
-      readonly found: readonly QueuedPage[]
-      readonly memory: FreshMemory
-    }
+  /**
+   * Links of a page that has too many for one append. The fetch goes on; where it is lost, the next one queues them again under the same
+   * ids, which counts once.
+   */
+  | ({ readonly type: 'QueueLinks' } & FoundLinks & { readonly fetch: PageOwner & { readonly attempt: number } })
+  /** `found` are the (last) links to queue: they are recorded with the outcome or not at all. */
+  | ({ readonly type: 'EndFetch'; readonly outcome: PageOutcome } & FoundLinks)
 )
 export interface PageState {
   readonly status: 'waiting' | 'fetching' | 'ended'
@@ -62,7 +70,7 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
       case 'PageDropped':
         return { status: 'ended', attempt: data.attempt }
       case 'PagesQueued':
-        return state
+        return data.attempt === undefined ? state : { status: 'fetching', attempt: data.attempt }
     }
   },
   decide: (command, { status, attempt }) => {
@@ -76,26 +84,34 @@ export const page: Decider<PageCommand, PageEvent, PageState, PageRefusal> = {
       if (command.fetch.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
       return status === 'fetching' ? { events: [{ type: 'PageFetchPutOff', data: command.fetch }] } : nothing
     }
-    const { outcome, found, memory } = command
-    if (outcome.data.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
+    const fetch = command.type === 'QueueLinks' ? command.fetch : command.outcome.data
+    if (fetch.attempt !== attempt) return refuse({ reason: 'attempt-superseded', attempt })
     if (status !== 'fetching') return refuse({ reason: 'not-fetching' })
-    const { operation, spiderid, appid, crawlid } = outcome.data
-    // Before the first page is entered into a memory, it must be clear whether that one starts anew.
-    const { forgot, forgotCounts } = memory
-    const queued = chunks(found).map((pages, index) => ({
-      type: 'PagesQueued' as const,
-      data: {
-        operation,
-        spiderid,
-        appid,
-        crawlid,
-        pages,
-        forgot: forgot && index === 0,
-        forgotCounts: forgotCounts && index === 0,
-      },
-    }))
-    return { events: [...queued, outcome] }
+    if (command.type === 'QueueLinks') return { events: queuedEvents(fetch, command, { attempt }) }
+    return { events: [...queuedEvents(fetch, command), command.outcome] }
   },
+}
+
+/** Before the first page is entered into a memory, it must be clear whether that one starts anew. */
+function queuedEvents(
+  { operation, spiderid, appid, crawlid }: PageOwner,
+  { found, memory }: FoundLinks,
+  of: { readonly attempt?: number } = {},
+): PageEvent[] {
+  const { forgot, forgotCounts } = memory
+  return chunks(found).map((pages, index) => ({
+    type: 'PagesQueued',
+    data: {
+      operation,
+      spiderid,
+      appid,
+      crawlid,
+      ...of,
+      pages,
+      forgot: forgot && index === 0,
+      forgotCounts: forgotCounts && index === 0,
+    },
+  }))
 }
 
 function chunks(pages: readonly QueuedPage[]): QueuedPage[][] {

@@ -25,6 +25,8 @@ export const CrawlingSettings = z.object({
   retries: whole(0, 100).default(3),
   /** Bounds a whole fetch, body included. */
   downloadTimeoutMs: whole(1, 3_600_000).default(10_000),
+  /** How long reading one page may take: markup, encoding and the crawl's patterns. */
+  readTimeoutMs: whole(1, 3_600_000).default(5_000),
   /** Largest body that is taken, in bytes after decompression. */
   maxBytes: whole(1).default(33_554_432),
   maxRedirects: whole(0, 1_000).default(20),

@@ -71,8 +71,14 @@ export const pageEvents = defineEvents('page', {
    * fetched, and the page goes back to its place in the queue.
    */
   PageFetchPutOff: z.object({ ...fetched, domain: z.string() }),
-  /** At most 500 pages an event; it stands in one append with the outcome that found them. */
-  PagesQueued: z.object({ ...owner, ...memory, pages: z.array(QueuedPage) }),
+  /** At most 500 pages an event. The last ones of a page stand in one append with its outcome, those before them in appends of their own. */
+  PagesQueued: z.object({
+    ...owner,
+    ...memory,
+    /** The fetch that goes on, where it stands in an append of its own: it may be the last that is known of the page. */
+    attempt: attempt.optional(),
+    pages: z.array(QueuedPage),
+  }),
   /** Back in the queue with a lower priority, after a status that is worth another try or no response at all. */
   PageRetryScheduled: z.object({
     ...fetched,

@@ -66,7 +66,7 @@ export const pagesSchema: readonly string[] = [
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, operation TEXT NOT NULL, crawl TEXT NOT NULL, spiderid TEXT NOT NULL,
     domain TEXT NOT NULL, url TEXT NOT NULL, fingerprint TEXT, depth INTEGER NOT NULL, priority INTEGER NOT NULL,
     referer TEXT, seed INTEGER NOT NULL, state TEXT NOT NULL, holder TEXT NOT NULL DEFAULT '', seq TEXT NOT NULL, not_before INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0, redirects INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0, redirects INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0,
     status_code INTEGER, reason TEXT, message TEXT, response_url TEXT, duration_ms REAL, bytes INTEGER,
     queued_at TEXT NOT NULL, started_at TEXT, ended_at TEXT
   ) STRICT`,

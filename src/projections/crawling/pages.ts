@@ -16,6 +16,9 @@ import { type Owner, queueLinks, type RecordedInput, seed, sequence } from './qu
 /** The kind of the operations whose pages stand here. */
 export const crawlKind = 'crawling.crawl'
 
+/** The error of an attempt whose process died. */
+const workerLost = 'worker-lost'
+
 /** Starts that a throttle may still ask for; a rule may ask for more by its window. */
 const shortestStartMemoryMs = 3_600_000
 
@@ -30,7 +33,12 @@ const fromOperations = on(operationEvents, {
   /** What was being fetched is lost or was handed back: it is fetched again, at its old place in the queue. */
   OperationAttemptFailed: (event, tx) => {
     setJob(tx, event, 'retrying')
-    tx.run(`UPDATE pages SET state = 'queued' WHERE operation = ? AND state = 'fetching'`, operationOf(event))
+    const lost = event.data.error.type === workerLost ? 1 : 0
+    tx.run(
+      `UPDATE pages SET state = 'queued', lost = lost + ? WHERE operation = ? AND state = 'fetching'`,
+      lost,
+      operationOf(event),
+    )
     tx.run(
       `UPDATE pages SET holder = '', not_before = ? WHERE operation = ? AND state = 'queued'`,
       parseInstant(event.data.retryAt),
@@ -207,7 +215,7 @@ const fromDomains = on(domainEvents, {
  */
 export const crawlingPages: Projection = {
   name: 'crawling-pages',
-  version: 3,
+  version: 4,
   filter: { streamPrefixes: ['operation-', 'page-', 'crawl-', 'domain-'] },
   kinds: [crawlKind],
   schema: pagesSchema,

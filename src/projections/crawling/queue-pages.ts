@@ -89,8 +89,8 @@ export function queueLinks(
 ): void {
   const { operation, spiderid, crawlid, pages } = owner
   const key = crawlKey(owner)
-  /** How many stand in each domain, and how many of them were not there before. */
-  const domains = new Map<string, { found: number; queued: number }>()
+  /** How many there are of each domain. A page that is there already came with an append that was made twice, or with a lost fetch. */
+  const domains = new Map<string, number>()
   for (const [index, page] of pages.entries()) {
     const isNew = tx.get(
       `INSERT OR IGNORE INTO pages (id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, state, holder, seq, not_before, queued_at)
@@ -110,22 +110,22 @@ export function queueLinks(
       sequence(event, index),
       event.recordedAt,
     )
-    const { found, queued } = domains.get(page.domain) ?? { found: 0, queued: 0 }
-    domains.set(page.domain, { found: found + 1, queued: isNew === undefined ? queued : queued + 1 })
+    if (isNew !== undefined) domains.set(page.domain, (domains.get(page.domain) ?? 0) + 1)
   }
-  for (const [domain, { found, queued }] of domains) {
+  for (const [domain, n] of domains) {
     tx.run(
       `INSERT INTO page_counts (spiderid, crawlid, domain, n) VALUES (?, ?, ?, ?)
        ON CONFLICT (spiderid, crawlid, domain) DO UPDATE SET n = n + excluded.n`,
       spiderid,
       crawlid,
       domain,
-      found,
+      n,
     )
-    if (holder === null) countPurged(tx, key, domain, found)
-    else if (queued > 0) countQueued(tx, { key, operation, spiderid, domain }, queued)
+    if (holder === null) {
+      countPurged(tx, key, domain, n)
+      tx.run(`UPDATE jobs SET purged = purged + ? WHERE operation = ?`, n, operation)
+    } else countQueued(tx, { key, operation, spiderid, domain }, n)
   }
-  if (holder === null) tx.run(`UPDATE jobs SET purged = purged + ? WHERE operation = ?`, pages.length, operation)
 }
 
 function countQueued(

@@ -17,6 +17,8 @@ export interface NextPage {
   readonly attempts: number
   readonly retries: number
   readonly redirects: number
+  /** Fetches that ended with the process that was at it. */
+  readonly lost: number
   /** Its place among equal priorities, compared as text. */
   readonly seq: string
 }
@@ -220,6 +222,7 @@ export const queueQueries = (views: Views) => ({
   isSeen: (spiderid: string, crawlid: string, fingerprint: string): boolean =>
     views.get(`SELECT 1 FROM seen WHERE spiderid = ? AND crawlid = ? AND fingerprint = ?`, spiderid, crawlid, fingerprint) !==
     undefined,
+  isPage: (id: string): boolean => views.get(`SELECT 1 FROM pages WHERE id = ?`, id) !== undefined,
   /** Pages of a domain that the crawl queued by following links. */
   pageCount: (spiderid: string, crawlid: string, domain: string): number =>
     views.get<{ n: number }>(
@@ -245,7 +248,7 @@ export type QueueQueries = ReturnType<typeof queueQueries>
 const isBefore = (one: NextPage, other: NextPage): boolean =>
   one.priority > other.priority || (one.priority === other.priority && one.seq < other.seq)
 
-const queued = `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects, seq
+const queued = `SELECT id, operation, crawl, spiderid, domain, url, fingerprint, depth, priority, referer, seed, attempts, retries, redirects, lost, seq
   FROM pages WHERE spiderid = ? AND domain = ? AND holder = ? AND state = 'queued' AND not_before <= ?`
 const firstQueued = `${queued} ORDER BY priority DESC, seq LIMIT 1`
 const firstAllowed = `${queued} AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))

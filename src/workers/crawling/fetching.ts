@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type PageOutcome, page as pageDecider, sameMemory } from '../../commands/crawling/page.ts'
+import { type PageCommand, type PageOutcome, page as pageDecider, sameMemory } from '../../commands/crawling/page.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -7,13 +7,24 @@ import { messageOf, RevisionConflict, Unacceptable, Unavailable } from '../../li
 import { newId } from '../../lib/ids.ts'
 import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import { fingerprint } from './canonical-url.ts'
-import type { createPageFetcher, PageResult } from './page-fetch.ts'
+import type { createPageFetcher, FetchOrder, PageResult } from './page-fetch.ts'
 import type { PickedPage } from './page-queues.ts'
 import type { Run } from './runs.ts'
 import type { Sight } from './sight.ts'
 
 /** What every outcome says of its fetch. */
 type FetchedBy = Omit<Extract<PageOutcome, { readonly type: 'PageFetchFailed' }>['data'], 'url' | 'reason' | 'message'>
+
+/** What becomes of a page. */
+type Recorded = Extract<PageCommand, { readonly type: 'QueueLinks' | 'EndFetch' }>
+
+/** Another fetch of the page has begun: this one has nothing to say any more. */
+class Superseded extends Error {
+  override readonly name = 'Superseded'
+  constructor() {
+    super('another fetch of the page has begun')
+  }
+}
 
 const pauseMs = 200
 
@@ -40,18 +51,18 @@ export const createFetching = ({
   readonly node: { readonly id: string; readonly host: string }
   readonly isAlone: () => boolean
 }): ((run: Run, picked: PickedPage) => Promise<void>) => {
-  /** Repeats while the log is out of reach: a page without an outcome would keep its crawl from ending. */
-  const record = async (run: Run, page: NextPage, { outcome, found, memory }: Omit<PageResult, 'release'>): Promise<void> => {
+  /** Repeats while the log is out of reach: a page without an outcome would keep its crawl from ending. False where it is refused. */
+  const record = async (run: Run, command: Recorded): Promise<boolean> => {
     const context = contextOf(run)
     for (;;) {
       try {
-        const ended = await executor.execute(pageDecider, { type: 'EndFetch', page: page.id, outcome, found, memory }, context)
-        await sight.seen((ended.refused ? null : ended.position) ?? undefined)
-        return
+        const recorded = await executor.execute(pageDecider, command, context)
+        await sight.seen((recorded.refused ? null : recorded.position) ?? undefined)
+        return !recorded.refused
       } catch (error) {
         const isPassing = error instanceof Unavailable || error instanceof RevisionConflict
         if (!isPassing || run.abort.signal.aborted) throw error
-        logger.warn({ err: error, page: page.id }, 'the log did not take the outcome of a page; trying again')
+        logger.warn({ err: error, page: command.page }, 'the log did not take what became of a page; trying again')
         await clock.sleep(pauseMs)
       }
     }
@@ -82,7 +93,7 @@ export const createFetching = ({
 
   return async (run, picked) => {
     const { page } = picked
-    const { input, filter, abort } = run
+    const { input, lists, abort } = run
     const { operation, spiderid, url, domain, depth, priority } = page
     const { appid, crawlid } = input
     const about = { operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host: node.host }
@@ -104,18 +115,23 @@ export const createFetching = ({
     }
     if (!isAlone() && (await sight.seen(started.position)) && !(await isInTime(run, picked, about))) return
     const fetchOne = await fetchPage()
-    const result = await fetchOne(page, { input, filter, signal: abort.signal }).catch((error: unknown): PageResult => {
-      if (abort.signal.aborted) throw error
+    const queue: FetchOrder['queue'] = async ({ found, memory }) => {
+      if (!(await record(run, { type: 'QueueLinks', page: page.id, fetch: about, found, memory }))) throw new Superseded()
+    }
+    const result = await fetchOne(page, { input, lists, queue, signal: abort.signal }).catch((error: unknown): PageResult => {
+      if (abort.signal.aborted || error instanceof Superseded) throw error
       logger.error({ err: error, page: page.id, url }, 'what was fetched could not be kept')
       return lost(page, about, error)
     })
     try {
-      await record(run, page, result)
+      const { outcome, found, memory } = result
+      await record(run, { type: 'EndFetch', page: page.id, outcome, found, memory })
     } catch (error) {
       // No other way to end it: what cannot be recorded now will not be recordable later.
       if (!(error instanceof Unacceptable)) throw error
       const data = { ...about, url, reason: 'parse' as const, message: error.message }
-      await record(run, page, { outcome: { type: 'PageFetchFailed', data }, found: [], memory: sameMemory })
+      const outcome = { type: 'PageFetchFailed', data } as const
+      await record(run, { type: 'EndFetch', page: page.id, outcome, found: [], memory: sameMemory })
     } finally {
       result.release()
     }

@@ -2,7 +2,6 @@ import { instant } from '../../lib/clock.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { decode } from './charset.ts'
 import type { Header } from './fetch.ts'
-import type { Link } from './links.ts'
 
 /** A crawled page as consumers read it, all but its body: native names and order of the original's item. */
 export interface ItemDocument extends JsonObject {
@@ -40,7 +39,7 @@ const grouped = (headers: readonly Header[]): Record<string, string[]> => {
   return Object.fromEntries(groups)
 }
 
-/** The document of a fetched page. `fetchedAt` is in milliseconds since the epoch. */
+/** The document of a fetched page as JSON. `links` is JSON already, in UTF-8; `fetchedAt` is in milliseconds since the epoch. */
 export const itemDocument = (page: {
   readonly appid: string
   readonly crawlid: string
@@ -51,22 +50,28 @@ export const itemDocument = (page: {
   readonly requestHeaders: readonly Header[]
   readonly responseHeaders: readonly Header[]
   readonly encoding: string | null
-  readonly links: readonly Link[]
+  readonly links: Uint8Array
   readonly fetchedAt: number
-}): ItemDocument => ({
-  appid: page.appid,
-  crawlid: page.crawlid,
-  attrs: page.attrs,
-  url: page.url,
-  response_url: page.responseUrl,
-  status_code: page.statusCode,
-  status_msg: 'OK',
-  request_headers: grouped(page.requestHeaders),
-  response_headers: grouped(page.responseHeaders),
-  encoding: page.encoding,
-  links: page.links.map(({ url, text }) => ({ url, text })),
-  timestamp: `${instant(page.fetchedAt).slice(0, -1)}000`,
-})
+}): Buffer => {
+  const before: Omit<ItemDocument, 'links' | 'timestamp'> = {
+    appid: page.appid,
+    crawlid: page.crawlid,
+    attrs: page.attrs,
+    url: page.url,
+    response_url: page.responseUrl,
+    status_code: page.statusCode,
+    status_msg: 'OK',
+    request_headers: grouped(page.requestHeaders),
+    response_headers: grouped(page.responseHeaders),
+    encoding: page.encoding,
+  }
+  const timestamp = `${instant(page.fetchedAt).slice(0, -1)}000`
+  return Buffer.concat([
+    Buffer.from(`${JSON.stringify(before).slice(0, -1)},"links":`),
+    page.links,
+    Buffer.from(`,"timestamp":"${timestamp}"}`),
+  ])
+}
 
 /** The item as it is sent. `base64` is the setting that wants every body as base64. */
 export const itemWithBody = (

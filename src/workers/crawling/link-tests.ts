@@ -4,6 +4,7 @@ import { type Clock, parseInstant } from '../../lib/clock.ts'
 import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
 import { comparableDomain } from '../../lib/domain-key.ts'
 import type { QueueQueries } from '../../projections/crawling/queue-queries.ts'
+import { longestUrl } from './longest-url.ts'
 
 /** Something that wants into the queue. A redirect hop within one domain takes no place in the page counter. */
 export interface Candidate {
@@ -39,9 +40,6 @@ interface Batch {
   readonly forgot: boolean
   readonly forgotCounts: boolean
 }
-
-/** Longest address of a link in characters; the original's own limit. */
-const longestUrl = 2083
 
 /**
  * The filters that everything but a seed passes on its way into the queue, in the order of the crawling contract, section 6.5.
@@ -81,6 +79,8 @@ export const createLinkTests = ({
   }
 
   return {
+    /** Whether a page with this id was queued, whatever has become of it. */
+    wasQueued: queries.isPage,
     /** `own` is the fingerprint of the page that the candidates come from. */
     test: (name: CrawlName, own: string, candidates: readonly Candidate[], { domainMaxPages, expires }: CrawlLimits): Tested => {
       const key = JSON.stringify([name.spiderid, name.crawlid])

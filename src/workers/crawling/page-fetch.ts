@@ -1,21 +1,21 @@
 import { type FreshMemory, type PageOutcome, sameMemory } from '../../commands/crawling/page.ts'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
-import type { DropReason, FailureReason, QueuedPage } from '../../events/crawling/page.ts'
+import type { FailureReason, QueuedPage } from '../../events/crawling/page.ts'
 import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
-import { derivedId } from '../../lib/ids.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { fingerprint } from './canonical-url.ts'
-import { contentTypeOf } from './charset.ts'
 import { type Connections, createConnections } from './connections.ts'
 import { crawlHeaders, type FetchedPage, FetchFailed, fetchPage } from './fetch.ts'
 import { itemDocument } from './item.ts'
-import type { CrawlLimits, LinkTests, Tested } from './link-tests.ts'
-import { createLinkFilter, type ExtractedLinks, extractLinks, type Link } from './links.ts'
+import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
+import { listedLinks, pageLinks } from './page-links.ts'
+import type { PageReading } from './page-reading.ts'
+import { createReadingPool, ReadingFailed } from './reading-pool.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
 import { habitsOf } from './spiders.ts'
 import { createTargets } from './targets.ts'
@@ -30,47 +30,46 @@ export interface PageResult {
 
 const redirectCodes = new Set([301, 302, 303, 307, 308])
 const retriedCodes = new Set([408, 500, 502, 503, 504, 522, 524])
-const longestRefreshS = 100
-/** What a retry and a followed link lose of their priority. */
+/** What a retry loses of its priority. */
 const priorityStep = 10
-const mostDroppedLinks = 100
 
-/** A crawl's own filter of links, or why none could be made of what was fed. */
-export const filterOf = (input: CrawlInput): ReturnType<typeof createLinkFilter> =>
-  createLinkFilter({
-    allowRegex: input.allow_regex ?? null,
-    denyRegex: input.deny_regex ?? null,
-    allowedDomains: input.allowed_domains ?? null,
-    denyExtensions: input.deny_extensions ?? null,
-  })
+/** A page that was lost is always fetched once more: most often its process was stopped for other reasons. */
+const leastLost = 1
+
+/** What the fetch of a page needs of its crawl. */
+export interface FetchOrder {
+  readonly input: CrawlInput
+  /** The crawl's `LinkLists` as JSON. */
+  readonly lists: string
+  /** Records links before the page's outcome, and resolves when the view shows them. */
+  readonly queue: (links: Pick<PageResult, 'found' | 'memory'>) => Promise<void>
+  readonly signal: AbortSignal
+}
 
 /** Fetches one page and decides what becomes of it. Rejects only when `signal` aborts or a store fails. Source: crawling contract, section 6. */
-export const createPageFetcher =
-  ({
-    settings,
-    connections = createConnections(createTargets(settings)),
-    blobs,
-    tests,
-    host,
-    clock,
-  }: {
-    readonly settings: CrawlingSettings
-    /** Default: to what the settings allow. */
-    readonly connections?: Connections
-    readonly blobs: Blobs
-    readonly tests: LinkTests
-    readonly host: string
-    readonly clock: Clock
-  }) =>
-  async (
-    page: NextPage,
-    {
-      input,
-      filter,
-      signal,
-    }: { readonly input: CrawlInput; readonly filter: ReturnType<typeof filterOf>; readonly signal: AbortSignal },
-  ): Promise<PageResult> => {
+export const createPageFetcher = ({
+  settings,
+  connections = createConnections(createTargets(settings)),
+  blobs,
+  tests,
+  host,
+  clock,
+  signal: ending,
+}: {
+  readonly settings: CrawlingSettings
+  /** Default: to what the settings allow. */
+  readonly connections?: Connections
+  readonly blobs: Blobs
+  readonly tests: LinkTests
+  readonly host: string
+  readonly clock: Clock
+  /** Ends the threads that read pages, as soon as these have nothing to read. */
+  readonly signal: AbortSignal
+}) => {
+  const pool = createReadingPool({ timeLimitMs: settings.readTimeoutMs, clock, signal: ending })
+  return async (page: NextPage, { input, lists, queue, signal }: FetchOrder): Promise<PageResult> => {
     const { spiderid, appid, crawlid } = input
+    const habits = habitsOf(spiderid)
     const about = { operation: page.operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host }
     const limits: CrawlLimits = { domainMaxPages: input.domain_max_pages ?? null, expires: input.expires }
     const own = page.fingerprint ?? fingerprint('GET', page.url)
@@ -114,14 +113,10 @@ export const createPageFetcher =
       return { outcome: { type: 'PageRedirected', data: redirected }, found: [], memory: sameMemory, release }
     }
 
-    const item = async (fetched: FetchedPage, extracted: ExtractedLinks): Promise<PageResult> => {
-      const habits = habitsOf(spiderid)
-      const follows = habits.goesOn(page.depth, input.maxdepth)
-      const links = follows && !('error' in filter) ? habits.choose(extracted.links).map(withoutSecrets) : []
-      const kept =
-        links.length === 0 ? undefined : queueable(page, links, (candidates) => tests.test(input, own, candidates, limits))
-      const { found = [] } = kept ?? {}
-      const memory = { forgot: kept?.tested.forgot ?? false, forgotCounts: kept?.tested.forgotCounts ?? false }
+    const item = async (fetched: FetchedPage, reading: PageReading): Promise<PageResult> => {
+      const test = (candidates: readonly Candidate[]): Tested => tests.test(input, own, candidates, limits)
+      const kept = await pageLinks(page, reading, { tests, test, queue, signal })
+      const { found, memory, dropped, droppedLinks, release } = kept
       try {
         const document = itemDocument({
           appid,
@@ -132,11 +127,11 @@ export const createPageFetcher =
           statusCode: fetched.status,
           requestHeaders: shownHeaders(fetched.requestHeaders),
           responseHeaders: fetched.headers,
-          encoding: extracted.encoding,
-          links: habits.listed(links),
+          encoding: reading.encoding,
+          links: listedLinks(reading),
           fetchedAt: clock.now(),
         })
-        const [body, described] = await Promise.all([blobs.put(fetched.body), blobs.put(Buffer.from(JSON.stringify(document)))])
+        const [body, described] = await Promise.all([blobs.put(fetched.body), blobs.put(document)])
         return {
           outcome: {
             type: 'PageFetched',
@@ -147,27 +142,29 @@ export const createPageFetcher =
               statusCode: fetched.status,
               durationMs: fetched.durationMs,
               bytes: fetched.body.length,
-              encoding: extracted.encoding,
+              encoding: reading.encoding,
               item: described.ref,
               body: body.ref,
-              linksFound: extracted.found,
-              linksKept: links.length,
-              dropped: kept?.dropped ?? {},
-              droppedLinks: kept?.droppedLinks ?? [],
+              linksFound: reading.found,
+              linksKept: reading.kept,
+              dropped,
+              droppedLinks,
               ...(found.length === 0 ? memory : sameMemory),
-              ...(follows && 'error' in filter ? { linkError: filter.error } : {}),
+              ...(reading.linkError === undefined ? {} : { linkError: reading.linkError }),
             },
           },
           found,
           memory,
-          release: () => kept?.tested.release(),
+          release,
         }
       } catch (error) {
-        kept?.tested.release()
+        release()
         throw error
       }
     }
 
+    if (page.lost > Math.max(settings.retries, leastLost))
+      return failed('lost', `the process that fetched and read the page died ${page.lost} times`)
     let fetched: FetchedPage
     try {
       fetched = await fetchPage({
@@ -191,21 +188,23 @@ export const createPageFetcher =
     const location = redirectCodes.has(fetched.status) ? headerOf(fetched, 'location') : undefined
     const next = location === undefined ? null : addressOf(location, fetched.responseUrl)
     if (next !== null) return hop(fetched, next, 'location')
+    const { body, responseUrl } = fetched
     const contentType = headerOf(fetched, 'content-type')
-    const extracted = extractLinks({
-      body: fetched.body,
-      contentType,
-      responseUrl: fetched.responseUrl,
-      ...('error' in filter ? {} : { filter }),
-    })
-    const refresh = refreshOf(extracted, contentType)
+    const follow = habits.goesOn(page.depth, input.maxdepth) ? habits.chooses() : 'none'
+    let reading: PageReading
+    try {
+      reading = await pool.read({ body, contentType, responseUrl, lists, follow }, signal)
+    } catch (error) {
+      if (!(error instanceof ReadingFailed)) throw error
+      const why = { reason: 'parse', message: error.message } as const
+      return error.retryable && page.retries < settings.retries ? again(why) : failed(why.reason, why.message)
+    }
+    const { refresh } = reading
     if (refresh !== null && fingerprint('GET', refresh) !== own) return hop(fetched, refresh, 'refresh')
     if (retriedCodes.has(fetched.status) && page.retries < settings.retries) return again({ statusCode: fetched.status })
-    return item(fetched, extracted)
+    return item(fetched, reading)
   }
-
-/** User and password that a page writes into its links are neither kept nor sent. */
-const withoutSecrets = (link: Link): Link => (link.url.includes('@') ? { ...link, url: withoutUserinfo(link.url) } : link)
+}
 
 const headerOf = ({ headers }: FetchedPage, name: string): string | undefined =>
   headers.find(([header]) => header.toLowerCase() === name)?.[1]
@@ -215,53 +214,4 @@ const addressOf = (text: string, base: string): string | null => {
   if (address === null) return null
   address.hash = ''
   return withoutUserinfo(address.href)
-}
-
-/** Only HTML refreshes itself; a page that merely reloads is an item. */
-const refreshOf = ({ encoding, metaRefresh }: ExtractedLinks, contentType: string | undefined): string | null => {
-  if (encoding === null || metaRefresh === undefined || metaRefresh.delaySeconds > longestRefreshS) return null
-  const { mediaType } = contentTypeOf(contentType)
-  return mediaType === '' || mediaType.includes('html') ? addressOf(metaRefresh.url, metaRefresh.url) : null
-}
-
-interface Queueable {
-  readonly tested: Tested
-  readonly found: readonly QueuedPage[]
-  readonly dropped: Readonly<Record<string, number>>
-  readonly droppedLinks: { readonly url: string; readonly reason: DropReason }[]
-}
-
-const queueable = (
-  page: NextPage,
-  links: readonly Link[],
-  test: (candidates: readonly { url: string; domain: string; fingerprint: string; counted: boolean }[]) => Tested,
-): Queueable => {
-  const candidates = links.map(({ url }) => ({
-    url,
-    domain: domainKeyOf(url),
-    fingerprint: fingerprint('GET', url),
-    counted: true,
-  }))
-  const tested = test(candidates)
-  const found: QueuedPage[] = []
-  const dropped: Record<string, number> = {}
-  const droppedLinks: { url: string; reason: DropReason }[] = []
-  for (const [index, { url, domain, fingerprint: mark }] of candidates.entries()) {
-    const reason = tested.verdicts[index] ?? null
-    if (reason === null)
-      found.push({
-        id: derivedId('link', page.id, page.attempts + 1, mark),
-        url,
-        fingerprint: mark,
-        domain,
-        depth: page.depth + 1,
-        priority: page.priority - priorityStep,
-        referer: page.url,
-      })
-    else {
-      dropped[reason] = (dropped[reason] ?? 0) + 1
-      if (reason !== 'duplicate' && droppedLinks.length < mostDroppedLinks) droppedLinks.push({ url, reason })
-    }
-  }
-  return { tested, found, dropped, droppedLinks }
 }

@@ -4,10 +4,14 @@ import { messageOf } from '../../lib/errors.ts'
 /** A pattern that is searched for anywhere in a text, in time linear in its length. */
 export interface Pattern {
   found(text: string): boolean
+  /** The size of its program: matching takes at most this many steps for each character. */
+  readonly instructions: number
 }
 
 /** Longer patterns are nobody's honest URL filter. */
 const maxPatternLength = 10_000
+/** One of so many takes half a second at worst for the longest address. */
+const maxInstructions = 3_000
 
 class Unsupported extends Error {}
 
@@ -20,7 +24,10 @@ export const compilePattern = (source: string): Pattern | { readonly error: stri
     if (source.length > maxPatternLength) throw new Unsupported(`longer than ${maxPatternLength} characters`)
     const { pattern, flags } = translate(source)
     const compiled = RE2JS.compile(flags === '' ? pattern : `(?${flags})${pattern}`)
-    return { found: (text) => compiled.test(text) }
+    const instructions = compiled.programSize()
+    if (instructions > maxInstructions)
+      throw new Unsupported(`it becomes a program of ${instructions} instructions, more than ${maxInstructions}`)
+    return { found: (text) => compiled.test(text), instructions }
   } catch (error) {
     const shown = source.length > 100 ? `${source.slice(0, 100)}…` : source
     return { error: `the pattern ${JSON.stringify(shown)} cannot be used: ${messageOf(error)}` }

@@ -4,14 +4,15 @@ import type { JsonValue } from '../../lib/json.ts'
 import type { Job, QueueQueries } from '../../projections/crawling/queue-queries.ts'
 import { type WorkContext, WorkFailed } from '../work.ts'
 import { gentleReasons } from './gentle-reasons.ts'
-import type { filterOf } from './page-fetch.ts'
+import type { LinkLists } from './link-filter.ts'
 import type { Sight } from './sight.ts'
 
 /** An operation whose pages are fetched here. */
 export interface Run {
   readonly operation: string
   readonly input: CrawlInput
-  readonly filter: ReturnType<typeof filterOf>
+  /** Its `LinkLists` as JSON. */
+  readonly lists: string
   readonly context: Omit<CommandContext, 'commandId'>
   /** Breaks off what is being fetched. */
   readonly abort: AbortController
@@ -125,12 +126,10 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
     run: async (input: CrawlInput, work: WorkContext): Promise<JsonValue> => {
       const { operationId: operation, actor, correlationId } = work
       const holder = worker()
-      // Loaded with the first crawl: what fetches and reads pages is nearly half of the program.
-      const { filterOf } = await import('./page-fetch.ts')
       const run: Running = {
         operation,
         input,
-        filter: filterOf(input),
+        lists: JSON.stringify(listsOf(input)),
         context: { actor, correlationId },
         work,
         inFlight: new Set(),
@@ -163,6 +162,13 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
     },
   }
 }
+
+const listsOf = (input: CrawlInput): LinkLists => ({
+  allowRegex: input.allow_regex ?? null,
+  denyRegex: input.deny_regex ?? null,
+  allowedDomains: input.allowed_domains ?? null,
+  denyExtensions: input.deny_extensions ?? null,
+})
 
 /** A crawl that brought nothing but failures failed; its error is that of its seed. */
 const resultOf = (

@@ -1,23 +1,24 @@
 import { expect, test } from 'vitest'
-import { itemDocument, itemWithBody } from '../../../src/workers/crawling/item.ts'
+import { type ItemDocument, itemDocument, itemWithBody } from '../../../src/workers/crawling/item.ts'
 
-const document = (encoding: string | null) =>
-  itemDocument({
-    appid: 'app',
-    crawlid: 'crawl',
-    attrs: null,
-    url: 'http://example.com/',
-    responseUrl: 'http://example.com/',
-    statusCode: 200,
-    requestHeaders: [['User-Agent', 'x']],
-    responseHeaders: [
-      ['Set-Cookie', 'a=1'],
-      ['Set-Cookie', 'b=2'],
-    ],
-    encoding,
-    links: [{ url: 'http://example.com/a', text: 'a' }],
-    fetchedAt: Date.UTC(2016, 0, 5, 20, 14, 54, 653),
-  })
+const page = {
+  appid: 'app',
+  crawlid: 'crawl',
+  attrs: null,
+  url: 'http://example.com/',
+  responseUrl: 'http://example.com/',
+  statusCode: 200,
+  requestHeaders: [['User-Agent', 'x']],
+  responseHeaders: [
+    ['Set-Cookie', 'a=1'],
+    ['Set-Cookie', 'b=2'],
+  ],
+  links: Buffer.from('[{"url":"http://example.com/a","text":"a"}]'),
+  fetchedAt: Date.UTC(2016, 0, 5, 20, 14, 54, 653),
+} as const
+
+const parsed = (bytes: Buffer) => JSON.parse(bytes.toString()) as ItemDocument
+const document = (encoding: string | null) => parsed(itemDocument({ ...page, encoding }))
 
 test('an item has the fields of the original, in its order', () => {
   const item = itemWithBody(document('utf-8'), Buffer.from('Zoë'))
@@ -55,13 +56,6 @@ test('every body is base64 when the setting says so', () => {
 })
 
 test('a header by the name of __proto__ is a header', () => {
-  const item = itemDocument({
-    ...document('utf-8'),
-    responseUrl: '',
-    statusCode: 200,
-    requestHeaders: [],
-    responseHeaders: [['__proto__', 'x']],
-    fetchedAt: 0,
-  })
+  const item = parsed(itemDocument({ ...page, encoding: 'utf-8', responseHeaders: [['__proto__', 'x']] }))
   expect(Object.keys(item.response_headers)).toEqual(['__proto__'])
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createLinkFilter, extractLinks, type LinkFilter } from '../../../src/workers/crawling/links.ts'
+import { createLinkFilter, type LinkFilter } from '../../../src/workers/crawling/link-filter.ts'
+import { extractLinks } from '../../../src/workers/crawling/links.ts'
 
 const responseUrl = 'http://www.example.com/news/index.html?page=1'
 
