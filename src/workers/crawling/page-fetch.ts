@@ -165,6 +165,7 @@ export const createPageFetcher = ({
 
     if (page.lost > Math.max(settings.retries, leastLost))
       return failed('lost', `the process that fetched and read the page died ${page.lost} times`)
+    pool.prepare()
     let fetched: FetchedPage
     try {
       fetched = await fetchPage({

@@ -17,6 +17,8 @@ export class ReadingFailed extends Error {
 
 /** Reads pages in threads of their own, which are ended where a page takes too much time or memory. */
 export interface ReadingPool {
+  /** Starts a thread where there is none: it takes as long as fetching a page. */
+  prepare(): void
   /** Rejects with `ReadingFailed`, and with the signal's reason where it aborts first. */
   read(order: ReadingOrder, signal: AbortSignal): Promise<PageReading>
 }
@@ -152,6 +154,9 @@ export const createReadingPool = ({
   })
 
   return {
+    prepare: () => {
+      if (threads.size === 0) start()
+    },
     read: (order, whose) =>
       new Promise((resolve, reject) => {
         if (whose.aborted) return reject(whose.reason)

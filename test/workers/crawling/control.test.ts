@@ -93,7 +93,7 @@ test('a stop empties the queue, lets pages on their way finish and cancels the o
   site.release(links('/never'))
   const done = await crawling.ended(id)
   expect(done.state).toBe('cancelled')
-  expect(crawling.items.items({ limit: 100 }).items).toHaveLength(5)
+  await crawling.until(() => crawling.items.items({ limit: 100 }).items.length === 5)
   expect(site.requests).not.toContain('/never')
   const crawl = crawling.crawls.crawl(crawlKey(name))
   expect(crawl).toMatchObject({ state: 'stopped', queued: 0, fetching: 0, purged: 26, dropped: { crawl_stopped: 4 } })
@@ -206,7 +206,7 @@ test('starts of a domain keep their distance', async () => {
 test('a crawl expires: its queue is emptied, it is on the stop list and its operation is cancelled', async () => {
   const site = await openSlowSite(links(...slowPaths))
   const crawling = await openCrawling({ settings: { concurrency: 2, perHost: 2 } })
-  const expires = Math.floor(crawling.clock.now() / 1000) + 2
+  const expires = Math.floor(crawling.clock.now() / 1000) + 5
   const id = await crawling.feed({ url: site.url('/'), maxdepth: 1, expires })
   await site.untilHeld(2)
   expect(crawling.crawls.timers({ limit: 10 }).items).toMatchObject([{ ...name, expires }])
