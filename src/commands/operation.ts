@@ -10,7 +10,7 @@ import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { type Decider, type Decision, nothing, refuse } from './decider.ts'
 
-/** Everything that can be asked of an operation. `now` is milliseconds since the epoch. */
+/** Everything that can be asked of an operation. `now` is milliseconds since the epoch; `progress` is what no event says yet. */
 export type OperationCommand = { readonly id: string } & (
   | { readonly type: 'RequestOperation'; readonly request: OperationRequest }
   | {
@@ -20,16 +20,16 @@ export type OperationCommand = { readonly id: string } & (
       /** The attempt after which the supervisor has waited for long enough, whatever this clock says. */
       readonly waitedAfter?: number | undefined
     }
-  | {
-      readonly type: 'ReportProgress'
-      readonly attempt: number
-      readonly phase: string | null
-      readonly fraction: number | null
-      readonly detail: string | null
-    }
+  | ({ readonly type: 'ReportProgress'; readonly attempt: number } & Progress)
   | { readonly type: 'RecordStep'; readonly attempt: number; readonly name: string; readonly result: JsonValue }
-  | { readonly type: 'SucceedAttempt'; readonly attempt: number; readonly result: JsonValue }
-  | { readonly type: 'FailAttempt'; readonly attempt: number; readonly error: OperationError; readonly now: number }
+  | { readonly type: 'SucceedAttempt'; readonly attempt: number; readonly result: JsonValue; readonly progress?: Progress | null }
+  | {
+      readonly type: 'FailAttempt'
+      readonly attempt: number
+      readonly error: OperationError
+      readonly now: number
+      readonly progress?: Progress | null
+    }
   | { readonly type: 'LoseAttempt'; readonly attempt: number; readonly now: number }
   | { readonly type: 'HandBackAttempt'; readonly attempt: number; readonly now: number }
   | { readonly type: 'TimeOutAttempt'; readonly attempt: number }
@@ -73,6 +73,7 @@ export type OperationRefusal =
   | { readonly reason: 'attempt-superseded'; readonly attempt: number }
 
 type Happened = Decision<OperationEvent, OperationRefusal>
+type Events = { readonly events: readonly OperationEvent[] }
 
 export const operationStream = (id: string): string => `${operationPrefix}${id}`
 
@@ -224,7 +225,12 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
       return { events: [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail, step } }] }
     }
     case 'SucceedAttempt':
-      return { events: [{ type: 'OperationSucceeded', data: { attempt, result: command.result as never } }] }
+      return {
+        events: [
+          ...progressed(attempt, command.progress),
+          { type: 'OperationSucceeded', data: { attempt, result: command.result as never } },
+        ],
+      }
     case 'ConfirmCancelled':
       return state.status === 'cancelling' ? cancelled : refuse({ reason: 'already-running', attempt })
     case 'TimeOutAttempt':
@@ -232,7 +238,9 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
         ? cancelled
         : { events: [{ type: 'OperationTimedOut', data: { attempt, timeoutMs: state.request.policy.timeoutMs } }] }
     case 'FailAttempt':
-      return state.status === 'cancelling' ? cancelled : fail(attempt, command.error, command.now, state)
+      return state.status === 'cancelling'
+        ? cancelled
+        : { events: [...progressed(attempt, command.progress), ...fail(attempt, command.error, command.now, state).events] }
     case 'LoseAttempt': {
       if (state.status === 'cancelling') return cancelled
       const retryable = state.request.policy.whenLost === 'retry'
@@ -246,7 +254,13 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
   }
 }
 
-function fail(attempt: number, error: OperationError, now: number, state: Unfinished, delayMs?: number): Happened {
+const progressed = (attempt: number, progress: Progress | null = null): readonly OperationEvent[] => {
+  if (progress === null) return []
+  const { phase, fraction, detail } = progress
+  return [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail } }]
+}
+
+function fail(attempt: number, error: OperationError, now: number, state: Unfinished, delayMs?: number): Events {
   const { attempts, backoff } = state.request.policy
   const spent = state.spent + 1
   if (!error.retryable || spent >= attempts) return { events: [{ type: 'OperationFailed', data: { attempt, error } }] }

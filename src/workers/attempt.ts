@@ -16,7 +16,7 @@ import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { createOutputWriter } from './output.ts'
-import { createProgressThrottle } from './progress.ts'
+import { createProgressThrottle, type RecordedProgress } from './progress.ts'
 import { createRedaction, noRedaction, type RedactedStream, type Redaction } from './redaction.ts'
 import { type Work, type WorkContext, WorkFailed } from './work.ts'
 
@@ -143,13 +143,16 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     onProblem: (problem) => logger.warn({ operationId, attempt, problem }, 'output was lost'),
   })
 
+  const shownReport = ({ phase, fraction, detail }: RecordedProgress): RecordedProgress => ({
+    phase: phase && redact.text(phase),
+    fraction,
+    detail: detail && redact.text(detail),
+  })
+
   const progress = createProgressThrottle({
     clock,
     record: async (report) => {
-      const { fraction } = report
-      const phase = report.phase && redact.text(report.phase)
-      const detail = report.detail && redact.text(report.detail)
-      await record({ type: 'ReportProgress', phase, fraction, detail }).catch((error: unknown) =>
+      await record({ type: 'ReportProgress', ...shownReport(report) }).catch((error: unknown) =>
         logger.warn({ err: error, operationId }, 'progress was not recorded'),
       )
     },
@@ -221,7 +224,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     const settled = await Promise.race([settling, abandoned])
     stopsWorking()
     cancelTimeout()
-    progress.stop()
+    const lastReport = progress.stop()
     await queue
     const outcome = isLive() ? outcomeOf(settled) : undefined
     isOver = true
@@ -237,7 +240,8 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       return undefined
     }
     await output.close()
-    const recorded = await recordOutcome(outcome)
+    const reported = lastReport === null ? {} : { progress: shownReport(lastReport) }
+    const recorded = await recordOutcome({ ...outcome, ...reported })
     if (recorded?.refused) logger.info({ operationId, attempt, refused: recorded.refused }, 'the outcome came too late')
     return recorded?.state
   }

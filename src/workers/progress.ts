@@ -13,11 +13,11 @@ export interface RecordedProgress {
 
 export interface ProgressThrottle {
   report(report: ProgressReport): void
-  /** Nothing is recorded from now on. */
-  stop(): void
+  /** Nothing is recorded from now on. Gives the last report where it was not recorded: it belongs to the outcome. */
+  stop(): RecordedProgress | null
 }
 
-/** Work that ends sooner leaves no progress behind. */
+/** Work that ends sooner leaves no record of its own: its last report stands beside its outcome. */
 const firstMs = 100
 const shortestGapMs = 1_000
 /** A long attempt makes at most about this many records for each tenfold of its time. */
@@ -75,6 +75,7 @@ export const createProgressThrottle = ({
     stop: () => {
       isStopped = true
       cancelTimer?.()
+      return isNew ? latest : null
     },
   }
 }

@@ -218,6 +218,16 @@ describe('what is remembered', () => {
       attempt: 2,
       spent: 1,
     }))
+  const report = { phase: 'fetch', fraction: 1, detail: '3 of 3' }
+  const reported: OperationEvent = { type: 'OperationProgressed', data: { attempt: 1, ...report } }
+  test.each([
+    { command: succeed(), outcome: succeeded },
+    { command: fail(1, { ...broken, retryable: false }), outcome: failed(1, { ...broken, retryable: false }) },
+  ])('the last report stands before the outcome: $command.type', ({ command, outcome }) =>
+    given(operation, [requested, started()])
+      .when({ ...command, progress: report } as OperationCommand)
+      .then([reported, outcome]),
+  )
   test('a step is recorded beside the progress', () =>
     given(operation, [
       requested,

@@ -46,11 +46,11 @@ const opened = () => {
   return { clock, progress, recorded }
 }
 
-test('work that ends at once leaves no progress behind', async () => {
+test('work that ends at once leaves no record: its last report is for its outcome', async () => {
   const { clock, progress, recorded } = opened()
   progress.report({ phase: 'begin' })
   await clock.move(50)
-  progress.stop()
+  expect(progress.stop()).toEqual({ phase: 'begin', fraction: null, detail: null })
   await clock.move(10_000)
   expect(recorded).toEqual([])
 })
@@ -86,6 +86,13 @@ test('members that a report leaves out keep their value; fractions stay between 
   progress.report({ detail: '1 of 2', fraction: Number.NaN })
   await clock.move(100)
   expect(recorded).toMatchObject([{ phase: 'fetch', fraction: 1, detail: '1 of 2' }])
+})
+
+test('what was recorded is not told again at the end', async () => {
+  const { clock, progress } = opened()
+  progress.report({ fraction: 1 })
+  await clock.move(100)
+  expect(progress.stop()).toBeNull()
 })
 
 test('nothing is recorded while nothing is said', async () => {

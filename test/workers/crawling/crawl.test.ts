@@ -34,6 +34,15 @@ test('what is fed is recorded with its time and its domain, whatever its client 
   expect(Math.abs(Number(input.ts) - crawling.clock.now() / 1000)).toBeLessThan(60)
 })
 
+test('the progress of a crawl that has ended is whole, and that of one that failed', async () => {
+  const site = await openSite({ '/': links('/a', '/b'), '/a': '', '/b': '' })
+  const crawling = await openCrawling({ settings: { retries: 0 } })
+  const done = await crawling.ended(await crawling.feed({ url: site.url('/'), maxdepth: 1 }))
+  expect(done.progress).toMatchObject({ phase: 'fetch', fraction: 1, detail: '3 of 3 pages' })
+  const failed = await crawling.ended(await crawling.feed({ url: 'http://127.0.0.1:9/', crawlid: 'two' }))
+  expect(failed).toMatchObject({ state: 'failed', progress: { fraction: 1, detail: '1 of 1 pages' } })
+})
+
 test('links are followed down to the depth, each once, breadth before depth', async () => {
   const site = await openSite({
     '/': links('/a', '/b', '/a', '/', '/picture.png', 'mailto:x@example.org'),
