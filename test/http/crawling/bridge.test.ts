@@ -75,11 +75,10 @@ describe.skipIf(kafkaBrokers === undefined)('in front of a Scrapy Cluster', () =
       prefix,
       answer: (fed) => (isObject(fed) ? [{ ...(fed as JsonObject), server_time: 12, total_backlog: 3 }] : []),
     })
-    const face = await startBridge({ brokers, prefix })
-    const began = systemClock.now()
+    // A face that waited for longer than the answer takes would wait until the test fails.
+    const face = await startBridge({ brokers, prefix, settings: { responseWaitMs: 600_000 } })
     const answered = await face.post('/feed', stats('u-1'))
     expect(answered.body).toEqual(wrapped({ ...stats('u-1'), server_time: 12, total_backlog: 3 }))
-    expect(systemClock.now() - began).toBeLessThan(4_500)
     expect((await face.post('/poll', { poll_id: 'u-1' })).status).toBe(404)
     // Twenty clients with one uuid and twenty answers: nobody gets nothing.
     const all = await Promise.all(Array.from({ length: 20 }, () => face.post('/feed', stats('u-shared'))))

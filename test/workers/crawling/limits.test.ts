@@ -59,9 +59,11 @@ test('no host gets more than its share of connections', async () => {
   const site = await openSite((request, response) => {
     open++
     most = Math.max(most, open)
-    response.on('close', () => open--)
     response.setHeader('content-type', 'text/html')
-    setTimeout(() => response.end(request.url === '/' ? links(...paths) : ''), 5)
+    systemClock.after(5, () => {
+      open--
+      response.end(request.url === '/' ? links(...paths) : '')
+    })
   })
   const crawling = await openCrawling({ settings: { concurrency: 16, perHost: 3 } })
   const done = await crawling.ended(await crawling.feed({ url: site.url('/'), maxdepth: 1 }))
@@ -96,12 +98,23 @@ test('an endless redirect ends', async () => {
 })
 
 test('a body that is too large fails at once, one that never ends is tried again', async () => {
+  const downloadTimeoutMs = 12_345
+  /** The time of a download is over when the site says so, and not while it has yet to answer. */
+  let timeIsOver = (): void => {}
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, run) => {
+      if (ms !== downloadTimeoutMs) return systemClock.after(ms, run)
+      timeIsOver = run
+      return () => {}
+    },
+  }
   const site = await openSite((request, response) => {
     response.writeHead(200, { 'content-type': 'text/html' })
     if (request.url === '/large') response.end('x'.repeat(5000))
-    else response.write('never')
+    else response.write('never', () => timeIsOver())
   })
-  const crawling = await openCrawling({ settings: { maxBytes: 1000, downloadTimeoutMs: 50, retries: 1 } })
+  const crawling = await openCrawling({ clock, settings: { maxBytes: 1000, downloadTimeoutMs, retries: 1 } })
   const large = await crawling.ended(await crawling.feed({ url: site.url('/large') }))
   expect(large.error).toMatchObject({ type: 'too-large' })
   const endless = await crawling.ended(await crawling.feed({ url: site.url('/endless'), crawlid: 'two' }))
