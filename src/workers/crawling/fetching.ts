@@ -113,7 +113,10 @@ export const createFetching = ({
       await sight.seen()
       return
     }
-    if (!isAlone() && (await sight.seen(started.position)) && !(await isInTime(run, picked, about))) return
+    const isShared = !isAlone()
+    // A cap of queued pages must not count this one any longer when its links are tested.
+    const isShown = (isShared || settings.maxQueued > 0) && (await sight.seen(started.position))
+    if (isShared && isShown && !(await isInTime(run, picked, about))) return
     const fetchOne = await fetchPage()
     const queue: FetchOrder['queue'] = async ({ found, memory }) => {
       if (!(await record(run, { type: 'QueueLinks', page: page.id, fetch: about, found, memory }))) throw new Superseded()
