@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { loadClientConfig } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { instant, systemClock } from '../lib/clock.ts'
+import { version } from '../lib/version.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
 import {
   type BackupManifest,
@@ -22,7 +23,6 @@ import { CommandFailed } from './exit.ts'
 import { directoryOf, type OfflineOptions, refuseLoss, withLockedData } from './offline.ts'
 import { type JsonOption, withDataDir } from './options.ts'
 import { print, printJson } from './terminal.ts'
-import { version } from './version.ts'
 
 /** `backup`: a consistent copy of everything that cannot be made again: log, blobs, key file, credentials. */
 export const backupCommand = (program: Command): void => {

@@ -1,8 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { messageOf } from '../lib/errors.ts'
+import { version } from '../lib/version.ts'
 import { CommandFailed, exitCodes } from './exit.ts'
 import { complain } from './terminal.ts'
-import { version } from './version.ts'
 
 /** Runs one command line (without the program's own name) and answers with its exit code. */
 export const run = async (words: readonly string[]): Promise<number> => {

@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander'
 import { type App, buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
+import { version } from '../lib/version.ts'
 import { withJson } from './options.ts'
 import { runUntilSignalled } from './running.ts'
 import { print, printJson } from './terminal.ts'
-import { version } from './version.ts'
 
 interface ServeOptions {
   readonly host?: string

@@ -2,12 +2,12 @@ import { type Command, Option } from 'commander'
 import { buildWorker } from '../app/worker.ts'
 import { loadConfig } from '../config.ts'
 import { messageOf } from '../lib/errors.ts'
+import { version } from '../lib/version.ts'
 import { parseKindPatterns } from '../workers/kind-patterns.ts'
 import { CommandFailed } from './exit.ts'
 import { withJson } from './options.ts'
 import { runUntilSignalled } from './running.ts'
 import { print, printJson } from './terminal.ts'
-import { version } from './version.ts'
 
 interface WorkerOptions {
   readonly kinds: string

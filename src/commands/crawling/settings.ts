@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
+import { noProxies, type ProxyFor, proxiesOf } from './proxy-settings.ts'
 
 const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is no name of a topic')
 
@@ -43,6 +44,8 @@ export const CrawlingSettings = z.object({
   allowLinkLocal: yesOrNo.default(false),
   /** Whether private and loopback addresses may be fetched; a server that others can reach starts with no. */
   allowPrivate: yesOrNo.default(true),
+  /** Whether certificates of sites are checked; the original never does. */
+  tlsVerify: yesOrNo.default(true),
   /** Whether the bodies of items are always given as base64. */
   base64Body: yesOrNo.default(false),
   /** How long an answer that nobody polled is kept. */
@@ -63,17 +66,22 @@ export const CrawlingSettings = z.object({
   /** Whether a bridge keeps the items that the cluster behind it has crawled. */
   bridgeItems: yesOrNo.default(false),
 })
-export type CrawlingSettings = z.infer<typeof CrawlingSettings>
+export type CrawlingSettings = z.infer<typeof CrawlingSettings> & {
+  /** From CRAWLING_PROXY and the variables that name proxies everywhere. */
+  readonly proxyFor: ProxyFor
+}
 
 /** The defaults alone, for tests and embedding programs. */
-export const defaultCrawlingSettings: CrawlingSettings = CrawlingSettings.parse({})
+export const defaultCrawlingSettings: CrawlingSettings = { ...CrawlingSettings.parse({}), proxyFor: noProxies }
 
 /**
  * The settings of an environment (`CRAWLING_HITS=100`), defaults where a variable is missing. Throws an `Error` whose
  * message has one line per variable that cannot be honoured.
  */
-export const crawlingSettings = (environment: Environment): CrawlingSettings =>
-  settingsFrom('CRAWLING', CrawlingSettings, environment)
+export const crawlingSettings = (environment: Environment): CrawlingSettings => ({
+  ...settingsFrom('CRAWLING', CrawlingSettings, environment),
+  proxyFor: proxiesOf(environment),
+})
 
 /** Names of the topics and of the groups that share what is fed and what was crawled. Source: crawling contract, section 8. */
 export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSettings, 'topicPrefix' | 'incomingTopic'>) => ({

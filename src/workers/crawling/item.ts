@@ -1,7 +1,7 @@
 import { instant } from '../../lib/clock.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { decode } from './charset.ts'
-import type { Header } from './fetch.ts'
+import type { Header } from './headers.ts'
 
 /** A crawled page as consumers read it, all but its body: native names and order of the original's item. */
 export interface ItemDocument extends JsonObject {

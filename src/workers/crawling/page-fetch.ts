@@ -10,7 +10,8 @@ import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { fingerprint } from './canonical-url.ts'
 import { type Connections, createConnections } from './connections.ts'
-import { crawlHeaders, type FetchedPage, FetchFailed, fetchPage } from './fetch.ts'
+import { crawlHeaders, type FetchedPage, fetchPage } from './fetch.ts'
+import { FetchFailed } from './fetch-failure.ts'
 import { itemDocument } from './item.ts'
 import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { listedLinks, pageLinks } from './page-links.ts'
@@ -49,7 +50,7 @@ export interface FetchOrder {
 /** Fetches one page and decides what becomes of it. Rejects only when `signal` aborts or a store fails. Source: crawling contract, section 6. */
 export const createPageFetcher = ({
   settings,
-  connections = createConnections(createTargets(settings)),
+  connections = createConnections(createTargets(settings), settings.proxyFor),
   blobs,
   tests,
   host,
@@ -186,8 +187,7 @@ export const createPageFetcher = ({
       const { reason, message } = error
       return error.retryable && page.retries < settings.retries ? again({ reason, message }) : failed(reason, message)
     }
-    const location = redirectCodes.has(fetched.status) ? headerOf(fetched, 'location') : undefined
-    const next = location === undefined ? null : addressOf(location, fetched.responseUrl)
+    const next = redirectCodes.has(fetched.status) ? locationOf(fetched) : null
     if (next !== null) return hop(fetched, next, 'location')
     const { body, responseUrl } = fetched
     const contentType = headerOf(fetched, 'content-type')
@@ -210,9 +210,17 @@ export const createPageFetcher = ({
 const headerOf = ({ headers }: FetchedPage, name: string): string | undefined =>
   headers.find(([header]) => header.toLowerCase() === name)?.[1]
 
+/** Where a redirect leads: bytes outside ASCII as they came, or as text where they stand in the host's name. */
+const locationOf = (fetched: FetchedPage): string | null => {
+  const { location, responseUrl } = fetched
+  if (location === undefined) return null
+  return addressOf(location, responseUrl) ?? addressOf(headerOf(fetched, 'location') ?? '', responseUrl)
+}
+
+/** An address that a page can be fetched from; null for any other, as those of programs are. */
 const addressOf = (text: string, base: string): string | null => {
   const address = URL.parse(text.trim(), base)
-  if (address === null) return null
+  if (address === null || !['http:', 'https:'].includes(address.protocol)) return null
   address.hash = ''
   return withoutUserinfo(address.href)
 }

@@ -156,7 +156,7 @@ const refreshOf = ({ encoding, metaRefresh }: ExtractedLinks, contentType: strin
   const { mediaType } = contentTypeOf(contentType)
   if (mediaType !== '' && !mediaType.includes('html')) return null
   const address = URL.parse(metaRefresh.url)
-  if (address === null) return null
+  if (address === null || !['http:', 'https:'].includes(address.protocol)) return null
   address.hash = ''
   return withoutUserinfo(address.href)
 }

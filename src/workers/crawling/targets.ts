@@ -1,4 +1,6 @@
+import { constants } from 'node:crypto'
 import { lookup } from 'node:dns'
+import { lookup as lookupAll } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { buildConnector } from 'undici'
@@ -13,6 +15,13 @@ export interface Targets {
   /** Why this IP address is refused, for people; null when it may be reached. */
   refusal(address: string): string | null
   connect(options: buildConnector.Options, callback: buildConnector.Callback): Connection | undefined
+  /** TLS over a connection that is there already. */
+  secure(options: buildConnector.Options, callback: buildConnector.Callback): void
+  /**
+   * Rejects with `TargetRefused` where a proxy must not be asked for this host: an address that is refused, or a name that leads to one
+   * as far as can be known here. What the proxy makes of the name is beyond our control.
+   */
+  checkForProxy(hostname: string): Promise<void>
 }
 
 /** The error of a connection to an address that is not allowed. */
@@ -21,7 +30,7 @@ export class TargetRefused extends Error {
 }
 
 /** A connection that is not there after this long is given up, whatever the fetch allows. */
-const connectTimeoutMs = 300_000
+export const connectTimeoutMs = 300_000
 
 /** Services that hand out credentials to whoever asks from inside a cloud, besides 169.254.169.254. */
 const metadataAddresses = new Set(['100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'])
@@ -35,6 +44,14 @@ const embeddedIPv4 = (address: ipaddr.IPv6): ipaddr.IPv4 | null => {
   if (!compatible && !['ipv4Mapped', 'rfc6052', 'rfc6145', '6to4'].includes(range)) return null
   return new ipaddr.IPv4([(high as number) >> 8, (high as number) & 255, (low as number) >> 8, (low as number) & 255])
 }
+
+/** Devices of an intranet speak TLS as it was long ago, with certificates of their own. */
+const anyTls = {
+  rejectUnauthorized: false,
+  minVersion: 'TLSv1',
+  ciphers: 'DEFAULT:@SECLEVEL=0',
+  secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
+} as const
 
 type Standing = 'public' | 'link-local' | 'private'
 
@@ -57,9 +74,12 @@ const standingOf = (address: ipaddr.IPv4 | ipaddr.IPv6): Standing => {
 export const createTargets = ({
   allowLinkLocal,
   allowPrivate,
+  tlsVerify = true,
 }: {
   readonly allowLinkLocal: boolean
   readonly allowPrivate: boolean
+  /** Whether certificates are looked at; without that, TLS of any age will do. */
+  readonly tlsVerify?: boolean
 }): Targets => {
   const refusal = (address: string): string | null => {
     const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '')
@@ -92,10 +112,25 @@ export const createTargets = ({
     allowH2: false,
     timeout: connectTimeoutMs,
     lookup: allowedLookup,
+    ...(tlsVerify ? {} : anyTls),
   } as buildConnector.BuildOptions) as unknown as (...args: Parameters<Targets['connect']>) => Connection
+
+  const refuseUnless = (why: string | null): void => {
+    if (why !== null) throw new TargetRefused(why)
+  }
 
   return {
     refusal,
+    secure: open,
+    checkForProxy: async (hostname) => {
+      const literal = hostname.replace(/^\[|\]$/g, '')
+      if (isIP(literal) !== 0) return refuseUnless(refusal(literal))
+      if (/(?:^|\.)localhost\.?$/.test(hostname)) return refuseUnless(refusal('127.0.0.1'))
+      if (allowPrivate) return
+      // A name that is unknown here may be known to the proxy.
+      const found = await lookupAll(hostname, { all: true }).catch(() => [])
+      for (const { address } of found) refuseUnless(refusal(address))
+    },
     connect(options, callback) {
       const literal = options.hostname.replace(/^\[|\]$/g, '')
       const refused = isIP(literal) === 0 ? null : refusal(literal)

@@ -4,7 +4,8 @@ import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
-import { crawlHeaders, FetchFailed, type FetchOptions, fetchPage } from '../../../src/workers/crawling/fetch.ts'
+import { crawlHeaders, type FetchOptions, fetchPage } from '../../../src/workers/crawling/fetch.ts'
+import { FetchFailed } from '../../../src/workers/crawling/fetch-failure.ts'
 import { createTargets } from '../../../src/workers/crawling/targets.ts'
 
 const megabyte = 1024 * 1024

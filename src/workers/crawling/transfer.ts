@@ -1,0 +1,76 @@
+import type { Dispatcher } from 'undici'
+import { createBodyParts, tooLarge } from './body-parts.ts'
+import type { TransferOptions, Transferred } from './fetch.ts'
+import { FetchFailed, failureOf } from './fetch-failure.ts'
+import { headersOf, mostInterim, sendable } from './headers.ts'
+
+/** Sends one request and reads its response to the end. Rejects with `FetchFailed`, or the signal's reason. */
+export const transfer = async ({
+  target,
+  requestHeaders,
+  maxBytes,
+  signal,
+  connections,
+}: TransferOptions): Promise<Transferred> => {
+  const taken = connections.take(target)
+  const connection = taken instanceof Promise ? await taken.catch((error: unknown) => Promise.reject(failureOf(error))) : taken
+  const headers = [...connection.headers, ...requestHeaders].flatMap(([name, value]) => [name, sendable(value)])
+  let isOver = false
+  return new Promise<Transferred>((resolve, reject) => {
+    const end = (): void => {
+      isOver = true
+      signal.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: unknown): void => {
+      if (isOver) return
+      end()
+      reject(error)
+      connection.destroy()
+    }
+    const onAbort = () => fail(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) return onAbort()
+
+    let status = 0
+    let interim = 0
+    let head: ReturnType<typeof headersOf> = { received: [] }
+    const body = createBodyParts(maxBytes)
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart() {},
+      onResponseStart(controller, statusCode) {
+        if (statusCode < 200) {
+          if (++interim > mostInterim) fail(new FetchFailed('lost', `more than ${mostInterim} interim answers`))
+          return
+        }
+        status = statusCode
+        head = headersOf(controller.rawHeaders)
+        const announced = Number(head.received.find(([name]) => name === 'Content-Length')?.[1])
+        if (announced > maxBytes) fail(tooLarge(maxBytes))
+      },
+      onResponseData(_controller, chunk) {
+        if (isOver) return
+        try {
+          body.add(chunk)
+        } catch (error) {
+          fail(error)
+        }
+      },
+      onResponseEnd() {
+        if (isOver) return
+        end()
+        connection.release()
+        resolve({ status, ...head, body: body.whole() })
+      },
+      onResponseError(_controller, error) {
+        if (isOver) return
+        if (status === 0) connection.wasClosed()
+        fail(failureOf(error))
+      },
+    }
+    try {
+      connection.client.dispatch({ method: 'GET', path: connection.path, headers }, handler)
+    } catch (error) {
+      fail(error)
+    }
+  })
+}
