@@ -4,6 +4,7 @@ import { Kafka, logLevel, Partitioners, type RetryOptions, type SASLOptions } fr
 import type { Logger } from 'pino'
 import { parseInstant } from '../../lib/clock.ts'
 import { messageOf, Unacceptable } from '../../lib/errors.ts'
+import './idle-request-queue.ts'
 import type { KafkaSettings } from './settings.ts'
 
 const connectionTimeoutMs = 5_000
@@ -38,7 +39,6 @@ export const createKafka = ({
   /** When it aborts, what still waits for brokers that are away is given up. */
   readonly signal?: AbortSignal
 }): Kafka => {
-  swallowNegativeTimeoutWarning()
   const sasl = saslOf(settings)
   return new Kafka({
     // kafkajs has no other way to be told to stop trying: no brokers is an error that it does not try again.
@@ -126,22 +126,4 @@ const logInto = (logger: Logger) => {
       logger.debug(details, text)
     else logger.warn(details, text)
   }
-}
-
-let isFiltered = false
-
-/**
- * The request queue of kafkajs asks for a timer in the past as a matter of course, of which Node 24 warns once a process. That one
- * warning is kept back; any further one is shown.
- */
-const swallowNegativeTimeoutWarning = (): void => {
-  if (isFiltered) return
-  isFiltered = true
-  const emit = process.emitWarning
-  const filtered = (...words: Parameters<typeof process.emitWarning>): void => {
-    const [, kind] = words as unknown as readonly [unknown, unknown]
-    if (kind !== 'TimeoutNegativeWarning' || !new Error().stack?.includes('kafkajs')) emit.apply(process, words)
-    else if (process.emitWarning === filtered) process.emitWarning = emit
-  }
-  process.emitWarning = filtered as typeof process.emitWarning
 }

@@ -14,14 +14,15 @@ export interface EventStoreDbLeadershipOptions {
   readonly logger: Logger
   /** Shown to people who read the stream. */
   readonly host: string
-  /** How long the holder believes to hold the office without a renewal. Default 5000. */
+  /** How long the holder believes to hold the office without a renewal. Default 6000. */
   readonly termMs?: number
-  /** Default 1500. */
+  /** Default 2500. */
   readonly renewMs?: number
 }
 
-const defaultTermMs = 5_000
-const defaultRenewMs = 1_500
+/** Two renewals fit into a term. Each is an event on the server's disk: 24 a minute. */
+const defaultTermMs = 6_000
+const defaultRenewMs = 2_500
 /**
  * So much longer than the holder itself the others believe in it. Both count from moments of their own: the holder from before
  * its renewal was sent, the others from its reception; the margin is for timers that fire late.

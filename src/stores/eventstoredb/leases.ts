@@ -48,8 +48,9 @@ const releaseMs = 2_000
  * which is after its sending, so that nobody believes a worker dead before it does so itself.
  *
  * A node that was cut off, slow or frozen has not heard renewals that were made, and must not take that for silence. So `live`
- * does not judge by the present but by the last moment up to which this node is known to have heard everything: twice a second
- * it asks for the last revision of the stream, and once the subscription has come that far, the moment of asking is it. While
+ * does not judge by the present but by the last moment up to which this node is known to have heard everything: twice a second,
+ * while some lease has run out, it asks for the last revision of the stream, and once the subscription has come that far, the moment of
+ * asking is it. While
  * the log is out of reach nobody dies; when it is back the renewals of the meantime are heard first. (Who could not renew
  * either has let go of its attempts by its own clock, so nobody is owed another lease then.)
  */
@@ -121,12 +122,21 @@ export const createEventStoreDbLeases = ({
       if (revision <= seen && (lease === undefined || lease.until <= heardUntil)) workers.delete(worker)
   }
 
+  /** While everybody renews in time there is nobody to be judged, and the server need not be asked. */
+  const isAnybodyOver = (): boolean => {
+    const now = clock.monotonic()
+    for (const { lease } of workers.values()) if (lease === undefined || lease.until <= now) return true
+    return false
+  }
+
   const keepBeating = async (first: () => void): Promise<void> => {
     while (!closing.signal.aborted) {
       try {
-        await beat()
-        tidy()
-        first()
+        if (heardUntil < 0 || isAnybodyOver()) {
+          await beat()
+          tidy()
+          first()
+        }
       } catch (error) {
         logger.debug({ err: error }, 'the leases of others are out of reach; nobody is judged meanwhile')
       }

@@ -1,6 +1,8 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { pino } from 'pino'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock as clock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
+import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
 import type { Leases } from '../../../src/workers/leases.ts'
 import { leasesContract } from '../../contracts/leases.ts'
 import { canOwnEventStoreDb, ownEventStoreDb } from '../../engines/own.ts'
@@ -10,6 +12,8 @@ import { type LeaseStore, openLeaseStore } from './lease-store.ts'
 import { openWire } from './wire.ts'
 
 const patience = { timeout: 20_000, interval: 5 }
+/** How often a node that judges looks. */
+const beatMs = 500
 /** A beat, and a busy machine. */
 const judgedWithinMs = 2_500
 
@@ -46,6 +50,53 @@ describe.skipIf(eventStoreDbUrl === undefined)('leases on EventStoreDB', () => {
     await leases.start()
     const kept = async () => (await store.connection.client.getStreamMetadata(stream, store.connection.callOptions)).metadata
     await expect.poll(kept, patience).toEqual({ maxAge: 3_600, maxCount: 10_000 })
+  })
+
+  test('while everybody renews in time the server is not asked; once a lease is over it is', async () => {
+    const stream = newStream()
+    const store = await opened(url)
+    let shift = 0
+    let reads = 0
+    const beats: (() => void)[] = []
+    const held = (run: () => void) => {
+      beats.push(run)
+      return () => undefined
+    }
+    const leases = createEventStoreDbLeases({
+      connection: store.connection,
+      log: {
+        readStream: (...asked) => {
+          reads += 1
+          return store.connection.log.readStream(...asked)
+        },
+      },
+      clock: {
+        ...clock,
+        monotonic: () => clock.monotonic() + shift,
+        after: (ms, run) => (ms === beatMs ? held(run) : clock.after(ms, run)),
+      },
+      logger: pino({ level: 'silent' }),
+      stream,
+    })
+    onTestFinished(() => leases.close())
+    const nextBeat = async (): Promise<void> => {
+      await vi.waitUntil(() => beats.length > 0, patience)
+      for (const run of beats.splice(0)) run()
+    }
+    await leases.start()
+    const worker = `w-${newId()}`
+    await leases.renew({ worker, host: 'h', kinds: [], until: clock.monotonic() + 60_000 })
+    await leases.heard()
+    const asked = reads
+    for (let beat = 0; beat < 5; beat++) await nextBeat()
+    await vi.waitUntil(() => beats.length > 0, patience)
+    expect(reads).toBe(asked)
+    expect(workers(leases)).toEqual([worker])
+    shift = 60_000
+    await nextBeat()
+    await vi.waitUntil(() => beats.length > 0, patience)
+    expect(reads).toBe(asked + 1)
+    expect(leases.live(clock.monotonic() + shift)).toEqual([])
   })
 
   test('a killed worker is dead when its lease is over, and not before; a stopped one at once', async () => {
