@@ -124,7 +124,7 @@ describe.skipIf(!canOwnEventStoreDb)('offices on an EventStoreDB that ends', () 
     await server.kill('SIGKILL')
     await server.start()
     const [term] = holder.terms
-    // Two terms later it was renewed, or it would have ended.
+    // More than a term later it was renewed, or it would have ended.
     await clock.sleep(10_000)
     expect(holder.terms).toEqual([term])
     expect(holder.leads()).toBe(true)
