@@ -9,14 +9,16 @@ import type { Decider } from './commands/decider.ts'
 import { lane } from './commands/lane.ts'
 import { operation } from './commands/operation.ts'
 import { request } from './commands/request.ts'
+import { secret } from './commands/secret.ts'
 import { answers } from './projections/crawling/answers.ts'
 import { crawlingProjections } from './projections/crawling/projections.ts'
 import { rejections } from './projections/crawling/rejections.ts'
 import { operations } from './projections/operations.ts'
 import type { Projection } from './projections/projection.ts'
+import { secrets } from './projections/secrets.ts'
 
 /** Every view of the program. */
-export const allProjections: readonly Projection[] = [operations, ...crawlingProjections, answers, rejections]
+export const allProjections: readonly Projection[] = [operations, ...crawlingProjections, answers, rejections, secrets]
 
 const pages = ['crawling-pages']
 /** What work of each kind reads while it runs. */
@@ -48,6 +50,7 @@ const deciders = [
   operation,
   lane,
   request,
+  secret,
   feed,
   answer,
   crawl,

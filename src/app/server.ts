@@ -2,6 +2,7 @@ import type { App, ServerOverrides } from '../app.ts'
 import { createRelay } from '../bus/relay.ts'
 import { allProjections } from '../catalogue.ts'
 import { createRetry } from '../commands/retry.ts'
+import { createForget } from '../commands/secret.ts'
 import { createSubmit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
 import { createCrawlingFace } from '../http/crawling/face.ts'
@@ -60,6 +61,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     executor,
     submit,
     retry,
+    forget: createForget({ executor, secrets }),
     projections,
     operations,
     kinds,

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   events: async () => (await import('./events.ts')).eventsCommand,
   projections: async () => (await import('./projections.ts')).projectionsCommand,
   audit: async () => (await import('./audit.ts')).auditCommand,
+  secrets: async () => (await import('./secrets.ts')).secretsCommand,
   credentials: async () => (await import('./credentials.ts')).credentialsCommand,
   'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand,
   backup: async () => (await import('./backup.ts')).backupCommand,

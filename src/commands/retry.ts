@@ -48,8 +48,8 @@ export const createRetry =
     const request = await firstRequest(log, stream)
     const kind = kinds.get(request.kind)
     if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
-    // The new operation has secrets of its own: forgetting the old one's leaves it readable.
-    const { input } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
+    // The secrets stay those of the first operation: forgetting them makes them unreadable in every retry too.
+    const { input, subject } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
     const { attempts, timeoutMs } = request.policy
     const { lane, priority, face, externalRef, parent } = request
     return submit(
@@ -62,6 +62,7 @@ export const createRetry =
         externalRef,
         parent,
         retryOf: operationId,
+        subject,
         policy: { attempts, timeoutMs },
       },
       { ...context, causationId: context.causationId ?? operationId },

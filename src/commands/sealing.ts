@@ -83,35 +83,39 @@ const changeSecrets = async (
   return Object.fromEntries(members)
 }
 
-/** The input as it may stand in an event: members whose schema has the meta `secret: true` are sealed for the operation. */
+/** The input as it may stand in an event: members whose schema has the meta `secret: true` are sealed for the operation, or another subject. */
 export const sealInput = async (
   schema: z.ZodType,
   input: JsonValue,
   operationId: string,
   secrets: Secrets,
+  subject = sealingSubject(operationId),
 ): Promise<JsonValue> =>
   holdsSecrets(schema)
     ? changeSecrets(samePlace(schema), input, async (secret) => ({
-        $sealed: await secrets.seal(sealingSubject(operationId), JSON.stringify(secret)),
+        $sealed: await secrets.seal(subject, JSON.stringify(secret)),
+        ...(subject === sealingSubject(operationId) ? {} : { subject }),
       }))
     : input
 
-/** The sealed input in clear, and its secret texts so that they can be kept out of messages. */
+/** The sealed input in clear, its secret texts so that they can be kept out of messages, and whose they are: undefined without any. */
 export const openInput = async (
   schema: z.ZodType,
   input: JsonValue,
   operationId: string,
   secrets: Secrets,
-): Promise<{ readonly input: JsonValue; readonly secretTexts: readonly string[] }> => {
+): Promise<{ readonly input: JsonValue; readonly secretTexts: readonly string[]; readonly subject?: string }> => {
   const secretTexts: string[] = []
+  let subject: string | undefined
   if (!holdsSecrets(schema)) return { input, secretTexts }
   const opened = await changeSecrets(samePlace(schema), input, async (sealed) => {
     if (!isSealed(sealed)) return sealed
-    const clear = JSON.parse(await secrets.open(sealingSubject(operationId), sealed.$sealed)) as JsonValue
+    subject = sealed.subject ?? sealingSubject(operationId)
+    const clear = JSON.parse(await secrets.open(subject, sealed.$sealed)) as JsonValue
     collectTexts(clear, secretTexts)
     return clear
   })
-  return { input: opened, secretTexts }
+  return subject === undefined ? { input: opened, secretTexts } : { input: opened, secretTexts, subject }
 }
 
 const collectTexts = (value: JsonValue, into: string[]): void => {

@@ -28,6 +28,8 @@ export interface SubmitRequest {
   readonly parent?: string | null
   /** The ended operation that this one repeats. */
   readonly retryOf?: string | null
+  /** Whose secrets those of the input are. Default: the new operation's own. */
+  readonly subject?: string | undefined
 }
 
 export interface SubmitOptions {
@@ -117,7 +119,7 @@ export const createSubmit =
           lane: request.lane ?? null,
           priority: request.priority ?? defaultPriority,
           runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
-          input: (await sealInput(kind.input, input, id, secrets)) as never,
+          input: (await sealInput(kind.input, input, id, secrets, request.subject)) as never,
           policy: { ...kind.policy, ...present(request.policy ?? {}) },
           externalRef: request.externalRef ?? null,
           parent: request.parent ?? null,

@@ -1,12 +1,18 @@
 import { isObject, type JsonValue } from '../lib/json.ts'
 
-/** How a secret member of an operation's input stands in its events: unreadable without the key of the operation. */
+/**
+ * How a secret member of an operation's input stands in its events: unreadable without the key of its subject, which is the operation's own
+ * where none is named.
+ */
 export interface Sealed {
   readonly $sealed: string
+  readonly subject?: string
 }
 
 export const isSealed = (value: unknown): value is Sealed =>
-  isObject(value) && typeof value.$sealed === 'string' && Object.keys(value).length === 1
+  isObject(value) &&
+  typeof value.$sealed === 'string' &&
+  Object.entries(value).every(([name, member]) => name === '$sealed' || (name === 'subject' && typeof member === 'string'))
 
 /** What is shown in place of a secret. Source: native contract, section 2. */
 export const secretMask = '***'
@@ -19,5 +25,5 @@ export const masked = (value: JsonValue): JsonValue => {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, masked(member as JsonValue)]))
 }
 
-/** The subject of an operation's secrets: forgetting it makes them unreadable for ever. */
+/** The subject of an operation's secrets, and of its retries': forgetting it makes them unreadable for ever. */
 export const sealingSubject = (operationId: string): string => `operation-${operationId}`

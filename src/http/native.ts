@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Oversize, Unacceptable, Unavailable } from '../lib/errors.ts'
+import { Oversize, SecretForgotten, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Answer } from './answer.ts'
 import { readJsonObject } from './body.ts'
@@ -78,6 +78,7 @@ export const nativeFace = ({
       const { sentPath: path } = c
       if (error instanceof Problem) return problemAnswer(error, path)
       if (error instanceof Unavailable) return problemAnswer(new Problem('overloaded', 'the log does not answer'), path)
+      if (error instanceof SecretForgotten) return problemAnswer(new Problem('secret-forgotten', error.message), path)
       // The body was within its limit, the event made of it is not.
       if (error instanceof Oversize) return problemAnswer(new Problem('too-large', error.message), path)
       if (error instanceof Unacceptable) return problemAnswer(new Problem('invalid', error.message), path)

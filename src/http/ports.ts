@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Executor } from '../commands/execute.ts'
 import type { Retry } from '../commands/retry.ts'
+import type { Forget } from '../commands/secret.ts'
 import type { Submit } from '../commands/submit.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { operationQueries } from '../projections/operations.ts'
@@ -19,6 +20,8 @@ export interface HttpPorts {
   readonly submit: Submit
   /** `createRetry` in commands/retry.ts. */
   readonly retry: Retry
+  /** `createForget` in commands/secret.ts. */
+  readonly forget: Forget
   readonly projections: Projections
   readonly operations: ReturnType<typeof operationQueries>
   readonly kinds: Kinds

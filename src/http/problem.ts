@@ -13,6 +13,7 @@ export const problemKinds = {
   'not-acceptable': [406, 'None of the accepted types is offered'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'impossible-transition': [409, 'The operation is in another state'],
+  'secret-forgotten': [409, 'A secret that this needs was forgotten'],
   'key-in-use': [409, 'The Idempotency-Key is being processed right now'],
   'version-mismatch': [412, 'The resource has another revision'],
   'too-large': [413, 'The body is too large'],

@@ -17,6 +17,14 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable'
 }
 
+/** What was sealed for this subject cannot be opened any more. */
+export class SecretForgotten extends Error {
+  override readonly name = 'SecretForgotten'
+  constructor(subject: string) {
+    super(`the secrets of ${subject} were forgotten`)
+  }
+}
+
 /** What the caller handed over can never be accepted (too large, not serialisable, a malformed id). */
 export class Unacceptable extends Error {
   override readonly name: string = 'Unacceptable'

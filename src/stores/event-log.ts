@@ -71,6 +71,8 @@ export interface EventLog {
   subscribe(options: SubscribeOptions): AsyncIterable<Feed>
   head(): Promise<Position>
   forget(stream: string): Promise<void>
+  /** What of the log still holds the bytes of a forgotten stream, in words; undefined where nothing does. */
+  readonly keepsForgotten?: string
   close(): Promise<void>
 }
 

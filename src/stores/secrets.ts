@@ -2,8 +2,12 @@
 export interface Secrets {
   /** Text that may stand in an event; opens only with the subject's key. */
   seal(subject: string, clear: string): Promise<string>
-  /** Throws `Unavailable` when the subject was forgotten or the master key is another one. */
+  /** Throws `SecretForgotten` when the subject was forgotten, `Unavailable` when the master key is another one. */
   open(subject: string, sealed: string): Promise<string>
   /** Makes everything sealed for the subject unreadable, for ever. */
   forget(subject: string): Promise<void>
+  /** Whether the subject has a key. */
+  has(subject: string): Promise<boolean>
+  /** What still holds a key after it was forgotten, in words. */
+  remains(): readonly string[]
 }

@@ -10,7 +10,7 @@ import {
 import { openInput } from '../commands/sealing.ts'
 import type { OperationError } from '../events/operation.ts'
 import type { Clock } from '../lib/clock.ts'
-import { messageOf, RevisionConflict, Unacceptable, Unavailable } from '../lib/errors.ts'
+import { messageOf, RevisionConflict, SecretForgotten, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
@@ -174,6 +174,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
 
   const perform = async (): Promise<JsonValue> => {
     const opened = await openInput(work.input, request.input as JsonValue, operationId, secrets).catch((error: unknown) => {
+      if (error instanceof SecretForgotten) throw new WorkFailed('secret-forgotten', error.message, { retryable: false })
       throw new WorkFailed('secrets-unreadable', messageOf(error), { retryable: true })
     })
     redact = createRedaction(opened.secretTexts)

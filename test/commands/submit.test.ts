@@ -89,5 +89,9 @@ test('secret members are sealed wherever they stand, and only they are opened', 
   expect(sealed).toMatchObject({ name: 'n', keys: [{ label: 'l1' }, { label: 'l2' }], byHost: { b: null }, free: input.free })
   for (const value of [sealed.keys, sealed.byHost, sealed.either]) expect(JSON.stringify(value)).toContain('$sealed')
   expect(isSealed((sealed.either as Record<string, unknown>).token)).toBe(true)
-  expect(await openInput(schema, sealed, 'id', engine.secrets)).toEqual({ input, secretTexts: ['k1', 'pa', 't'] })
+  expect(await openInput(schema, sealed, 'id', engine.secrets)).toEqual({
+    input,
+    secretTexts: ['k1', 'pa', 't'],
+    subject: 'operation-id',
+  })
 })

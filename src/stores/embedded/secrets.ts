@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyEvents } from '../../events/key.ts'
-import { messageOf, RevisionConflict, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { messageOf, RevisionConflict, SecretForgotten, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { isObject } from '../../lib/json.ts'
 import { writeDurably } from '../durable-file.ts'
@@ -18,6 +18,8 @@ const keyFile = 'secrets.key'
 const ownerOnly = 0o600
 /** Two who make the first key of a subject meet once; more meetings mean that it is forgotten as fast as it is made. */
 const creationTries = 5
+
+const earlierBackups = 'backups and copies of the log that were made before, until they are deleted'
 
 interface DataKey {
   readonly keyId: string
@@ -81,7 +83,7 @@ export const openSecrets = ({ log, masterKey }: { readonly log: EventLog; readon
         throw new Unacceptable('this is no sealed value')
       const known = await readKey(subject)
       // Another key id means: forgotten, and sealed for again since.
-      if (known?.keyId !== keyId) throw new Unavailable(`the secrets of ${subject} were forgotten`)
+      if (known?.keyId !== keyId) throw new SecretForgotten(subject)
       try {
         return decrypt(known.key, Buffer.from(content, 'base64url'), bound(subject, keyId)).toString('utf8')
       } catch {
@@ -89,6 +91,12 @@ export const openSecrets = ({ log, masterKey }: { readonly log: EventLog; readon
       }
     },
     forget: (subject) => log.forget(streamOf(subject)),
+    has: async (subject) => {
+      // Another stream of this kind is no subject: the identity of the log.
+      for await (const { type } of log.readStream(streamOf(subject), { limit: 1 })) return type === 'KeyCreated'
+      return false
+    },
+    remains: () => [...(log.keepsForgotten === undefined ? [] : [log.keepsForgotten]), earlierBackups],
   }
 }
 

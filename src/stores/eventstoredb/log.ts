@@ -182,6 +182,7 @@ export const createEventStoreDbLog = ({
       mustBeOpen()
       return reader.head()
     },
+    keepsForgotten: 'chunks of the EventStoreDB log, until they are scavenged (POST /admin/scavenge; the newest chunk never is)',
     forget: async (stream) => {
       mustBeOpen()
       if (!isKeyStream(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)

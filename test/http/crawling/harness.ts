@@ -10,6 +10,7 @@ import { allProjections } from '../../../src/catalogue.ts'
 import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
 import { createExecutor } from '../../../src/commands/execute.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
+import { createForget } from '../../../src/commands/secret.ts'
 import { createSubmit } from '../../../src/commands/submit.ts'
 import { createHealth } from '../../../src/health.ts'
 import { createCrawlingFace } from '../../../src/http/crawling/face.ts'
@@ -108,6 +109,7 @@ export const startFace = async ({
     executor,
     submit,
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
+    forget: createForget({ executor, secrets }),
     projections,
     operations,
     kinds: known,

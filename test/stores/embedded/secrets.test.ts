@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { Unacceptable, Unavailable } from '../../../src/lib/errors.ts'
+import { SecretForgotten, Unacceptable, Unavailable } from '../../../src/lib/errors.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import { loadMasterKey, openSecrets } from '../../../src/stores/embedded/secrets.ts'
 import { all } from '../../contracts/event-log-tools.ts'
@@ -54,7 +54,7 @@ describe('secrets', () => {
     const { secrets } = await open()
     const [old, other] = [await secrets.seal('a', 'old'), await secrets.seal('b', 'other')]
     await secrets.forget('a')
-    await expect(secrets.open('a', old)).rejects.toThrow(Unavailable)
+    await expect(secrets.open('a', old)).rejects.toThrow(SecretForgotten)
     const fresh = await secrets.seal('a', 'fresh')
     await expect(secrets.open('a', old)).rejects.toThrow(/forgotten/)
     expect(await secrets.open('a', fresh)).toBe('fresh')
@@ -68,7 +68,7 @@ describe('secrets', () => {
     const stranger = openSecrets({ log, masterKey: randomBytes(32) })
     await expect(stranger.open('a', sealed)).rejects.toThrow(/another master key/)
     await expect(stranger.seal('a', 'more')).rejects.toThrow(Unavailable)
-    await expect(secrets.open('b', sealed)).rejects.toThrow(Unavailable)
+    await expect(secrets.open('b', sealed)).rejects.toThrow(SecretForgotten)
     const [version, keyId, content = ''] = sealed.split('.')
     const bytes = Buffer.from(content, 'base64url')
     for (const index of bytes.keys()) {
