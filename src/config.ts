@@ -1,7 +1,8 @@
 import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+import type { ConfiguredFace, FaceModule } from './app/face-module.ts'
+import { faces as allFaces } from './app/faces.ts'
 import { kafkaSettings } from './bus/kafka/settings.ts'
-import { crawlingSettings } from './commands/crawling/settings.ts'
 import { dataDirectory } from './data-directory.ts'
 import { isProxyEntry } from './http/client-address.ts'
 import { isOriginEntry } from './http/origins.ts'
@@ -72,16 +73,22 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
   readonly nativeHeadersOnFaces: boolean
-  readonly crawling: ReturnType<typeof crawlingSettings>
-  /** Brokers of the crawling topics, with the other settings of the bus. Undefined where crawling is `local`. */
-  readonly crawlingKafka: ReturnType<typeof kafkaSettings>
+  /** Every face, with its settings. */
+  readonly faces: readonly ConfiguredFace[]
 }
 
 /**
  * Reads every setting; `above` (options of the command line) wins over the environment, which wins over `below`. Throws `InvalidSettings` with one line per
- * setting that cannot be honoured.
+ * setting that cannot be honoured. `faces` are those of the program, unless an embedding program has others.
  */
-export const loadConfig = (environment: Environment = process.env, above: Environment = {}, below: Environment = {}): Config => {
+export const loadConfig = (
+  environment: Environment = process.env,
+  {
+    above = {},
+    below = {},
+    faces = allFaces,
+  }: { readonly above?: Environment; readonly below?: Environment; readonly faces?: readonly FaceModule[] } = {},
+): Config => {
   const env = { ...present(below), ...present(environment), ...present(above) }
   const result = Settings.safeParse(env)
   const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
@@ -93,15 +100,15 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
       return undefined
     }
   }
-  const crawling = part(crawlingSettings)
   const eventStoreDb = part(eventStoreDbSettings)
   const kafka = part(kafkaSettings)
-  const crawlingKafka = part((environment) => (crawling === undefined ? undefined : crawlingBrokers(environment, crawling.mode)))
+  const base = { isLocal: result.success && isLoopback(result.data.HOST) }
+  const configured = faces.map((module) => ({ module, settings: part((environment) => module.settings(environment, base)) }))
   if (kafka !== undefined && eventStoreDb === undefined && problems.length === 0)
     problems.push(
       'KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so there is nobody to share a bus with (brokers of crawling topics alone: CRAWLING_KAFKA_BROKERS)',
     )
-  if (!result.success || crawling === undefined || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
+  if (!result.success || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
   const settings = result.data
   return {
     host: settings.HOST,
@@ -122,25 +129,7 @@ export const loadConfig = (environment: Environment = process.env, above: Enviro
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustedProxies: settings.TRUSTED_PROXIES,
     nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
-    // Who can be reached from elsewhere does not fetch private pages for them, unless told to.
-    crawling: env.CRAWLING_ALLOW_PRIVATE === undefined ? { ...crawling, allowPrivate: isLoopback(settings.HOST) } : crawling,
-    crawlingKafka,
-  }
-}
-
-/** The crawling topics may live on brokers of their own: a single node with its embedded log stands in front of a Scrapy Cluster. */
-const crawlingBrokers = (env: Environment, mode: Config['crawling']['mode']): Config['crawlingKafka'] => {
-  if (mode === 'local') return undefined
-  const own = env.CRAWLING_KAFKA_BROKERS
-  if ((own ?? env.KAFKA_BROKERS) === undefined)
-    throw new Error(
-      `CRAWLING_MODE=${mode} needs CRAWLING_KAFKA_BROKERS, or KAFKA_BROKERS where the crawling topics are on the same`,
-    )
-  if (own === undefined) return kafkaSettings(env)
-  try {
-    return kafkaSettings({ ...env, KAFKA_BROKERS: own })
-  } catch (error) {
-    throw new Error(messageOf(error).replaceAll('KAFKA_BROKERS', 'CRAWLING_KAFKA_BROKERS'))
+    faces: configured,
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { isLoopback, loadConfig } from '../src/config.ts'
+import { crawlingSettingsOf } from './crawling-settings.ts'
 
 test('everything has a default', () => {
   expect(loadConfig({})).toMatchObject({
@@ -11,14 +12,14 @@ test('everything has a default', () => {
     shutdownGraceMs: 10_000,
     maxBodyBytes: 1_048_576,
     nativeHeadersOnFaces: true,
-    crawling: { hits: 10, windowS: 60 },
   })
+  expect(crawlingSettingsOf(loadConfig({}))).toMatchObject({ hits: 10, windowS: 60 })
 })
 
 test('values are read as what they mean', () => {
   const config = loadConfig({ PORT: '0', DATA_DIR: '/srv/x', NATIVE_HEADERS_ON_FACES: 'false', CRAWLING_HITS: '3' })
   expect(config).toMatchObject({ port: 0, credentialsFile: '/srv/x/credentials.json', nativeHeadersOnFaces: false })
-  expect(config.crawling.hits).toBe(3)
+  expect(crawlingSettingsOf(config).hits).toBe(3)
 })
 
 test.each([
@@ -27,7 +28,7 @@ test.each([
   [{ HOST: '0.0.0.0', CRAWLING_ALLOW_PRIVATE: 'true' }, true],
   [{ CRAWLING_ALLOW_PRIVATE: 'false' }, false],
 ])('%j: crawls of private addresses are allowed: %s', (env, expected) => {
-  expect(loadConfig(env).crawling.allowPrivate).toBe(expected)
+  expect(crawlingSettingsOf(loadConfig(env)).allowPrivate).toBe(expected)
 })
 
 test('an empty value is an unset one', () => expect(loadConfig({ PORT: '', EVENTSTOREDB_URL: '' }).port).toBe(8080))

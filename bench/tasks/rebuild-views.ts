@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { allProjections } from '../../src/catalogue.ts'
+import { faces, projectionsOf } from '../../src/app/faces.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createProjections } from '../../src/projections/engine.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
@@ -22,7 +22,7 @@ export interface Rebuilt {
 answerTask(async ({ dataDir, directory }: RebuildOrder): Promise<Rebuilt> => {
   const log = await openEmbeddedLog({ path: join(dataDir, 'log.db'), clock: systemClock })
   const logger = pino({ level: 'warn' }, pino.destination(2))
-  const projections = createProjections({ log, directory, projections: allProjections, clock: systemClock, logger })
+  const projections = createProjections({ log, directory, projections: projectionsOf(faces), clock: systemClock, logger })
   const begun = performance.now()
   await projections.start()
   const seconds = (performance.now() - begun) / 1000

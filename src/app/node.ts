@@ -12,13 +12,12 @@ import type { Credentials } from '../stores/credentials.ts'
 import { openPackedBlobs } from '../stores/embedded/blob-packs.ts'
 import { openSecrets } from '../stores/embedded/secrets.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import { crawlingWorks } from '../workers/crawling/works.ts'
-import type { Kinds } from '../workers/kinds.ts'
-import { probe } from '../workers/probe.ts'
+import { createKinds, type Kinds } from '../workers/kinds.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/runtime.ts'
-import type { Work } from '../workers/work.ts'
 import type { Base } from './base.ts'
 import type { Engines } from './engines.ts'
+import type { FaceNode } from './face-module.ts'
+import { checkOwners } from './faces.ts'
 import type { Part } from './lifecycle.ts'
 
 /** What tests and embedding programs bring along instead of the defaults. */
@@ -27,8 +26,6 @@ export interface Overrides {
   readonly logger?: Logger
   /** Goes on where the data directory proves that something is gone, instead of refusing to start. Default false. */
   readonly acceptLoss?: boolean
-  /** Further kinds of work. */
-  readonly works?: readonly Work[]
   /** Shown in the OpenAPI document. */
   readonly version?: string
 }
@@ -45,7 +42,9 @@ export interface Node {
   readonly executor: Executor
   readonly health: ProcessHealth
   /** Every kind of work that the program knows. */
-  readonly works: readonly Work[]
+  readonly kinds: Kinds
+  /** What each face is given, beside its settings. */
+  readonly faceNode: Omit<FaceNode<unknown>, 'settings'>
   /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is of the monotonic clock. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   /** Runs works of the given kinds; at most one per process. */
@@ -57,9 +56,9 @@ export interface Node {
 }
 
 /** Puts together what stands on the base; nothing listens and nothing works yet. */
-export const createNode = ({
+export const createNode = async ({
   config,
-  overrides: { works = [], acceptLoss = false },
+  overrides: { acceptLoss = false },
   base,
   views,
 }: {
@@ -68,7 +67,8 @@ export const createNode = ({
   readonly base: Base
   /** The views that this process builds. */
   readonly views: readonly Projection[]
-}): Node => {
+}): Promise<Node> => {
+  checkOwners(config.faces.map(({ module }) => module))
   const { clock, logger, credentials, masterKey, engines, checkpoints } = base
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
@@ -85,19 +85,10 @@ export const createNode = ({
   const executor = createExecutor({ log, clock })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.monotonic() }
   const ending = new AbortController()
-  const crawling = crawlingWorks({
-    log,
-    executor,
-    projections,
-    blobs,
-    leases,
-    settings: config.crawling,
-    clock,
-    logger,
-    node: identity,
-    signal: ending.signal,
-  })
-
+  const faceNode = { log, executor, projections, blobs, secrets, leases, clock, logger, identity }
+  const works = await Promise.all(
+    config.faces.map(({ module, settings }) => module.works({ ...faceNode, settings }, ending.signal)),
+  )
   const health = createHealth({ log, projections, clock, checks: engines.checks })
 
   return {
@@ -111,8 +102,8 @@ export const createNode = ({
     executor,
     identity,
     health,
-    // In front of a Scrapy Cluster nothing is crawled here.
-    works: [probe(clock) as Work, ...(config.crawling.mode === 'bridge' ? [] : crawling), ...works],
+    kinds: createKinds(works.flat()),
+    faceNode,
     createRuntime: (kinds, chosen) => {
       const runtime = createRuntime({
         ...engines,

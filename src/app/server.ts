@@ -1,41 +1,35 @@
 import type { App, ServerOverrides } from '../app.ts'
+import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { createRelay } from '../bus/relay.ts'
-import { allProjections } from '../catalogue.ts'
 import { createRetry } from '../commands/retry.ts'
 import { createForget } from '../commands/secret.ts'
 import { createSubmit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
-import { createCrawlingFace } from '../http/crawling/face.ts'
 import type { HttpPorts } from '../http/ports.ts'
 import { buildServer } from '../http/server.ts'
 import { urlOf } from '../http/url-of.ts'
-import { crawlKind } from '../projections/crawling/pages.ts'
 import { operationQueries } from '../projections/operations.ts'
-import { createHeartbeat } from '../workers/crawling/heartbeat.ts'
-import { createCrawlHolds } from '../workers/crawling/holds.ts'
-import { createKinds } from '../workers/kinds.ts'
 import { createSupervisor } from '../workers/supervisor.ts'
 import type { Base } from './base.ts'
-import { openCrawlingTopics } from './crawling-topics.ts'
+import { projectionsOf } from './faces.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createNode } from './node.ts'
 import { createOffice } from './office.ts'
+import { createServices } from './services.ts'
+import { openTopics } from './topics.ts'
 
 /** Puts a server together: requests, views, relay and supervisor, and workers unless told otherwise. */
 export const createApp = async (config: Config, base: Base, overrides: ServerOverrides): Promise<App> => {
   const { takesWork = true, version = '0.0.0' } = overrides
-  const node = createNode({ config, overrides, base, views: allProjections })
-  const { clock, logger, engines, projections, executor, secrets, health, identity } = node
+  const node = await createNode({ config, overrides, base, views: projectionsOf(config.faces.map(({ module }) => module)) })
+  const { clock, logger, engines, projections, executor, secrets, health, kinds } = node
   const { log, bus, leases, leadership } = engines
 
-  const crawlHolds = createCrawlHolds({ views: projections.views('crawling-pages'), settings: config.crawling, clock })
-  const operations = operationQueries({
-    views: projections.views('operations'),
-    leases,
-    clock,
-    holds: { [crawlKind]: crawlHolds.ofOperation },
-  })
-  const kinds = createKinds(node.works)
+  const holds = Object.assign(
+    {},
+    ...(await Promise.all(config.faces.map(({ module, settings }) => module.holds?.({ ...node.faceNode, settings })))),
+  )
+  const operations = operationQueries({ views: projections.views('operations'), leases, clock, holds })
   const submit = createSubmit({ executor, kinds, secrets })
   const retry = createRetry({ executor, log, kinds, secrets, submit })
   const office = createOffice({
@@ -73,10 +67,19 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     logger,
     settings,
   }
-  const crawlingTopics = await openCrawlingTopics(config, { ...ports, leadership, keepShort: engines.keepShort })
-  const { bridge } = crawlingTopics ?? {}
-  const server = buildServer(ports, [createCrawlingFace({ ports, settings: config.crawling, node: identity, bridge })])
-  const heartbeat = createHeartbeat({ leases, clock, logger, node: identity })
+  const served = await Promise.all(
+    config.faces.map(async ({ module, settings }) => {
+      const { keepShort } = engines
+      const open = (brokers: KafkaSettings) => openTopics(brokers, { clock, logger })
+      const { face, services = [] } =
+        (await module.serve?.({ ...node.faceNode, settings, ports, leadership, keepShort, openTopics: open })) ?? {}
+      return { face, services: createServices({ face: module.name, services, leadership, logger }) }
+    }),
+  )
+  const server = buildServer(
+    ports,
+    served.flatMap(({ face }) => face ?? []),
+  )
   let url = ''
 
   const lifecycle = createLifecycle({
@@ -95,8 +98,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       },
       () => Promise.all(engines.publishers.map((publisher) => publisher.start())),
       () => runtime?.start(),
-      () => crawlingTopics?.start(),
-      () => heartbeat.start(),
+      () => Promise.all(served.map(({ services }) => services.start())),
       async () => {
         health.started()
         logger.info({ url, head: await log.head(), kinds: runtime === undefined ? 0 : kinds.all.length }, 'ready')
@@ -112,8 +114,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     parts: [
       { name: 'server', close: () => server.close() },
       { name: 'office', close: office.leave },
-      { name: 'heartbeat', close: heartbeat.stop },
-      { name: 'crawling topics', close: () => crawlingTopics?.stop() },
+      ...served.flatMap(({ services }) => services.parts),
       ...engines.publishers.map((publisher) => ({ name: 'publisher', close: publisher.stop })),
       ...node.parts,
     ],

@@ -1,5 +1,4 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { projectionsFor } from '../catalogue.ts'
 import { type Config, InvalidSettings } from '../config.ts'
 import { createHealthServer } from '../http/health-server.ts'
 import { urlOf } from '../http/url-of.ts'
@@ -8,6 +7,7 @@ import type { KindPatterns } from '../workers/kind-patterns.ts'
 import { createKinds } from '../workers/kinds.ts'
 import type { Runtime } from '../workers/runtime.ts'
 import { type Base, buildUpon, openBase } from './base.ts'
+import { projectionsFor } from './faces.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createNode, type Overrides } from './node.ts'
 
@@ -27,24 +27,31 @@ export const buildWorker = async (
   { patterns, ...overrides }: Overrides & { readonly patterns: KindPatterns },
 ): Promise<WorkerApp> => {
   if (config.eventStoreDb === undefined || config.kafka === undefined) throw new InvalidSettings(alone(config))
-  const views = projectionsFor(patterns.matches)
+  const views = projectionsFor(
+    config.faces.map(({ module }) => module),
+    patterns.matches,
+  )
   const base = await openBase({ config, overrides, command: 'worker' })
-  return buildUpon(base, () => assemble(config, base, { patterns, views, ...overrides }))
+  return buildUpon(base, () => assemble(config, base, { patterns, views, overrides }))
 }
 
-const assemble = (
+const assemble = async (
   config: Config,
   base: Base,
-  { patterns, views, ...overrides }: Overrides & { readonly patterns: KindPatterns; readonly views: readonly Projection[] },
-): WorkerApp => {
-  const node = createNode({ config, overrides, base, views })
+  {
+    patterns,
+    views,
+    overrides,
+  }: { readonly patterns: KindPatterns; readonly views: readonly Projection[]; readonly overrides: Overrides },
+): Promise<WorkerApp> => {
+  const node = await createNode({ config, overrides, base, views })
   const { clock, logger, projections, health } = node
 
-  const known = node.works.map(({ kind }) => kind)
+  const known = node.kinds.all.map(({ kind }) => kind)
   const [idle] = patterns.idle(known)
   if (idle !== undefined)
     throw new InvalidSettings(`"${idle}" is no kind of work that is known here; there are ${known.join(', ')}`)
-  const kinds = createKinds(node.works.filter(({ kind }) => patterns.matches(kind)))
+  const kinds = createKinds(node.kinds.all.filter(({ kind }) => patterns.matches(kind)))
   const names = kinds.all.map(({ kind }) => kind)
   const runtime = node.createRuntime(kinds, { hearsRequests: true })
   const server = createHealthServer({ health, credentials: node.credentials, registry: metricsOf(runtime) })

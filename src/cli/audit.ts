@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { deciderOf } from '../catalogue.ts'
+import { deciderOf, faces } from '../app/faces.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { categoryOf, type RecordedEvent } from '../stores/event-log.ts'
@@ -89,7 +89,7 @@ const paddedLike = (position: string, text: string): string => {
 
 /** What the stream's decider knows after these events; undefined where none is in charge of the category. */
 const fold = (stream: string, history: readonly RecordedEvent[]): unknown => {
-  const decider = deciderOf(categoryOf(stream))
+  const decider = deciderOf(faces, categoryOf(stream))
   return decider && history.reduce((state, event) => decider.evolve(state, event), decider.initial)
 }
 

@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import type { Command } from 'commander'
 import pino from 'pino'
-import { allProjections } from '../catalogue.ts'
+import { faces, projectionsOf } from '../app/faces.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
@@ -27,6 +27,8 @@ export const projectionsCommand = (program: Command): void => {
     .option('--data-dir <directory>', offline)
     .action(rebuild)
 }
+
+const allProjections = projectionsOf(faces)
 
 async function ls(options: Options): Promise<void> {
   const items =

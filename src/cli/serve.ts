@@ -30,7 +30,11 @@ async function serve(options: ServeOptions): Promise<void> {
   const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
   await runUntilSignalled(
     () =>
-      buildApp(loadConfig(undefined, given), { version, takesWork: options.workers, acceptLoss: options.acceptLoss ?? false }),
+      buildApp(loadConfig(undefined, { above: given }), {
+        version,
+        takesWork: options.workers,
+        acceptLoss: options.acceptLoss ?? false,
+      }),
     (app) => {
       if (app.ports.health.state() === 'ready') announce(app, options)
     },

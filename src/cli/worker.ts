@@ -34,7 +34,7 @@ async function work({ kinds, json, acceptLoss = false, ...options }: WorkerOptio
   const patterns = patternsOf(kinds)
   await runUntilSignalled(
     // Beside a server on the same machine, the server's port is taken.
-    () => buildWorker(loadConfig(undefined, given, { PORT: '0' }), { version, patterns, acceptLoss }),
+    () => buildWorker(loadConfig(undefined, { above: given, below: { PORT: '0' } }), { version, patterns, acceptLoss }),
     (app) => {
       if (app.state() !== 'ready') return
       if (json) return printJson({ url: app.url(), kinds: app.kinds })

@@ -18,6 +18,9 @@ export interface Hold {
   readonly until: string | null
 }
 
+/** What schedulers hold back, by kind; asked with the id of the operation. */
+export type Holds = Readonly<Record<string, (operation: string) => Hold | undefined>>
+
 /** What surrounds an operation at the moment of asking: none of it is in its row. */
 export interface Surroundings {
   readonly now: number

@@ -3,7 +3,7 @@ import { listPlaces, type OperationListOptions, type OperationPlace } from './op
 import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
-import { type Hold, type Surroundings, waitingFor } from './operation-waiting.ts'
+import { type Holds, type Surroundings, waitingFor } from './operation-waiting.ts'
 import type { Projection, Views } from './projection.ts'
 
 /**
@@ -76,7 +76,7 @@ export const operationQueries = ({
   readonly leases: LiveWorkers
   readonly clock: Clock
   /** What the schedulers of kinds say, by kind. */
-  readonly holds?: Readonly<Record<string, (operation: string) => Hold | undefined>>
+  readonly holds?: Holds
 }) => {
   const schedule = operationSchedule(views)
   const find = (id: string) => views.find<OperationRow>(id)

@@ -8,6 +8,8 @@ import type { Work } from '../../src/workers/work.ts'
 
 // The program with one more kind of work: an attempt of `marking` holds a file while it runs, and says so where another one does.
 enableCompileCache()
+const { faceModule } = await import('../../src/app/face-module.ts')
+const { faces } = await import('../../src/app/faces.ts')
 const { buildApp } = await import('../../src/app.ts')
 const { buildWorker } = await import('../../src/app/worker.ts')
 const { runUntilSignalled } = await import('../../src/cli/running.ts')
@@ -37,12 +39,19 @@ const marking: Work<{ sleepMs: number }> = {
   },
 }
 
-const config = loadConfig()
-const works = [marking as Work]
+const marks = faceModule({
+  name: 'marks',
+  settings: () => undefined,
+  deciders: [],
+  projections: [],
+  kinds: { marking: { reads: [] } },
+  works: async () => [marking as Work],
+})
+const config = loadConfig(process.env, { faces: [...faces, marks] })
 await runUntilSignalled<{ start(): Promise<void>; stop(): Promise<void>; url(): string }>(
   () =>
     process.argv[2] === 'serve'
-      ? buildApp(config, { works, takesWork: false })
-      : buildWorker(config, { works, patterns: parseKindPatterns('marking') }),
+      ? buildApp(config, { takesWork: false })
+      : buildWorker(config, { patterns: parseKindPatterns('marking') }),
   (app) => console.log(JSON.stringify({ url: app.url() })),
 )

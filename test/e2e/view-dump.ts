@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pino } from 'pino'
-import { allProjections } from '../../src/catalogue.ts'
+import { faces, projectionsOf } from '../../src/app/faces.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createProjections } from '../../src/projections/engine.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
@@ -12,7 +12,7 @@ export const dumpViews = (directory: string): Record<string, unknown[]> => {
   const dump: Record<string, unknown[]> = {}
   for (const file of readdirSync(directory).filter((name) => name.endsWith('.db'))) {
     const db = new DatabaseSync(join(directory, file), { readOnly: true })
-    const view = allProjections.find(({ name, version }) => file.startsWith(`${name}-v${version}-`))?.name ?? file
+    const view = projectionsOf(faces).find(({ name, version }) => file.startsWith(`${name}-v${version}-`))?.name ?? file
     const tables = db
       .prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
       .all()
@@ -31,7 +31,7 @@ export const dumpViews = (directory: string): Record<string, unknown[]> => {
 export const rebuildViews = async (logFile: string, directory: string): Promise<void> => {
   const logger = pino({ level: 'silent' })
   const log = await openEmbeddedLog({ path: logFile, clock: systemClock })
-  const projections = createProjections({ log, directory, projections: allProjections, clock: systemClock, logger })
+  const projections = createProjections({ log, directory, projections: projectionsOf(faces), clock: systemClock, logger })
   await projections.start()
   await projections.stop()
   await log.close()

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { crawlingTopics } from '../../../src/commands/crawling/settings.ts'
 import { loadConfig } from '../../../src/config.ts'
+import { crawlingSettingsOf } from '../../crawling-settings.ts'
+
+const crawlingOf = (env: Readonly<Record<string, string>>) => crawlingSettingsOf(loadConfig(env))
 
 test('crawling is local, whatever brokers are named', () => {
-  expect(loadConfig({}).crawlingKafka).toBeUndefined()
-  expect(loadConfig({ CRAWLING_KAFKA_BROKERS: 'one:9092' })).toMatchObject({
-    crawling: { mode: 'local' },
-    crawlingKafka: undefined,
-  })
+  expect(crawlingOf({}).brokers).toBeUndefined()
+  expect(crawlingOf({ CRAWLING_KAFKA_BROKERS: 'one:9092' })).toMatchObject({ mode: 'local', brokers: undefined })
 })
 
 test('crawling topics may be on brokers of their own, with the embedded log, by the TLS and SASL of the bus', () => {
@@ -20,14 +20,14 @@ test('crawling topics may be on brokers of their own, with the embedded log, by 
     KAFKA_SASL_PASSWORD: 'secret',
   })
   expect(config.kafka).toBeUndefined()
-  expect(config.crawlingKafka).toMatchObject({ brokers: ['one:9092', 'two:9092'], tls: true, saslUsername: 'me' })
+  expect(crawlingSettingsOf(config).brokers).toMatchObject({ brokers: ['one:9092', 'two:9092'], tls: true, saslUsername: 'me' })
 })
 
 test('or on those of the bus', () => {
   const engines = { EVENTSTOREDB_URL: 'esdb://127.0.0.1:2113?tls=false', KAFKA_BROKERS: 'one:9092' }
-  expect(loadConfig({ ...engines, CRAWLING_MODE: 'cluster' }).crawlingKafka?.brokers).toEqual(['one:9092'])
+  expect(crawlingOf({ ...engines, CRAWLING_MODE: 'cluster' }).brokers?.brokers).toEqual(['one:9092'])
   const apart = loadConfig({ ...engines, CRAWLING_MODE: 'cluster', CRAWLING_KAFKA_BROKERS: 'other:9092' })
-  expect([apart.kafka?.brokers, apart.crawlingKafka?.brokers]).toEqual([['one:9092'], ['other:9092']])
+  expect([apart.kafka?.brokers, crawlingSettingsOf(apart).brokers?.brokers]).toEqual([['one:9092'], ['other:9092']])
 })
 
 test.each([
@@ -42,13 +42,13 @@ test.each([
 })
 
 test('the names of the topics are those of the original', () => {
-  expect(crawlingTopics(loadConfig({}).crawling)).toMatchObject({
+  expect(crawlingTopics(crawlingOf({}))).toMatchObject({
     incoming: 'demo.incoming',
     outbound: 'demo.outbound_firehose',
     crawled: 'demo.crawled_firehose',
     group: 'demo-group',
   })
-  const named = crawlingTopics(loadConfig({ CRAWLING_TOPIC_PREFIX: 'mine', CRAWLING_INCOMING_TOPIC: 'fed' }).crawling)
+  const named = crawlingTopics(crawlingOf({ CRAWLING_TOPIC_PREFIX: 'mine', CRAWLING_INCOMING_TOPIC: 'fed' }))
   expect([named.incoming, named.outboundOf('app'), named.crawledOf('app')]).toEqual([
     'fed',
     'mine.outbound_app',

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { faces, projectionsOf } from '../../../src/app/faces.ts'
 import { createInProcessBus } from '../../../src/bus/in-process.ts'
 import { createRelay } from '../../../src/bus/relay.ts'
-import { allProjections } from '../../../src/catalogue.ts'
 import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
 import { createExecutor } from '../../../src/commands/execute.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
@@ -91,7 +91,7 @@ export const startFace = async ({
   const projections = createProjections({
     log,
     directory: durable ? join(directory, 'views') : ':memory:',
-    projections: allProjections,
+    projections: projectionsOf(faces),
     clock,
     logger,
   })

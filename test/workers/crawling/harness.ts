@@ -14,11 +14,10 @@ import { createSubmit } from '../../../src/commands/submit.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
 import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
-import { counterQueries } from '../../../src/projections/crawling/counters.ts'
+import { counterQueries, crawlingCounters } from '../../../src/projections/crawling/counters.ts'
 import { crawlQueries } from '../../../src/projections/crawling/crawl-queries.ts'
-import { type ItemRow, itemQueries } from '../../../src/projections/crawling/items.ts'
-import { crawlKind } from '../../../src/projections/crawling/pages.ts'
-import { crawlingProjections } from '../../../src/projections/crawling/projections.ts'
+import { crawlingItems, type ItemRow, itemQueries } from '../../../src/projections/crawling/items.ts'
+import { crawlingPages, crawlKind } from '../../../src/projections/crawling/pages.ts'
 import { queueQueries } from '../../../src/projections/crawling/queue-queries.ts'
 import { createProjections } from '../../../src/projections/engine.ts'
 import type { OperationResource } from '../../../src/projections/operation-resource.ts'
@@ -90,7 +89,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const settings = { ...defaultCrawlingSettings, ...unthrottled, ...options.settings }
   const directory = options.disk?.directory ?? folder()
   const log = options.disk?.log ?? (await openEmbeddedLog({ path: ':memory:', clock }))
-  const all = [operations, ...crawlingProjections]
+  const all = [operations, crawlingPages, crawlingItems, crawlingCounters]
   const projections = createProjections({ log, directory: ':memory:', projections: all, clock, logger })
   await projections.start()
   const leases = options.among?.leases ?? createLocalLeases()

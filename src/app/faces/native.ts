@@ -1,0 +1,21 @@
+import { lane } from '../../commands/lane.ts'
+import { operation } from '../../commands/operation.ts'
+import { request } from '../../commands/request.ts'
+import { secret } from '../../commands/secret.ts'
+import { operations } from '../../projections/operations.ts'
+import { secrets } from '../../projections/secrets.ts'
+import type { Work } from '../../workers/work.ts'
+import { faceModule } from '../face-module.ts'
+
+/** The native API's own streams, views and kinds; its routes are the server's (http/server.ts). */
+export const native = faceModule({
+  name: 'native',
+  settings: () => undefined,
+  deciders: [operation, lane, request, secret],
+  projections: [operations, secrets],
+  kinds: { probe: { reads: [] } },
+  works: async ({ clock }) => {
+    const { probe } = await import('../../workers/probe.ts')
+    return [probe(clock) as Work]
+  },
+})
