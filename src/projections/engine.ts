@@ -7,12 +7,13 @@ import { union } from './filters.ts'
 import type { Generation } from './generation.ts'
 import { type GenerationFiles, generationFiles } from './generation-files.ts'
 import { followInBatches } from './inbox.ts'
+import { createIntake } from './intake.ts'
 import { eventsBetween, shareBehind } from './lag.ts'
-import { createPace, nextTurn } from './pace.ts'
+import { nextTurn } from './pace.ts'
 import { Poisoned, stopAt } from './poison.ts'
 import type { Projection, ProjectionStatus, Projections, SqlValue } from './projection.ts'
 import { eventsPerChunk, readInto } from './reading.ts'
-import { createSieve } from './sieve.ts'
+import { openSnapshot } from './view-file.ts'
 import { createWaiters } from './waiters.ts'
 
 export interface ProjectionsOptions {
@@ -70,8 +71,7 @@ export const createProjections = ({
   const listeners = new Set<(events: readonly RecordedEvent[]) => void>()
   const stopping = new AbortController()
   const { signal } = stopping
-  const pace = createPace(clock)
-  const sieve = createSieve()
+  const intake = createIntake(clock)
   /** Where the feed is. Changes in turn only. */
   let fed: Position = ''
   let live = false
@@ -93,26 +93,10 @@ export const createProjections = ({
     return view
   }
 
-  /** Applies in slices that let others in between; throws `Poisoned` at an event that cannot be applied. */
-  const applyAll = async (generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
-    for (let rest = events; rest.length > 0; ) {
-      const { done, poison } = generation.apply(rest, pace.enough)
-      stopAt(poison)
-      rest = rest.slice(done)
-      await pace.rest()
-    }
-  }
-
-  /** What of these events is new to a copy of a view. */
-  const take = async ({ projection }: View, generation: Generation, events: readonly RecordedEvent[]): Promise<void> => {
-    const news = sieve.concerning(projection, events, generation.position())
-    if (news.length > 0) await applyAll(generation, news)
-  }
-
   const applyFed = async (view: View, events: readonly RecordedEvent[], through: Position): Promise<void> => {
     const { current } = view
     try {
-      await take(view, current, events)
+      await intake.take(view.projection, current, events)
       stopAt(current.advance(through))
       gather(current)
     } catch (error) {
@@ -123,7 +107,7 @@ export const createProjections = ({
 
   const applyBatch = async (items: readonly Feed[]): Promise<void> => {
     const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
-    events.forEach(sieve.note)
+    events.forEach(intake.note)
     const through = items.reduce((_, item) => (item.kind === 'event' ? item.event.position : item.position), fed)
     for (const view of views.values()) if (view.joined) await applyFed(view, events, through)
     fed = through
@@ -195,8 +179,8 @@ export const createProjections = ({
 
   const reading = {
     log,
-    note: sieve.note,
-    take: ({ view, generation }: Copy, events: readonly RecordedEvent[]) => take(view, generation, events),
+    note: intake.note,
+    take: ({ view, generation }: Copy, events: readonly RecordedEvent[]) => intake.take(view.projection, generation, events),
     signal,
   }
 
@@ -402,6 +386,16 @@ export const createProjections = ({
           fault: view.fault,
         })),
       )
+    },
+    snapshot: async (name, file) => {
+      const { position, snapshot } = await inTurn(async () => {
+        const { current } = known(name)
+        stopAt(current.write())
+        stopAt(current.advance(current.position(), { store: true }))
+        return { position: current.position(), snapshot: openSnapshot(current.file) }
+      })
+      await snapshot.copyTo(file)
+      return position
     },
     rebuild: (name, progress) => {
       const view = known(name)

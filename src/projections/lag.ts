@@ -17,4 +17,4 @@ export const shareBehind = (position: Position, head: Position): number => {
 }
 
 /** Positions begin with a number that grows with the log; good for estimates, never for comparing. */
-const numberOf = (position: Position): number => Number.parseInt(position, 10) || 0
+export const numberOf = (position: Position): number => Number.parseInt(position, 10) || 0

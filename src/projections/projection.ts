@@ -91,6 +91,8 @@ export interface Projections {
   /** Calls back after each committed batch, in log order, when every live view holds it; the answer ends it. */
   onApplied(listener: (events: readonly RecordedEvent[]) => void): () => void
   status(): Promise<readonly ProjectionStatus[]>
+  /** Copies a view's file, off this thread, and answers the position at which the copy stands; only where views are files. */
+  snapshot(name: string, file: string): Promise<Position>
   /** Replays into new tables beside the old ones and switches; `progress` gets fractions in [0, 1]. */
   rebuild(name: string, progress?: (fraction: number) => void): Promise<void>
 }

@@ -1,4 +1,4 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { backup, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import { sha256 } from '../lib/ids.ts'
 import { origin, type Position } from '../stores/event-log.ts'
@@ -48,6 +48,25 @@ export const openViewFile = (projection: Projection, file: string, walGrown: (fi
     throw error
   }
 }
+
+/** What a view's file holds at this moment, whatever is written to it from now on. */
+export const openSnapshot = (file: string): { copyTo(target: string): Promise<void> } => {
+  const source = new DatabaseSync(file, { readOnly: true })
+  // A read transaction begins with its first read and sees the same rows until it ends.
+  source.exec('BEGIN; SELECT position FROM _checkpoint')
+  return {
+    copyTo: async (target) => {
+      try {
+        await backup(source, target, { rate: pagesAtOnce })
+      } finally {
+        source.close()
+      }
+    },
+  }
+}
+
+/** All of them: a backup in steps would hold this thread for each. */
+const pagesAtOnce = 0x7fff_ffff
 
 function prepareTables(database: DatabaseSync, projection: Projection): void {
   const fingerprint = sha256(JSON.stringify([projection.name, projection.version, projection.schema]))
