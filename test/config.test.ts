@@ -49,7 +49,7 @@ test('the engines are named by their addresses', () => {
 const both = { EVENTSTOREDB_URL: 'esdb://h:1', KAFKA_BROKERS: 'h:1' }
 test.each([
   [{ KAFKA_BROKERS: 'h:1' }, /KAFKA_BROKERS needs EVENTSTOREDB_URL/],
-  [{ EVENTSTOREDB_URL: 'http://user:hush@h:1' }, /EVENTSTOREDB_URL is no connection string/],
+  [{ EVENTSTOREDB_URL: 'http://user:hush@h:1' }, /EVENTSTOREDB_URL is not a connection string/],
   [{ ...both, KAFKA_BROKERS: 'nowhere' }, /KAFKA_BROKERS is not host:port/],
   [{ ...both, KAFKA_BROKERS: 'one:9092,[::1]:9092' }, /^KAFKA_BROKERS cannot name a broker by an IPv6 address: [^\n]+$/],
   [{ ...both, KAFKA_SASL_PASSWORD: 'hush' }, /KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/],

@@ -42,7 +42,7 @@ test('an address that others can reach needs credentials', async () => {
 })
 
 test.each([
-  [{ EVENTSTOREDB_URL: 'http://127.0.0.1:2113' }, 'EVENTSTOREDB_URL is no connection string'],
+  [{ EVENTSTOREDB_URL: 'http://127.0.0.1:2113' }, 'EVENTSTOREDB_URL is not a connection string'],
   [{ KAFKA_BROKERS: '127.0.0.1:9092' }, 'KAFKA_BROKERS needs EVENTSTOREDB_URL'],
   [{ PORT: 'eighty' }, 'PORT is not a whole number'],
 ])('the setting %j is refused at the start', async (env, message) => {
