@@ -131,7 +131,7 @@ test('copies keep to their bytes; one that is read stays', async () => {
   const positions = await fill(log, 2)
   const unbounded = await openPast(log, [operations])
   await shown(unbounded.past, positions[0] as Position, 'operations')
-  const { size } = statSync(join(unbounded.directory, `operations-v1-at-${positions[0]}.db`))
+  const { size } = statSync(join(unbounded.directory, `operations-v${operations.version}-at-${positions[0]}.db`))
   const { past, directory } = await openPast(log, [operations], { maxBytes: 1.5 * size })
   const first = await past.at(positions[0] as Position, ['operations'])
   await shown(past, positions[1] as Position, 'operations')
@@ -139,7 +139,7 @@ test('copies keep to their bytes; one that is read stays', async () => {
   expect(first.views('operations').get(`SELECT count(*) AS n FROM operations`)).toEqual({ n: 1 })
   first.release()
   await shown(past, positions[3] as Position, 'operations')
-  expect(readdirSync(directory).filter((name) => name.endsWith('.db'))).toEqual([`operations-v1-at-${positions[3]}.db`])
+  expect(readdirSync(directory).filter((name) => name.endsWith('.db'))).toEqual([`operations-v${operations.version}-at-${positions[3]}.db`])
 })
 
 test('an instant is the place before the first event that was recorded later, however clocks step', async () => {
