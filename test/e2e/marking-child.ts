@@ -8,13 +8,13 @@ import type { Work } from '../../src/workers/work.ts'
 
 // The program with one more kind of work: an attempt of `marking` holds a file while it runs, and says so where another one does.
 enableCompileCache()
-const { faceModule } = await import('../../src/app/face-module.ts')
 const { faces } = await import('../../src/app/faces.ts')
 const { buildApp } = await import('../../src/app.ts')
 const { buildWorker } = await import('../../src/app/worker.ts')
 const { runUntilSignalled } = await import('../../src/cli/running.ts')
 const { loadConfig } = await import('../../src/config.ts')
 const { parseKindPatterns } = await import('../../src/workers/kind-patterns.ts')
+const { faceOfWorks } = await import('../face-of-works.ts')
 
 const directory = process.env.MARKS_DIR ?? '.'
 
@@ -39,15 +39,7 @@ const marking: Work<{ sleepMs: number }> = {
   },
 }
 
-const marks = faceModule({
-  name: 'marks',
-  settings: () => undefined,
-  deciders: [],
-  projections: [],
-  kinds: { marking: { reads: [] } },
-  works: async () => [marking as Work],
-})
-const config = loadConfig(process.env, { faces: [...faces, marks] })
+const config = loadConfig(process.env, { faces: [...faces, faceOfWorks(marking as Work)] })
 await runUntilSignalled<{ start(): Promise<void>; stop(): Promise<void>; url(): string }>(
   () =>
     process.argv[2] === 'serve'

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll } from 'vitest'
+import { faces } from '../../src/app/faces.ts'
 import type { Overrides } from '../../src/app/node.ts'
 import { type App, buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
+import type { Work } from '../../src/workers/work.ts'
+import { faceOfWorks } from '../face-of-works.ts'
 
 /** An answer with its body already read. */
 export interface Answer {
@@ -39,9 +42,16 @@ export interface TestApp {
 
 export const startApp = async (
   env: Readonly<Record<string, string>> = {},
-  { dataDir = mkdtempSync(join(tmpdir(), 'intendant-http-')), ...overrides }: Overrides & { readonly dataDir?: string } = {},
+  {
+    dataDir = mkdtempSync(join(tmpdir(), 'intendant-http-')),
+    works = [],
+    ...overrides
+  }: Overrides & { readonly dataDir?: string; readonly works?: readonly Work[] } = {},
 ): Promise<TestApp> => {
-  const config = loadConfig({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, ...env })
+  const config = loadConfig(
+    { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, ...env },
+    { faces: [...faces, faceOfWorks(...works)] },
+  )
   const app = await buildApp(config, { logger: pino({ level: 'silent' }), ...overrides })
   await app.start()
   const url = app.url()

@@ -139,7 +139,9 @@ test('copies keep to their bytes; one that is read stays', async () => {
   expect(first.views('operations').get(`SELECT count(*) AS n FROM operations`)).toEqual({ n: 1 })
   first.release()
   await shown(past, positions[3] as Position, 'operations')
-  expect(readdirSync(directory).filter((name) => name.endsWith('.db'))).toEqual([`operations-v${operations.version}-at-${positions[3]}.db`])
+  expect(readdirSync(directory).filter((name) => name.endsWith('.db'))).toEqual([
+    `operations-v${operations.version}-at-${positions[3]}.db`,
+  ])
 })
 
 test('an instant is the place before the first event that was recorded later, however clocks step', async () => {
