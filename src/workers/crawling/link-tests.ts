@@ -12,6 +12,10 @@ export interface Candidate {
   readonly domain: string
   readonly fingerprint: string
   readonly counted: boolean
+  /** It may have been fetched before: a seed on its way, or a page that goes through a cookie wall. */
+  readonly mayRepeat?: boolean
+  /** A seed that is fed after its crawl was stopped is fetched all the same, wherever it leads. */
+  readonly isSeed?: boolean
 }
 
 export interface CrawlLimits {
@@ -103,10 +107,10 @@ export const createLinkTests = ({
 
       const verdict = (candidate: Candidate): DropReason | null => {
         if (candidate.url.length > longestUrl) return 'url_too_long'
-        if (memory.isSeen(candidate.fingerprint)) return 'duplicate'
+        if (!candidate.mayRepeat && memory.isSeen(candidate.fingerprint)) return 'duplicate'
         if (overLimit(candidate, domainMaxPages)) return 'domain_page_limit'
         if (overLimit(candidate, settings.globalPageLimit)) return 'global_page_limit'
-        if (stopCause !== undefined) return stopCause === 'stopped' ? 'crawl_stopped' : 'expired'
+        if (stopCause !== undefined && !candidate.isSeed) return stopCause === 'stopped' ? 'crawl_stopped' : 'expired'
         if (!settings.backlogBlacklisted && queries.isBlacklisted(comparableDomain(candidate.domain))) return 'domain_blacklisted'
         if (expired) return 'expired'
         if (room < 1) return 'queue_full'

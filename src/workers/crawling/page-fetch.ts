@@ -17,6 +17,7 @@ import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { listedLinks, pageLinks } from './page-links.ts'
 import type { PageReading } from './page-reading.ts'
 import { createReadingPool, ReadingFailed } from './reading-pool.ts'
+import { createRedirectMemory, joinedCookies } from './redirect-memory.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
 import { habitsOf } from './spiders.ts'
 import { createTargets } from './targets.ts'
@@ -68,6 +69,7 @@ export const createPageFetcher = ({
   readonly signal: AbortSignal
 }) => {
   const pool = createReadingPool({ timeLimitMs: settings.readTimeoutMs, clock, signal: ending })
+  const redirects = createRedirectMemory()
   return async (page: NextPage, { input, lists, queue, signal }: FetchOrder): Promise<PageResult> => {
     const { spiderid, appid, crawlid } = input
     const habits = habitsOf(spiderid)
@@ -84,12 +86,17 @@ export const createPageFetcher = ({
         data: { ...about, domain: page.domain, priority: page.priority - priorityStep, ...why },
       })
 
-    const hop = (fetched: FetchedPage, to: string, via: 'location' | 'refresh'): PageResult => {
+    /** Undefined where the page is sent in a circle: what it says is all that there is. */
+    const hop = (fetched: FetchedPage, to: string, via: 'location' | 'refresh'): PageResult | undefined => {
       if (page.redirects >= settings.maxRedirects)
         return failed('too_many_redirects', `more than ${settings.maxRedirects} redirects, the last one to ${to}`)
       const domain = domainKeyOf(to)
       const mark = fingerprint('GET', to)
-      const candidate = { url: to, domain, fingerprint: mark, counted: domain !== page.domain }
+      const way = redirects.follow(page, { own, mark, from: fetched.responseUrl, headers: fetched.headers })
+      if (way === 'circle') return undefined
+      const isSeed = page.seed === 1
+      const mayRepeat = isSeed || way === 'through-wall'
+      const candidate = { url: to, domain, fingerprint: mark, counted: domain !== page.domain, mayRepeat, isSeed }
       const tested = tests.test(input, own, [candidate], limits)
       const reason = tested.verdicts[0] ?? null
       if (reason !== null)
@@ -167,13 +174,15 @@ export const createPageFetcher = ({
     if (page.lost > Math.max(settings.retries, leastLost))
       return failed('lost', `the process that fetched and read the page died ${page.lost} times`)
     pool.prepare()
+    const secrets = siteSecrets(input, page.url)
     let fetched: FetchedPage
     try {
       fetched = await fetchPage({
         url: page.url,
         headers: crawlHeaders({
           useragent: input.useragent,
-          ...siteSecrets(input, page.url),
+          authorization: secrets.authorization,
+          cookie: joinedCookies(secrets.cookie, redirects.cookiesFor(page, page.url)),
           referer: refererFor(page.referer, page.url),
         }),
         timeoutMs: settings.downloadTimeoutMs,
@@ -188,7 +197,8 @@ export const createPageFetcher = ({
       return error.retryable && page.retries < settings.retries ? again({ reason, message }) : failed(reason, message)
     }
     const next = redirectCodes.has(fetched.status) ? locationOf(fetched) : null
-    if (next !== null) return hop(fetched, next, 'location')
+    const moved = next === null ? undefined : hop(fetched, next, 'location')
+    if (moved !== undefined) return moved
     const { body, responseUrl } = fetched
     const contentType = headerOf(fetched, 'content-type')
     const follow = habits.goesOn(page.depth, input.maxdepth) ? habits.chooses() : 'none'
@@ -201,7 +211,8 @@ export const createPageFetcher = ({
       return error.retryable && page.retries < settings.retries ? again(why) : failed(why.reason, why.message)
     }
     const { refresh } = reading
-    if (refresh !== null && fingerprint('GET', refresh) !== own) return hop(fetched, refresh, 'refresh')
+    const refreshed = refresh === null || fingerprint('GET', refresh) === own ? undefined : hop(fetched, refresh, 'refresh')
+    if (refreshed !== undefined) return refreshed
     if (retriedCodes.has(fetched.status) && page.retries < settings.retries) return again({ statusCode: fetched.status })
     return item(fetched, reading)
   }
