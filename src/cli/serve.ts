@@ -43,14 +43,17 @@ async function serve(options: ServeOptions): Promise<void> {
 
 function announce(app: App, { json }: ServeOptions): void {
   const url = app.url()
-  if (json) {
-    printJson({ url })
-    return
-  }
-  print(`Intendant ${version} is ready on ${url} (documents at ${url}/docs). Try:`)
-  print(`  curl ${url}/readyz`)
-  print(
-    `  curl -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{"kind":"probe","input":{"echo":"hello"}}' ${url}/v1/operations`,
-  )
-  print(`  curl '${url}/v1/events?limit=5&order=desc'`)
+  if (json) printJson({ url })
+  else for (const line of hints(url, { needsToken: app.ports.credentials.configured() })) print(line)
+}
+
+/** What a person can paste next; as it stands, but for the token, which is kept nowhere. */
+export const hints = (url: string, { needsToken }: { readonly needsToken: boolean }): readonly string[] => {
+  const curl = needsToken ? 'curl -H "Authorization: Bearer $TOKEN"' : 'curl'
+  return [
+    `Intendant ${version} is ready on ${url} (documents at ${url}/docs). Try${needsToken ? ' (TOKEN is what "intendant credentials add" printed)' : ''}:`,
+    `  curl ${url}/readyz`,
+    `  ${curl} -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{"kind":"probe","input":{"echo":"hello"}}' ${url}/v1/operations`,
+    `  ${curl} '${url}/v1/events?limit=5&order=desc'`,
+  ]
 }

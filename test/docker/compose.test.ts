@@ -47,6 +47,32 @@ describe('compose.yaml', () => {
     })
   })
 
+  test('one service builds the image, and those that wait for it use it', () => {
+    const node = /^x-node: &node\n((?: {2}.*\n)*)/m.exec(compose)?.[1] ?? ''
+    expect(node).toMatch(/^ {2}image: intendant:local$/m)
+    expect(node).toMatch(/^ {2}pull_policy: never$/m)
+    expect(node).toMatch(/^ {4}credentials: \{ condition: service_completed_successfully \}$/m)
+    expect(node).not.toMatch(/^ {2}build:/m)
+    expect(services.filter((name) => /^ {4}build:/m.test(service(name)))).toEqual(['credentials'])
+    expect(service('credentials')).toMatch(/^ {4}pull_policy: build$/m)
+  })
+
+  test('the crawling settings of the README reach every node', () => {
+    const documented = new Set([...read('README.md').matchAll(/`(CRAWLING_[A-Z0-9_]+)`(?=.*\|)/g)].map(([, name = '']) => name))
+    expect(documented.size).toBeGreaterThan(25)
+    // Without a value: Compose hands over the variable where it is set, and nothing where it is not.
+    const passed = [...section('x-settings').matchAll(/^ {2}(CRAWLING_[A-Z0-9_]+):$/gm)].map(([, name = '']) => name)
+    expect(passed.sort()).toEqual([...documented].sort())
+  })
+
+  test('no volume without a name stays behind', () => {
+    expect(dockerfile).not.toMatch(/^VOLUME/m)
+    // What the images of others declare.
+    expect(service('kafka')).toContain('tmpfs: [/etc/kafka/secrets, /mnt/shared/config]')
+    expect(service('proxy')).toContain('tmpfs: [/config, /data]')
+    expect(service('eventstoredb')).toContain('[eventstoredb:/var/lib/eventstore, eventstoredb-logs:/var/log/eventstore]')
+  })
+
   test('every volume that is used is declared, and every file that is mounted is there', () => {
     const declared = namesIn(section('volumes'))
     const mounts = [...compose.matchAll(/^ +volumes: \[(.*)\]$/gm)].flatMap(([, list = '']) =>
@@ -63,15 +89,25 @@ describe('compose.yaml', () => {
   test('whoever waits for health waits for a service that tells it', () => {
     const awaited = new Set([...compose.matchAll(/([\w-]+): \{ condition: service_healthy \}/g)].map(([, name = '']) => name))
     expect([...awaited].sort()).toEqual(['eventstoredb', 'kafka', 'server-1', 'server-2'])
-    for (const name of awaited) {
-      const isOurs = service(name).includes('<<: *node')
-      expect(isOurs ? dockerfile : service(name), name).toMatch(isOurs ? /^HEALTHCHECK/m : /healthcheck:/)
-    }
+    for (const name of awaited) expect(service(name), name).toMatch(/healthcheck:/)
+  })
+
+  test('the image is asked whether it is alive, and who waits for a node whether it is ready', () => {
+    expect(/^HEALTHCHECK.*\n.*$/m.exec(dockerfile)?.[0]).toContain('/livez')
+    expect(section('x-ready')).toContain('/readyz')
+    for (const name of ['server-1', 'server-2', 'worker-1', 'worker-2'])
+      expect(service(name), name).toContain('healthcheck: *ready')
   })
 
   test('the one port leads to every server', () => {
     const upstreams = /reverse_proxy (.*) \{/.exec(read('docker/Caddyfile'))?.[1]?.split(' ')
     expect(upstreams).toEqual(services.filter((name) => name.startsWith('server-')).map((name) => `${name}:8080`))
+  })
+
+  test('the proxy keeps a client at one server, and its word for the client’s address is the only one', () => {
+    expect(read('docker/Caddyfile')).toMatch(/lb_policy header Authorization \{\s+fallback client_ip_hash\s+\}/)
+    expect(read('docker/Caddyfile')).toContain('header_up -Forwarded')
+    expect(section('x-settings')).toMatch(/^ {2}TRUSTED_PROXIES: \S+$/m)
   })
 })
 
@@ -85,7 +121,20 @@ describe('the image', () => {
     expect([...new Set(copied)].sort()).toEqual(kept.sort())
     for (const file of copied) expect(existsSync(join(root, file)), file).toBe(true)
     expect(dockerfile).toMatch(/^USER node$/m)
-    expect(dockerfile).toMatch(/npm ci --omit=dev/)
+    expect(dockerfile).toMatch(/npm prune --omit=dev .*--offline/)
+  })
+
+  test('needs the registry once, and takes a mirror and a further authority', () => {
+    expect(dockerfile.match(/npm (ci|install|i) /g)).toHaveLength(1)
+    expect(dockerfile).not.toMatch(/^# *syntax/m)
+    for (const stage of dockerfile.match(/^FROM .*$/gm) ?? []) expect(stage).toMatch(/^FROM \$\{NODE_IMAGE\}/)
+    expect(dockerfile).toMatch(/--mount=type=secret,id=ca/)
+    expect(dockerfile).toContain('--registry "$NPM_REGISTRY"')
+    for (const name of ['NODE_IMAGE', 'NPM_REGISTRY']) {
+      const [, standard] = new RegExp(`^ARG ${name}=(.*)$`, 'm').exec(dockerfile) ?? []
+      expect(service('credentials')).toContain(`${name}: \${${name}:-${standard}}`)
+    }
+    expect(existsSync(join(root, /BUILD_CA_FILE:-(.*?)\}/.exec(compose)?.[1] ?? 'none'))).toBe(true)
   })
 })
 
