@@ -41,6 +41,8 @@ const Settings = z.object({
   SHUTDOWN_GRACE_MS: whole(0).default(10_000),
   /** Largest body of a native request. */
   MAX_BODY_BYTES: whole(1024).default(1_048_576),
+  /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
+  MAX_BODIES_BYTES: whole(1024).default(8_388_608),
   /** Hosts beside loopback that are answered for without credentials: `name`, `name:port`, `*.name`, an address, `*`. */
   ALLOWED_HOSTS: list(isHostEntry, 'is no host (name, name:port, *.name or an address)'),
   /** Origins whose pages may use the server without credentials: `https://name:port`, `null`, `*`. */
@@ -69,6 +71,7 @@ export interface Config {
   readonly workerConcurrency: number
   readonly shutdownGraceMs: number
   readonly maxBodyBytes: number
+  readonly maxBodiesBytes: number
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
@@ -125,6 +128,7 @@ export const loadConfig = (
     workerConcurrency: settings.WORKER_CONCURRENCY,
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
     maxBodyBytes: settings.MAX_BODY_BYTES,
+    maxBodiesBytes: settings.MAX_BODIES_BYTES,
     allowedHosts: settings.ALLOWED_HOSTS,
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustedProxies: settings.TRUSTED_PROXIES,

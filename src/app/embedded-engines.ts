@@ -8,7 +8,12 @@ import type { Engines, EnginesOptions } from './engines.ts'
 /** One process with a file as its log: nothing else has to run. */
 export const openEmbeddedEngines = async ({ config, clock, checkpoints }: EnginesOptions): Promise<Engines> => {
   const data = dataDirectory(config.dataDir)
-  const log = await openEmbeddedLog({ path: data.log, clock, walGrown: checkpoints.ask })
+  const log = await openEmbeddedLog({
+    path: data.log,
+    clock,
+    maxAppendBytes: roomFor(config.maxBodyBytes),
+    walGrown: checkpoints.ask,
+  })
   const bus = createInProcessBus()
   return {
     log,
@@ -27,3 +32,11 @@ export const openEmbeddedEngines = async ({ config, clock, checkpoints }: Engine
     ],
   }
 }
+
+/** Beside a request's input its event holds lane, policy and more, and a result stands in a text of its own. */
+const besideBody = 1024 * 1024
+/** What came as `1e20` is recorded as 100000000000000000000. */
+const mostGrowth = 6
+
+/** Bytes of data that one append may have, so that every body within the limit can be recorded. */
+const roomFor = (maxBodyBytes: number): number => mostGrowth * maxBodyBytes + besideBody

@@ -43,10 +43,12 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
 
   const settings = {
     maxBodyBytes: config.maxBodyBytes,
+    maxBodiesBytes: config.maxBodiesBytes,
     extraHeaders: config.nativeHeadersOnFaces,
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
     trustedProxies: config.trustedProxies,
+    sharesLog: engines.isShared,
     version,
   }
   const { blobs, credentials } = node

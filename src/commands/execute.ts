@@ -239,6 +239,7 @@ const weightOf = (value: unknown): number => {
   if (typeof value === 'string') return 2 * value.length
   if (typeof value !== 'object' || value === null) return 8
   let weight = 16
-  for (const member of Object.values(value)) weight += 16 + weightOf(member)
+  if (Array.isArray(value)) for (const item of value) weight += 16 + weightOf(item)
+  else for (const name in value) weight += 16 + weightOf((value as Record<string, unknown>)[name])
   return weight
 }

@@ -2,13 +2,26 @@ import type { KeptAnswer, RequestEvent } from '../events/request.ts'
 import { type Decider, nothing, refuse } from './decider.ts'
 
 export type RequestCommand = { readonly stream: string } & (
-  | { readonly type: 'ClaimKey'; readonly fingerprint: string; readonly commandId: string }
+  | {
+      readonly type: 'ClaimKey'
+      readonly fingerprint: string
+      readonly commandId: string
+      readonly node?: string
+      /** RFC 3339 */
+      readonly at?: string
+    }
   | { readonly type: 'AnswerKey'; readonly answer: KeptAnswer }
   | { readonly type: 'FreeKey' }
 )
 export type RequestState =
   | { readonly status: 'free' }
-  | { readonly status: 'claimed'; readonly fingerprint: string; readonly commandId: string }
+  | {
+      readonly status: 'claimed'
+      readonly fingerprint: string
+      readonly commandId: string
+      readonly node?: string | undefined
+      readonly at?: string | undefined
+    }
   | { readonly status: 'answered'; readonly fingerprint: string; readonly answer: KeptAnswer }
 export type RequestRefusal = { readonly reason: 'key-reused' }
 
@@ -33,9 +46,9 @@ export const request: Decider<RequestCommand, RequestEvent, RequestState, Reques
   decide: (command, state) => {
     switch (command.type) {
       case 'ClaimKey': {
-        const { fingerprint, commandId } = command
-        if (state.status === 'free') return { events: [{ type: 'KeyClaimed', data: { fingerprint, commandId } }] }
-        return state.fingerprint === fingerprint ? nothing : refuse({ reason: 'key-reused' })
+        const { type: _, stream: __, ...claim } = command
+        if (state.status === 'free') return { events: [{ type: 'KeyClaimed', data: claim }] }
+        return state.fingerprint === claim.fingerprint ? nothing : refuse({ reason: 'key-reused' })
       }
       case 'AnswerKey':
         return state.status === 'claimed' ? { events: [{ type: 'KeyAnswered', data: command.answer }] } : nothing

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Policy } from '../events/operation.ts'
-import { instant, parseInstant } from '../lib/clock.ts'
+import { instant, isInstant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
@@ -74,10 +74,13 @@ interface SubmittableKind {
 const longestTimeoutMs = 365 * 24 * 3_600_000
 const defaultPriority = 100
 
+/** When an operation may start: one that lies behind, however far, is at once. */
+export const RunAt = z.iso.datetime({ offset: true }).refine(isInstant, 'a time of the years 0000 to 9999 in UTC')
+
 const Conditions = z.object({
   lane: z.string().min(1).max(200).nullish(),
   priority: z.number().int().min(0).max(1000).optional(),
-  runAt: z.iso.datetime({ offset: true }).nullish(),
+  runAt: RunAt.nullish(),
   policy: z
     .strictObject({
       attempts: z.number().int().min(1).max(1000).optional(),

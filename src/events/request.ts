@@ -6,7 +6,13 @@ import { defineEvents, type EventOf } from './define.ts'
  * The body is base64, because it is given again byte for byte; a large one is a blob.
  */
 export const requestEvents = defineEvents('request', {
-  KeyClaimed: z.object({ fingerprint: z.string(), commandId: z.string() }),
+  KeyClaimed: z.object({
+    fingerprint: z.string(),
+    commandId: z.string(),
+    /** The process that does what is asked, new at each start, and when it began; older events have neither. */
+    node: z.string().optional(),
+    at: z.string().optional(),
+  }),
   KeyAnswered: z.object({
     status: z.number().int(),
     headers: z.record(z.string(), z.string()),

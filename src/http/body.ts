@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { inexactNumbers } from '../lib/inexact-numbers.ts'
 import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
 import { headerOf } from './context.ts'
 import type { HttpContext } from './face.ts'
@@ -11,11 +12,11 @@ const maxDepth = 100
 
 /**
  * The body's bytes, read once however often it is asked for. Throws the problems `too-large` (as soon as the limit is passed, or
- * announced by `Content-Length`), `request-timeout` and `invalid` (the client went away).
+ * announced by `Content-Length`), `overloaded` (large bodies are in work already), `request-timeout` and `invalid` (the client went away).
  */
 export const readBody = (c: HttpContext): Promise<Buffer> => {
-  const { incoming, request, maxBodyBytes } = c
-  c.body ??= incoming === undefined ? readStream(request?.body ?? null, maxBodyBytes) : readIncoming(incoming, maxBodyBytes)
+  const { incoming, request } = c
+  c.body ??= incoming === undefined ? readStream(request?.body ?? null, c) : readIncoming(incoming, c)
   return c.body
 }
 
@@ -25,22 +26,25 @@ export const readBody = (c: HttpContext): Promise<Buffer> => {
  */
 const tooLarge = (limit: number): Problem => new Problem('too-large', `the body is over ${limit} bytes`)
 
-const readIncoming = async (incoming: IncomingMessage, limit: number): Promise<Buffer> => {
+const readIncoming = async (incoming: IncomingMessage, c: HttpContext): Promise<Buffer> => {
+  const { maxBodyBytes: limit, bodies } = c
   const length = Number(incoming.headers['content-length'] ?? 0)
   if (length > limit) throw tooLarge(limit)
   // A body that came with its head is there by now: taken at once it needs no listeners and no time limit (8 µs a request).
   await undefined
   if (length > 0 && incoming.readableLength === length) {
+    bodies.hold(c, length)
     const whole: Buffer = incoming.read()
     incoming.resume()
     return whole
   }
   if (incoming.readableEnded) return Buffer.alloc(0)
-  return listenTo(incoming, limit)
+  return listenTo(incoming, c)
 }
 
-const listenTo = (incoming: IncomingMessage, limit: number): Promise<Buffer> =>
+const listenTo = (incoming: IncomingMessage, c: HttpContext): Promise<Buffer> =>
   new Promise((resolve, reject) => {
+    const { maxBodyBytes: limit, bodies } = c
     const chunks: Buffer[] = []
     let bytes = 0
     const settle = (finish: () => void): void => {
@@ -51,7 +55,13 @@ const listenTo = (incoming: IncomingMessage, limit: number): Promise<Buffer> =>
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length
       chunks.push(chunk)
-      if (bytes > limit) settle(() => reject(tooLarge(limit)))
+      try {
+        if (bytes > limit) throw tooLarge(limit)
+        bodies.hold(c, bytes)
+      } catch (error) {
+        chunks.length = 0
+        settle(() => reject(error))
+      }
     }
     const onEnd = (): void =>
       settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
@@ -64,18 +74,20 @@ const listenTo = (incoming: IncomingMessage, limit: number): Promise<Buffer> =>
     )
   })
 
-const readStream = async (body: ReadableStream<Uint8Array> | null, limit: number): Promise<Buffer> => {
+const readStream = async (body: ReadableStream<Uint8Array> | null, c: HttpContext): Promise<Buffer> => {
+  const { maxBodyBytes: limit, bodies } = c
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of body ?? []) {
     bytes += chunk.length
     if (bytes > limit) throw tooLarge(limit)
+    bodies.hold(c, bytes)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-export type ParsedJson = { readonly value: JsonValue } | { readonly malformed: string }
+export type ParsedJson = { readonly value: JsonValue; readonly text: string } | { readonly malformed: string }
 
 /** JSON of any shape from UTF-8 bytes (a byte order mark is passed over), at most 100 levels deep; never throws. */
 export const parseJson = (bytes: Uint8Array): ParsedJson => {
@@ -87,7 +99,7 @@ export const parseJson = (bytes: Uint8Array): ParsedJson => {
   }
   if (text.length > maxDepth && isDeep(text)) return { malformed: `the body is nested deeper than ${maxDepth} levels` }
   try {
-    return { value: JSON.parse(text) as JsonValue }
+    return { value: JSON.parse(text) as JsonValue, text }
   } catch {
     return { malformed: text.trim() === '' ? 'the body is empty' : 'the body is not valid JSON' }
   }
@@ -132,10 +144,15 @@ export const readJsonObject = async (c: HttpContext, optional = false): Promise<
   if (bytes.length === 0 && optional) return {}
   if (type === '' && bytes.length > 0)
     throw new Problem('unsupported-media-type', 'the body has no Content-Type; it must be application/json')
+  await c.bodies.turn(bytes.length)
   const parsed = parseJson(bytes)
   if ('malformed' in parsed)
     throw new Problem('invalid', parsed.malformed, { errors: [{ pointer: '', message: parsed.malformed }] })
   if (!isObject(parsed.value))
     throw new Problem('invalid', 'the body is not a JSON object', { errors: [{ pointer: '', message: 'must be an object' }] })
+  const errors = inexactNumbers(parsed.text)
+  if (errors.length > 0) throw new Problem('invalid', 'a number in the body cannot be kept as it was sent', { errors })
+  // What is large is recorded in a turn of its own.
+  await c.bodies.turn(bytes.length)
   return parsed.value
 }

@@ -44,8 +44,10 @@ const clientOf = (hops: readonly string[], direct: Address, isTrusted: (address:
 /** The `for` of each element of `Forwarded` (RFC 7239), in order; empty where an element has none. */
 const forwardedHops = (header: string): readonly string[] =>
   partsOf(header, ',').map((element) => {
-    const pairs = partsOf(element, ';').map((pair) => /^\s*for\s*=\s*(.*?)\s*$/i.exec(pair)?.[1])
-    return pairs.find((value) => value !== undefined) ?? ''
+    const pairs = partsOf(element, ';').map(
+      (pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const,
+    )
+    return pairs.find(([name]) => name.trim().toLowerCase() === 'for')?.[1] ?? ''
   })
 
 /** Cut at a separator outside of quotes. */

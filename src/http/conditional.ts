@@ -13,14 +13,13 @@ export const versionMismatch = (expected: string, actual: number): Problem =>
   new Problem('version-mismatch', `the resource is at revision ${actual}`, { expected, actual: etag(actual) })
 
 /**
- * The revision that `If-Match` pins; undefined where any will do. `current` counts where the header lists several. Throws
- * `version-mismatch` where none of them can be a revision of this resource.
+ * The revision that `If-Match` pins; undefined where any will do, -1 where no revision has such a tag. `current` counts where the header
+ * lists several. Whether the resource exists is asked before its revision, so a tag of another form is no reason to refuse here.
  */
-export const pinnedRevision = (header: string | undefined, current: number): number | undefined => {
+export const pinnedRevision = (header: string | undefined, current: number | undefined): number | undefined => {
   if (header === undefined || header.trim() === '*') return undefined
   const listed = tags(header)
-  if (listed.includes(etag(current))) return current
+  if (current !== undefined && listed.includes(etag(current))) return current
   const only = listed.length === 1 ? /^"(\d{1,15})"$/.exec(listed[0] ?? '')?.[1] : undefined
-  if (only === undefined) throw versionMismatch(header, current)
-  return Number(only)
+  return only === undefined ? -1 : Number(only)
 }

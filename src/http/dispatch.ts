@@ -4,6 +4,7 @@ import { createAnonymousAccess } from './anonymous-access.ts'
 import { type Answer, alreadySent, withHeaders } from './answer.ts'
 import type { Meter } from './answer-counts.ts'
 import { type Arrival, decodedParam } from './arrival.ts'
+import { createBodyBudget } from './body-budget.ts'
 import { createClientAddress } from './client-address.ts'
 import { headerOf } from './context.ts'
 import { extraHeaders } from './extra-headers.ts'
@@ -65,7 +66,14 @@ export const createDispatch = ({
   const { credentials, logger, settings, health } = ports
   const headersFor = (c: HttpContext): Record<string, string> | undefined =>
     c.face === null || settings.extraHeaders ? extraHeaders(c) : undefined
-  const idempotency = createIdempotency({ executor: ports.executor, blobs: ports.blobs, extraHeaders: headersFor })
+  const idempotency = createIdempotency({
+    executor: ports.executor,
+    blobs: ports.blobs,
+    clock: ports.clock,
+    sharesLog: settings.sharesLog,
+    extraHeaders: headersFor,
+  })
+  const bodies = createBodyBudget(settings.maxBodiesBytes)
   const anonymousAccess = createAnonymousAccess(settings)
   const clientAddress = createClientAddress(settings.trustedProxies)
   const nativeOwner: Owner = {
@@ -116,12 +124,15 @@ export const createDispatch = ({
       command: undefined,
       repeated: false,
       maxBodyBytes: face.maxBodyBytes?.(method, encodedPath) ?? settings.maxBodyBytes,
+      bodies,
+      heldBytes: 0,
       caused: {},
       body: undefined,
     }
     const found = table.match(method, path)
     const finish = (answer: Answer): Answer => {
       atATime--
+      bodies.release(c)
       const { status } = answer
       const meter = found?.route.meter ?? owner.meter
       meter(method, status, (performance.now() - began) / 1000)
@@ -131,6 +142,7 @@ export const createDispatch = ({
     }
     const fail = (error: unknown): never => {
       atATime--
+      bodies.release(c)
       throw error
     }
     const refused = atATime >= mostAtATime ? new Problem('overloaded', 'too many requests at a time') : fault

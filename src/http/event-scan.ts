@@ -1,4 +1,4 @@
-import { categoryOf, type EventLog, type Filter, type Position, type RecordedEvent } from '../stores/event-log.ts'
+import { categoryOf, type EventLog, type Filter, origin, type Position, type RecordedEvent } from '../stores/event-log.ts'
 import { isShown } from './event-frames.ts'
 
 /** Which events are wanted: any value of each given member. `from` and `to` are RFC 3339 UTC, half-open. */
@@ -59,8 +59,13 @@ export async function* scan(
   const [only, ...others] = selection.stream ?? []
   if (only !== undefined && others.length === 0) {
     if (!isShown(only)) return
-    const isOutside = (position: Position): boolean => after !== undefined && (backwards ? position >= after : position <= after)
-    for await (const event of log.readStream(only, { backwards })) if (!isOutside(event.position) && wanted(event)) yield event
+    const isWhole = after === undefined || (after === origin && !backwards)
+    const from = isWhole ? undefined : await revisionBeyond(log, only, { after, backwards })
+    if (from !== undefined && from < 0) return
+    for await (const event of log.readStream(only, { backwards, ...(from === undefined ? {} : { from }) })) {
+      if (wanted(event)) yield event
+      else if (isEnough(event.position)) return
+    }
     return
   }
   const range = after === undefined ? {} : { after }
@@ -68,4 +73,29 @@ export async function* scan(
     if (wanted(event)) yield event
     else if (isEnough(event.position)) return
   }
+}
+
+/** The first revision of a stream behind `after` (`backwards`: the last one before it), found in some twenty reads; below 0 where there is none. */
+const revisionBeyond = async (
+  log: EventLog,
+  stream: string,
+  { after, backwards }: { readonly after: Position; readonly backwards: boolean },
+): Promise<number> => {
+  const last = await eventAt(log, stream, 'end')
+  let low = 0
+  let high = (last?.revision ?? -1) + 1
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const event = await eventAt(log, stream, middle)
+    const isBehind = event === undefined || (backwards ? event.position >= after : event.position > after)
+    if (isBehind) high = middle
+    else low = middle + 1
+  }
+  if (backwards) return low - 1
+  return last !== undefined && low <= last.revision ? low : -1
+}
+
+const eventAt = async (log: EventLog, stream: string, from: number | 'end'): Promise<RecordedEvent | undefined> => {
+  for await (const event of log.readStream(stream, { from, backwards: from === 'end', limit: 1 })) return event
+  return undefined
 }

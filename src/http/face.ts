@@ -2,6 +2,7 @@ import type { CommandContext } from '../commands/execute.ts'
 import type { Principal } from '../stores/credentials.ts'
 import type { Answer } from './answer.ts'
 import type { Arrival } from './arrival.ts'
+import type { BodyBudget } from './body-budget.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { Caused } from './context.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
@@ -21,6 +22,9 @@ export interface HttpContext extends Arrival {
   /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
   repeated: boolean
   readonly maxBodyBytes: number
+  readonly bodies: BodyBudget
+  /** What the body takes of it. */
+  heldBytes: number
   readonly caused: Caused
   /** The bytes of the body once they were read. */
   body: Promise<Buffer> | undefined

@@ -1,6 +1,7 @@
 import type { Executor } from '../commands/execute.ts'
 import { type RequestCommand, request } from '../commands/request.ts'
 import type { KeptAnswer } from '../events/request.ts'
+import { type Clock, instant, parseInstant } from '../lib/clock.ts'
 import { Unavailable } from '../lib/errors.ts'
 import { derivedId, newId, sha256 } from '../lib/ids.ts'
 import type { Blobs } from '../stores/blobs.ts'
@@ -17,6 +18,12 @@ export const idempotencyKey = (header: string | undefined): string | undefined =
   if (/^[\x21-\x7e]{1,255}$/.test(key)) return key
   throw new Problem('invalid', 'Idempotency-Key must be 1 to 255 visible characters')
 }
+
+/** A claim of another node that is younger is being worked on; an older one was left by a crash, or asks for a long wait. */
+const inUseMs = 5_000
+
+const keyInUse = (): Problem =>
+  new Problem('key-in-use', 'a request with this Idempotency-Key is being processed', { headers: { 'Retry-After': '1' } })
 
 /** Bytes of an answer that are kept in the log itself; a longer one would not fit beside the request that it repeats. */
 const mostKeptInLog = 64 * 1024
@@ -43,15 +50,21 @@ export interface Idempotency {
 export const createIdempotency = ({
   executor,
   blobs,
+  clock,
+  sharesLog,
   extraHeaders,
 }: {
   readonly executor: Executor
   readonly blobs: Blobs
+  readonly clock: Clock
+  /** Other nodes stand on the same log: a claim that is not of this process may be theirs. */
+  readonly sharesLog: boolean
   /** The headers that every answer gets, so that they are kept with it; undefined where it gets none. */
   readonly extraHeaders: (c: HttpContext) => Readonly<Record<string, string>> | undefined
 }): Idempotency => {
   /** Keys in work in this process; a claim without an answer that is not among them was left by a crash. */
   const inWork = new Set<string>()
+  const node = newId()
 
   const run = async (c: HttpContext, stream: string, answering: Answering): Promise<Answer> => {
     const body = await readBody(c)
@@ -61,13 +74,17 @@ export const createIdempotency = ({
       return executor.execute(request, type, { ...context, commandId: derivedId(step, context.commandId, newId()) })
     }
     const first = requestContext(c)
-    const claimed = await command({ type: 'ClaimKey', stream, fingerprint, commandId: first.commandId }, 'claim')
+    const claimed = await command(
+      { type: 'ClaimKey', stream, fingerprint, commandId: first.commandId, node, at: instant(clock.now()) },
+      'claim',
+    )
     if (claimed.refused !== undefined || claimed.state.status === 'free')
       throw new Problem('key-reused', 'this Idempotency-Key was used for another request')
     if (claimed.state.status === 'answered') return again(claimed.state.answer)
     const { commandId } = claimed.state
     // A claim that was left behind by a crash: the same command again, recorded once.
     c.repeated = commandId !== first.commandId
+    if (c.repeated && sharesLog && isOfAnotherNode(claimed.state)) throw keyInUse()
     c.command = { ...first, commandId, correlationId: commandId }
     const { answer, error } = await answering()
     const { status } = answer
@@ -88,6 +105,14 @@ export const createIdempotency = ({
     return { status, headers: whole.headers, body: content.length === 0 ? null : content }
   }
 
+  const isOfAnotherNode = ({
+    node: its,
+    at,
+  }: {
+    readonly node?: string | undefined
+    readonly at?: string | undefined
+  }): boolean => its !== undefined && its !== node && at !== undefined && Math.abs(clock.now() - parseInstant(at)) < inUseMs
+
   const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>
     content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).ref }
 
@@ -104,10 +129,7 @@ export const createIdempotency = ({
   return {
     once: async (c, key, answering) => {
       const stream = `request-${sha256(`${c.principal.name}\u0000${key}`)}`
-      if (inWork.has(stream))
-        throw new Problem('key-in-use', 'a request with this Idempotency-Key is being processed', {
-          headers: { 'Retry-After': '1' },
-        })
+      if (inWork.has(stream)) throw keyInUse()
       inWork.add(stream)
       try {
         return await run(c, stream, answering)

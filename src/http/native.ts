@@ -79,8 +79,8 @@ export const nativeFace = ({
       if (error instanceof Problem) return problemAnswer(error, path)
       if (error instanceof Unavailable) return problemAnswer(new Problem('overloaded', 'the log does not answer'), path)
       if (error instanceof SecretForgotten) return problemAnswer(new Problem('secret-forgotten', error.message), path)
-      // The body was within its limit, the event made of it is not.
-      if (error instanceof Oversize) return problemAnswer(new Problem('too-large', error.message), path)
+      // The body was within its limit, the event made of it is not: a log on a server has a limit of its own.
+      if (error instanceof Oversize) return problemAnswer(new Problem('too-large', 'the log takes no request of this size'), path)
       if (error instanceof Unacceptable) return problemAnswer(new Problem('invalid', error.message), path)
       return problemAnswer(new Problem('internal', 'the server failed; its log says more'), path)
     },

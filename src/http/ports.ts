@@ -49,6 +49,8 @@ export interface Health {
 export interface HttpSettings {
   /** Largest request body in bytes that the native API takes, and faces that name no limit of their own. */
   readonly maxBodyBytes: number
+  /** Bytes of all large bodies that are in work at a time; more are refused. */
+  readonly maxBodiesBytes: number
   /** Whether faces add `Operation-Id`, `Event-Position`, `traceparent` and the like to their answers. */
   readonly extraHeaders: boolean
   /** Hosts beside loopback that the server answers for while it has no credentials; entries as `own-hosts.ts` takes them. */
@@ -57,15 +59,19 @@ export interface HttpSettings {
   readonly allowedOrigins: readonly string[]
   /** Addresses and networks whose `Forwarded` and `X-Forwarded-For` are believed; entries as `client-address.ts` takes them. */
   readonly trustedProxies: readonly string[]
+  /** Whether other nodes stand on the same log. */
+  readonly sharesLog: boolean
   /** Program version, shown in the OpenAPI document. */
   readonly version: string
 }
 
 export const defaultHttpSettings: HttpSettings = {
   maxBodyBytes: 1_048_576,
+  maxBodiesBytes: 8_388_608,
   extraHeaders: true,
   allowedHosts: [],
   allowedOrigins: [],
   trustedProxies: [],
+  sharesLog: false,
   version: '0.1.0',
 }

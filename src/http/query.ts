@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { instant, parseInstant } from '../lib/clock.ts'
+import { instant, isInstant, parseInstant } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
 import { Problem } from './problem.ts'
 
@@ -36,15 +36,15 @@ export const anyOf = (description: string, value: z.ZodType<string> = z.string()
 export const time = (description: string) =>
   z
     .string()
-    .refine(isInstant, 'a time in RFC 3339, such as 2026-11-21T05:27:00.123Z')
+    .refine(isTime, 'a time in RFC 3339, such as 2026-11-21T05:27:00.123Z, of the years 0000 to 9999 in UTC')
     .transform((text) => instant(parseInstant(text.replace(' ', '+'))))
     .optional()
     .meta({ description, type: 'string', format: 'date-time' })
 
 const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+ -]\d{2}:\d{2})$/
 /** A `+` that was not percent-encoded arrives as a space. */
-function isInstant(text: string): boolean {
-  return rfc3339.test(text) && Number.isFinite(parseInstant(text.replace(' ', '+')))
+function isTime(text: string): boolean {
+  return rfc3339.test(text) && isInstant(text.replace(' ', '+'))
 }
 
 /** Validates a query against its schema; unknown, doubled and malformed parameters are named as `?name` in a problem `invalid`. */

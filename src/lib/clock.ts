@@ -72,3 +72,12 @@ let secondPart = ''
 
 /** Milliseconds since the epoch of an RFC 3339 text; NaN where it is none. */
 export const parseInstant = (text: string): number => Date.parse(text)
+
+const firstInstantMs = -62_167_219_200_000
+const lastInstantMs = 253_402_300_799_999
+
+/** Whether a text is an instant of the years 0000 to 9999 in UTC: RFC 3339 has no form for others, and they do not compare as text. */
+export const isInstant = (text: string): boolean => {
+  const ms = parseInstant(text)
+  return ms >= firstInstantMs && ms <= lastInstantMs
+}

@@ -28,7 +28,8 @@ export const requestedRow = (
     priority: data.priority,
     state: 'pending',
     since: requestedAt,
-    ready_at: runAt ?? 0,
+    // The queries know 0 for at once: a time before 1970 is long over.
+    ready_at: Math.max(runAt ?? 0, 0),
     attempt: 0,
     max_attempts: data.policy.attempts,
     requested_at: requestedAt,

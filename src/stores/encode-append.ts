@@ -4,9 +4,11 @@ import { isUuid } from '../lib/ids.ts'
 import { isObject, type JsonObject, plainCopy } from '../lib/json.ts'
 import type { Expected, NewEvent } from './event-log.ts'
 
-/** Most bytes of data (JSON in UTF-8) in one append: the limit of the strictest adapter, so that all refuse alike. */
+/** Most bytes of data (JSON in UTF-8) in one append where nothing else is said: the usual limit of an EventStoreDB server. */
 export const maxAppendBytes = 1024 * 1024
 const longestName = 1024
+/** Longer data is parsed from its text when somebody asks for it: as values it takes up to twenty times the memory. */
+const longestCopied = 64 * 1024
 /** The nil UUID (RFC 9562) names nothing. */
 const noId = '00000000-0000-0000-0000-000000000000'
 
@@ -18,6 +20,8 @@ export interface EncodedEvent {
   readonly metadata: string
   /** Data and metadata as whoever reads them gets them, where that is known without parsing the texts. */
   readonly values?: { readonly data: JsonObject; readonly metadata: Metadata } | undefined
+  /** Its data is long. */
+  readonly isLarge?: boolean
 }
 
 export interface AppendRequest {
@@ -32,7 +36,12 @@ export interface AppendRequest {
 }
 
 /** Checks and serialises an append before any I/O, the same for every adapter; throws `Unacceptable` for what can never be stored. */
-export const encodeAppend = (stream: string, expected: Expected, events: readonly NewEvent[]): AppendRequest => {
+export const encodeAppend = (
+  stream: string,
+  expected: Expected,
+  events: readonly NewEvent[],
+  maxBytes = maxAppendBytes,
+): AppendRequest => {
   checkName('stream', stream)
   checkExpected(expected)
   if (events.length === 0) throw new Unacceptable(`an append to ${stream} holds no event`)
@@ -53,11 +62,12 @@ export const encodeAppend = (stream: string, expected: Expected, events: readonl
     size += data.text.length + metadata.text.length
     const known = data.copy !== undefined && metadata.copy !== undefined
     const values = known ? { data: data.copy, metadata: metadata.copy as unknown as Metadata } : undefined
-    return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, values }
+    const isLarge = data.text.length > longestCopied
+    return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, values, isLarge }
   })
   // A character takes three bytes at most: they are counted only where they may be too many.
-  if (3 * characters > maxAppendBytes && encoded.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0) > maxAppendBytes)
-    throw new Oversize(`an append to ${stream} holds more than ${maxAppendBytes} bytes of data; put large content into a blob`)
+  if (3 * characters > maxBytes && encoded.reduce((sum, { data }) => sum + Buffer.byteLength(data), 0) > maxBytes)
+    throw new Oversize(`an append to ${stream} holds more than ${maxBytes} bytes of data; put large content into a blob`)
   return { kind: 'append', stream, expected, events: encoded, size }
 }
 
@@ -91,5 +101,5 @@ const serialise = (what: string, type: string, value: unknown): Serialised => {
   }
   // A toJSON may have turned the object into something else.
   if (!text?.startsWith('{')) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
-  return { text, copy: plainCopy(value) as JsonObject | undefined }
+  return { text, copy: text.length > longestCopied ? undefined : (plainCopy(value) as JsonObject | undefined) }
 }

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
-import type { JsonValue } from '../lib/json.ts'
+import { anyJson } from '../lib/json-schemas.ts'
 import { type Work, WorkFailed } from './work.ts'
 
 const ProbeInput = z.strictObject({
   sleepMs: z.number().int().min(0).max(600_000).optional().meta({ description: 'How long to sleep, in milliseconds' }),
   failAttempts: z.number().int().min(0).max(100).optional().meta({ description: 'How many first attempts fail' }),
   output: z.string().optional().meta({ description: 'Text to write to the output' }),
-  echo: z.json().optional().meta({ description: 'Any value, given back in the result' }),
+  echo: anyJson.optional().meta({ description: 'Any value, given back in the result' }),
 })
 type ProbeInput = z.infer<typeof ProbeInput>
 
@@ -38,6 +38,6 @@ export const probe = (clock: Clock): Work<ProbeInput> => ({
       throw new WorkFailed('probe-failed', `attempt ${context.attempt} of ${failAttempts} that were asked to fail`, {
         retryable: true,
       })
-    return { echo: echo as JsonValue, attempt: context.attempt }
+    return { echo, attempt: context.attempt }
   },
 })

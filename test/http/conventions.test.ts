@@ -154,10 +154,6 @@ describe('bodies', () => {
   test('over 1 MiB is too large, announced or not', async () => {
     const large = `{"kind":"probe","input":{"echo":"${'x'.repeat(1_048_576)}"}}`
     expect(problem(await post(large))).toEqual(isProblem('too-large', 413))
-    // Within the limit of a body, but not of an event.
-    const body = `{"kind":"probe","input":{"echo":"${'x'.repeat(1_048_500)}"}}`
-    expect(Buffer.byteLength(body)).toBeLessThan(1_048_576)
-    expect(problem(await post(body))).toEqual(isProblem('too-large', 413))
     const chunks = new ReadableStream({
       start: (controller) => {
         for (let sent = 0; sent < 40; sent++) controller.enqueue(new TextEncoder().encode(' '.repeat(65_536)))

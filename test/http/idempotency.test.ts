@@ -105,6 +105,30 @@ test('the answer that another node gave first is the one that holds', async () =
   await stop()
 })
 
+test('of two nodes that get one key at the same moment one does it, and the other says that it is in use', async () => {
+  const { app, stop, url } = await startApp()
+  const settings = { ...app.ports.settings, sharesLog: true }
+  const nodes = [buildServer({ ...app.ports, settings }), buildServer({ ...app.ports, settings })]
+  const ask = () =>
+    new Request(`${url}/v1/operations`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': 'same-moment', Prefer: 'wait=30' },
+      body: JSON.stringify({ kind: 'probe', input: { sleepMs: 200 } }),
+    })
+  const answers = await Promise.all(nodes.map((node) => node.fetch(ask())))
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 409])
+  const refused = answers.find(({ status }) => status === 409)
+  expect(refused?.headers.get('retry-after')).toBe('1')
+  expect(await refused?.json()).toMatchObject({ type: 'urn:intendant:problem:key-in-use' })
+  const kept = await answers.find(({ status }) => status === 200)?.text()
+  for (const node of nodes) {
+    const again = await node.fetch(ask())
+    expect([again.headers.get('idempotency-replayed'), await again.text()]).toEqual(['true', kept])
+  }
+  for (const node of nodes) await node.close()
+  await stop()
+})
+
 test('answers are kept across restarts', async () => {
   const first = await startApp()
   const ask = { body: { kind: 'probe', input: { echo: 'kept' } }, headers: { 'Idempotency-Key': 'restart', Prefer: 'wait=20' } }

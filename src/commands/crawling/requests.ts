@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { splitUserinfo } from '../../events/crawling/userinfo.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { anyJsonObject } from '../../lib/json-schemas.ts'
 
 /** Text whose length counts in code points, as the original counts it, not in UTF-16 units. */
 const text = (least: number, most: number) =>
@@ -42,7 +43,7 @@ const crawlShape = (maxDepth: number) => ({
   expires: z.int().default(0),
   useragent: text(3, 1000).optional(),
   cookie: text(3, 1000).meta({ minLength: 3, maxLength: 1000, secret: true }).optional(),
-  attrs: z.record(z.string(), z.json()).optional(),
+  attrs: anyJsonObject.optional(),
 })
 
 /** The schema of a fed crawl where `maxdepth` may go up to `maxDepth`. Source: crawling contract, section 4.2. */

@@ -68,7 +68,10 @@ export const createCrawlingFace = ({
       if (method === 'OPTIONS') return 'open'
       return method === 'POST' && path !== '/' && paths.includes(path) ? 'write' : 'read'
     },
-    close: () => closing.abort(),
+    close: () => {
+      closing.abort()
+      changes.close()
+    },
     notFound: elsewhere,
     methodNotAllowed: elsewhere,
     unauthorised: (_c, reason) =>

@@ -16,15 +16,15 @@ export interface Payload {
 export const readPayload = async (c: HttpContext): Promise<Payload | undefined> => {
   if (!isJson(mediaType(headerOf(c, 'content-type')))) return undefined
   const bytes = await readBody(c)
+  await c.bodies.turn(bytes.length)
   const parsed = parseJson(bytes)
   if ('malformed' in parsed || parsed.value === null) return undefined
-  return { value: parsed.value, text: bytes.toString('utf8') }
+  await c.bodies.turn(bytes.length)
+  return parsed
 }
 
 const isJson = (type: string): boolean =>
   type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'))
-
-const byteOrderMark = '\uFEFF'
 
 interface ExactNumbers {
   readonly parse: (text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
@@ -37,8 +37,7 @@ interface ExactNumbers {
  */
 export const exactly = (text: string): JsonValue => {
   const { parse, rawJSON } = JSON as unknown as ExactNumbers
-  const json = text.startsWith(byteOrderMark) ? text.slice(1) : text
-  return parse(json, (_key, value, { source }) =>
+  return parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined ? rawJSON(source) : value,
   ) as JsonValue
 }

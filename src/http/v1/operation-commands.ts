@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { operation } from '../../commands/operation.ts'
 import type { RetryRefusal } from '../../commands/retry.ts'
-import { etag, pinnedRevision, versionMismatch } from '../conditional.ts'
+import { pinnedRevision, versionMismatch } from '../conditional.ts'
 import { caused, headerOf, requestContext } from '../context.ts'
 import type { HttpPorts } from '../ports.ts'
 import { settle } from '../position.ts'
@@ -22,7 +22,7 @@ const impossible = (operationId: string, wish: string, state: string): Problem =
 
 /** The revision that the client pinned; an operation that this node's view does not hold yet is pinned as the client said. */
 const pinOf = ({ operations }: HttpPorts, id: string, header: string | undefined): { pinnedRevision?: number } => {
-  const pinned = pinnedRevision(header, operations.byId(id)?.revision ?? -1)
+  const pinned = pinnedRevision(header, operations.byId(id)?.revision)
   return pinned === undefined ? {} : { pinnedRevision: pinned }
 }
 
@@ -51,7 +51,7 @@ const cancelOperation = nativeRoute({
     const command = { type: 'CancelOperation', id, reason: body.reason ?? null } as const
     const { refused, position, revision } = withPosition(await ports.executor.execute(operation, command, requestContext(c), pin))
     if (refused !== undefined) {
-      if (refused.reason === 'version-mismatch') throw versionMismatch(etag(refused.expected), refused.actual)
+      if (refused.reason === 'version-mismatch') throw versionMismatch(headerOf(c, 'if-match') ?? '', refused.actual)
       if (refused.reason === 'already-finished') throw impossible(id, 'cancelled', refused.state)
       throw unknownOperation(id)
     }
@@ -86,19 +86,19 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     },
     handle: async ({ c, ports, params: { id = '' } }) => {
       const result = await ports.retry(id, requestContext(c), pinOf(ports, id, headerOf(c, 'if-match')))
-      if (result.refused !== undefined) throw retryProblem(id, result.refused)
+      if (result.refused !== undefined) throw retryProblem(id, result.refused, headerOf(c, 'if-match'))
       return accepted(c, ports, tools, { ...result, kind: findOperation(ports, id).kind })
     },
   })
 
-const retryProblem = (id: string, refused: RetryRefusal): Problem => {
+const retryProblem = (id: string, refused: RetryRefusal, ifMatch = ''): Problem => {
   switch (refused.reason) {
     case 'unknown-operation':
       return unknownOperation(id)
     case 'not-retryable':
       return impossible(id, 'retried', refused.state)
     case 'version-mismatch':
-      return versionMismatch(etag(refused.expected), refused.actual)
+      return versionMismatch(ifMatch, refused.actual)
     default:
       return submitProblem(refused)
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
-import type { SubmitRefusal, SubmitRequest } from '../../commands/submit.ts'
+import { RunAt, type SubmitRefusal, type SubmitRequest } from '../../commands/submit.ts'
 import type { Answer } from '../answer.ts'
 import { caused, goneSignal, headerOf, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
@@ -29,7 +29,7 @@ const SubmitBody = z
       .nullish()
       .meta({ description: 'Operations of one lane run one after the other' }),
     priority: z.number().int().min(0).max(1000).default(100).meta({ description: 'Lower first' }),
-    runAt: z.iso.datetime({ offset: true }).nullish().meta({ description: 'Not started before' }),
+    runAt: RunAt.nullish().meta({ description: 'Not started before' }),
     policy: z
       .strictObject({ attempts: z.number().int().min(1).max(1000).optional(), timeoutMs: z.number().int().min(1).optional() })
       .optional(),

@@ -60,7 +60,7 @@ export function seed(event: RecordedEvent, input: RecordedInput, runAt: string |
     key,
   )
   const id = derivedId('seed', operation)
-  const notBefore = runAt === null ? 0 : parseInstant(runAt)
+  const notBefore = runAt === null ? 0 : Math.max(parseInstant(runAt), 0)
   tx.run(
     `INSERT INTO pages (id, operation, crawl, spiderid, domain, url, depth, priority, seed, state, seq, not_before, queued_at)
      VALUES (?, ?, ?, ?, ?, ?, 0, ?, 1, 'queued', ?, ?, ?)`,

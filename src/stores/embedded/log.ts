@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { createTurns } from '../../lib/turns.ts'
 import { checkName, encodeAppend } from '../encode-append.ts'
 import {
   type EventLog,
@@ -17,7 +18,6 @@ import { fromPosition, toPosition } from './positions.ts'
 import { createReader, type Page, pageEvents, type Reader } from './reader.ts'
 import { inMemory, openReadingConnection, openWritingConnection } from './schema.ts'
 import { createTail, type Tail } from './tail.ts'
-import { createTurns } from './turns.ts'
 import { createWriter } from './writer.ts'
 import { inlineWriter, openThreadedWriter, type WriterPort } from './writer-port.ts'
 
@@ -25,6 +25,8 @@ export interface EmbeddedLogOptions {
   /** The log's file (made with its directory when it is not there), or `:memory:`. */
   readonly path: string
   readonly clock: Clock
+  /** Most bytes of data in one append; default 1 MiB. */
+  readonly maxAppendBytes?: number | undefined
   /** How many of the newest events stay in memory for those who follow the log. */
   readonly tailEvents?: number
   /** Called when the write-ahead log of the file wants a checkpoint; the writer makes it later, and everybody waits, where nobody does. */
@@ -62,6 +64,7 @@ const breath = createTurns()
 export const openEmbeddedLog = async ({
   path,
   clock,
+  maxAppendBytes,
   tailEvents = tailEventsDefault,
   walGrown = () => {},
 }: EmbeddedLogOptions): Promise<EmbeddedLog> => {
@@ -172,7 +175,7 @@ export const openEmbeddedLog = async ({
   }
 
   return {
-    append: async (stream, expected, events) => commits.submit(encodeAppend(stream, expected, events)),
+    append: async (stream, expected, events) => commits.submit(encodeAppend(stream, expected, events, maxAppendBytes)),
     readStream: (stream, options) => itemsOf(streamPages(stream, options)),
     readAll: (options) => itemsOf(allPages(options)),
     // The backlog is measured at the call, not when the first item is asked for.

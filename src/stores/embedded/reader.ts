@@ -3,6 +3,7 @@ import { instant } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { Filter, RecordedEvent } from '../event-log.ts'
+import { largeEvent } from './large-event.ts'
 import { toPosition } from './positions.ts'
 import { type Recorded, StoredEvent } from './stored-event.ts'
 import type { Placed } from './tail.ts'
@@ -167,9 +168,7 @@ export const place = (event: EncodedEvent, at: Omit<Recorded, 'position'> & { re
   const { id, type, data, metadata, values } = event
   const { stream, revision, sequence, recordedAt } = at
   const recorded = { stream, revision, position: toPosition(sequence), recordedAt }
-  return {
-    sequence,
-    size: data.length + metadata.length,
-    event: values === undefined ? new StoredEvent(event, recorded) : { id, type, ...values, ...recorded },
-  }
+  const size = data.length + metadata.length
+  if (values !== undefined) return { sequence, size, event: { id, type, ...values, ...recorded } }
+  return { sequence, size, event: event.isLarge === true ? largeEvent(event, recorded) : new StoredEvent(event, recorded) }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createTurns } from '../../../src/stores/embedded/turns.ts'
+import { createTurns } from '../../src/lib/turns.ts'
 
 const round = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
