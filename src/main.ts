@@ -10,5 +10,7 @@ process.umask(0o077)
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 
 void import('./cli/program.ts').then(async ({ run }) => {
-  process.exitCode = await run(process.argv.slice(2))
+  const code = await run(process.argv.slice(2))
+  // Explicitly, once what was printed is out: a socket or a timer that a library left behind must not keep a process that is done.
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)))
 })

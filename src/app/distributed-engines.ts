@@ -18,7 +18,7 @@ import { closeAll, type Part } from './lifecycle.ts'
 /** Of the log's identity: enough to tell any two logs apart. */
 const identityLength = 12
 
-/** EventStoreDB as the log, and Kafka as the bus where it is named: what many nodes share. Waits for engines that are still starting. */
+/** EventStoreDB as the log, and Kafka as the bus where it is named: what many nodes share. Waits for a log that is still starting. */
 export const openDistributedEngines = async ({
   config,
   eventStoreDb,
@@ -34,7 +34,7 @@ export const openDistributedEngines = async ({
     const leases = createEventStoreDbLeases({ connection, log, clock, logger })
     parts.unshift({ name: 'leases', close: leases.close })
     const leadership = createEventStoreDbLeadership({ connection, log, host: hostname(), clock, logger })
-    const { bus, isConnected } = await openBus(config.kafka)
+    const { bus, isConnected, start } = openBus(config.kafka)
     await leases.start()
     const { directory } = dataDirectory(config.dataDir)
     const engines = {
@@ -50,6 +50,7 @@ export const openDistributedEngines = async ({
       isShared: true,
       checks: isConnected === undefined ? {} : { kafka: isConnected },
       publishers: config.kafka?.publishEvents === true ? [publisher(config.kafka, engines, connection.identity)] : [],
+      start,
       parts,
     }
   } catch (error) {
@@ -57,16 +58,17 @@ export const openDistributedEngines = async ({
     throw error
   }
 
-  async function openBus(settings: KafkaSettings | undefined): Promise<{
+  function openBus(settings: KafkaSettings | undefined): {
     readonly bus: JobBus
     readonly isConnected?: () => Promise<void>
-  }> {
-    if (settings === undefined) return { bus: createInProcessBus() }
+    readonly start: () => Promise<void>
+  } {
+    if (settings === undefined) return { bus: createInProcessBus(), start: async () => undefined }
     const bus = createKafkaBus({ settings, clock, logger })
     parts.unshift({ name: 'Kafka', close: bus.close })
-    await bus.start()
     return {
       bus,
+      start: bus.start,
       isConnected: async () => {
         if (!bus.connected()) throw new Error(`no broker answers at ${settings.brokers.join(',')}`)
       },

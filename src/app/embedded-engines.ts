@@ -26,6 +26,7 @@ export const openEmbeddedEngines = async ({ config, clock, checkpoints }: Engine
     isShared: false,
     checks: {},
     publishers: [],
+    start: async () => undefined,
     parts: [
       { name: 'bus', close: bus.close },
       { name: 'log', close: log.close },

@@ -25,6 +25,11 @@ export interface Engines {
   readonly checks: Readonly<Record<string, () => Promise<unknown>>>
   /** What carries events elsewhere, on one node at a time; a server starts and stops it. */
   readonly publishers: readonly { start(): Promise<void>; stop(): Promise<void> }[]
+  /**
+   * To be called when the process listens: resolves when the bus can be used, or is away and waited for. Throws `Unavailable` where waiting
+   * cannot help.
+   */
+  start(): Promise<void>
   /** What is to be closed, in this order: bus first, log last. */
   readonly parts: readonly Part[]
 }

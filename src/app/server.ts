@@ -91,7 +91,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       async () => {
         url = urlOf(await server.listen({ host: config.host, port: config.port }))
       },
-      () => projections.start(),
+      () => Promise.all([projections.start(), engines.start()]),
       // Alone it is ready once it has looked after everything; among others somebody else may be doing so.
       () => {
         const swept = office.campaign()

@@ -45,7 +45,7 @@ const assemble = async (
   }: { readonly patterns: KindPatterns; readonly views: readonly Projection[]; readonly overrides: Overrides },
 ): Promise<WorkerApp> => {
   const node = await createNode({ config, overrides, base, views })
-  const { clock, logger, projections, health } = node
+  const { clock, logger, engines, projections, health } = node
 
   const known = node.kinds.all.map(({ kind }) => kind)
   const [idle] = patterns.idle(known)
@@ -64,7 +64,7 @@ const assemble = async (
       async () => {
         url = urlOf(await server.listen({ host: config.host, port: config.port }))
       },
-      () => (views.length > 0 ? projections.start() : undefined),
+      () => Promise.all([views.length > 0 ? projections.start() : undefined, engines.start()]),
       () => runtime.start(),
       () => {
         health.started()

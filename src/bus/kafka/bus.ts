@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import { Unavailable } from '../../lib/errors.ts'
+import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { within } from '../../lib/within.ts'
 import type { ConsumeOptions, Job, JobBus } from '../job-bus.ts'
-import { checkKafka } from './check.ts'
+import { checkKafka, type Problem, whatIsWrong } from './check.ts'
 import { createKafka, endless, impatient } from './client.ts'
 import { consumeJobs } from './consumer.ts'
 import { type DeadLetterReason, letterOf } from './dead-letters.ts'
@@ -15,8 +15,9 @@ import { busTopics, deadLettersTopic, ensureTopics, jobsTopic } from './topics.t
 
 export interface KafkaBus extends JobBus {
   /**
-   * Resolves when the brokers answer and the topics are there. Brokers that are away are waited for, half a minute; rejects with `Unavailable`
-   * whose message is one sentence that says what is wrong, never with a secret.
+   * Resolves when the brokers answer and the topics are there, or when it is known that they are away: they are waited for behind it, for as
+   * long as it takes. Until then `publish` rejects and `consume` hears nothing. Rejects with `Unavailable` where waiting cannot help, such as
+   * for a wrong password; its message is one sentence that says what is wrong, never with a secret.
    */
   start(): Promise<void>
   /** Whether the brokers answered when they were last asked, two seconds ago at most and as long an answer may take. */
@@ -24,7 +25,6 @@ export interface KafkaBus extends JobBus {
 }
 
 const checkMs = 5_000
-const startWithinMs = 30_000
 const tryAgainMs = 1_000
 const closeMs = 3_000
 
@@ -46,10 +46,16 @@ export const createKafkaBus = ({
   const closing = new AbortController()
   const consuming = new Set<Promise<void>>()
   let pulse: Pulse | undefined
+  const ready = Promise.withResolvers<void>()
+  let waiting: Promise<void> = Promise.resolve()
 
   const isConnected = (): boolean => pulse?.isConnected() ?? false
 
-  const publish = (jobs: readonly Job[]): Promise<void> => producer.send(jobs.map((job) => messageOfJob(job, topic)))
+  const publish = async (jobs: readonly Job[]): Promise<void> => {
+    // Whatever is not told now is told by the supervisor once they answer.
+    if (pulse === undefined) throw new Unavailable(`no broker has answered yet at ${settings.brokers.join(',')}`)
+    await producer.send(jobs.map((job) => messageOfJob(job, topic)))
+  }
 
   /** A letter that cannot be written does not keep the jobs behind it: the message stays where it is for as long as the topic keeps it. */
   const bury = async (source: Source, why: DeadLetterReason): Promise<void> => {
@@ -60,36 +66,59 @@ export const createKafkaBus = ({
       .catch((error: unknown) => logger.error({ ...place, err: error }, 'the dead letter was not written'))
   }
 
-  const untilReachable = async (): Promise<void> => {
-    const until = clock.monotonic() + startWithinMs
-    for (;;) {
-      const problem = await checkKafka({ settings, logger, clock, timeoutMs: checkMs })
-      if (problem === undefined) return
-      if (!problem.mayPass || clock.monotonic() > until || closing.signal.aborted) throw new Unavailable(problem.sentence)
-      logger.warn({ reason: problem.sentence }, 'waiting for the brokers')
-      await clock.sleep(tryAgainMs, closing.signal).catch(() => undefined)
+  /** Undefined once the bus can be used. */
+  const prepare = async (): Promise<Problem | undefined> => {
+    const problem = await checkKafka({ settings, logger, clock, timeoutMs: checkMs })
+    if (problem !== undefined || closing.signal.aborted) return problem
+    const asking = createKafka({ settings, logger, retry: impatient })
+    try {
+      await ensureTopics({ kafka: asking, settings, topics: busTopics(settings), clock, logger })
+    } catch (error) {
+      return { ...whatIsWrong((error as Error).cause ?? error, settings), sentence: messageOf(error) }
     }
+    pulse = startPulse({ kafka: asking, settings, begins: 'connected', clock, logger })
+    ready.resolve()
+    return undefined
+  }
+
+  const waitForBrokers = async (first: Problem): Promise<void> => {
+    let told: string | undefined
+    for (let problem: Problem | undefined = first; problem !== undefined; problem = await prepare()) {
+      if (problem.sentence !== told) logger.warn({ reason: problem.sentence }, 'waiting for the brokers')
+      told = problem.sentence
+      await clock.sleep(tryAgainMs, closing.signal).catch(() => undefined)
+      if (closing.signal.aborted) return
+    }
+    logger.info('the brokers answer')
   }
 
   return {
     start: async () => {
-      await untilReachable()
-      const asking = createKafka({ settings, logger, retry: impatient })
-      await ensureTopics({ kafka: asking, settings, topics: busTopics(settings), clock, logger })
-      pulse = startPulse({ kafka: asking, settings, begins: 'connected', clock, logger })
+      const problem = await prepare()
+      if (problem === undefined) return
+      if (!problem.mayPass) throw new Unavailable(problem.sentence)
+      waiting = waitForBrokers(problem).catch((error: unknown) =>
+        logger.error({ err: error }, 'nobody waits for the brokers any longer'),
+      )
     },
     connected: isConnected,
     publish,
     consume: (options: ConsumeOptions, handle) => {
       const signal = AbortSignal.any([options.signal, closing.signal])
-      const done = consumeJobs({ kafka, settings, clock, logger, publish, bury, isConnected }, { ...options, signal }, handle)
+      const begins = Promise.race([
+        ready.promise,
+        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
+      ])
+      const done = begins.then(() =>
+        consumeJobs({ kafka, settings, clock, logger, publish, bury, isConnected }, { ...options, signal }, handle),
+      )
       consuming.add(done)
       return done.finally(() => consuming.delete(done))
     },
     close: async () => {
       closing.abort()
       const otherwise = 'a handler has not returned'
-      await within({ clock, ms: closeMs, otherwise }, Promise.all(consuming)).catch(() => undefined)
+      await within({ clock, ms: closeMs, otherwise }, Promise.all([waiting, ...consuming])).catch(() => undefined)
       pulse?.stop()
       await producer.close()
       givenUp.abort()
