@@ -6,6 +6,9 @@ import { native } from './faces/native.ts'
 /** Every published API of the program. A new one is a folder in each room and a line here. */
 export const faces: readonly FaceModule[] = [native, crawling]
 
+/** What scopes are about: the native API, and each other face by its name. */
+export const scopeAreas: readonly string[] = faces.map(({ name }) => (name === native.name ? 'v1' : name))
+
 /** Throws where two faces claim one name, stream category, view or kind: each has one owner. */
 export const checkOwners = (modules: readonly FaceModule[]): void => {
   const owners = new Map<string, string>()

@@ -6,6 +6,7 @@ import { jsonText } from './json.ts'
 import { Problem } from './problem.ts'
 import { type DocumentedRoute, type NativeRoute, nativeRoute } from './route.ts'
 import type { RouteTools } from './tools.ts'
+import { problems } from './v1/schemas.ts'
 
 /** Files of swagger-ui-dist that the page needs; served from the package, so that it works offline. */
 const assets: Readonly<Record<string, string>> = {
@@ -81,10 +82,14 @@ export const documentRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/docs/{file}',
+      params: { file: 'start.js' },
       summary: 'Files of the page',
       tag: 'documents',
       scope: null,
-      answers: { 200: { description: 'A file', type: 'application/octet-stream' } },
+      answers: {
+        200: { description: 'A file', type: 'application/octet-stream' },
+        ...problems({ 404: 'There is no such file' }),
+      },
       handle: async ({ params: { file = '' } }) => {
         if (file === 'start.js')
           return { status: 200, headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe }, body: start }

@@ -4,7 +4,10 @@ import { json } from './json.ts'
 import type { Health } from './ports.ts'
 import { type NativeRoute, nativeRoute } from './route.ts'
 
-const Ready = z.object({ status: z.enum(['ready', 'starting', 'draining', 'failing']), checks: z.record(z.string(), z.string()) })
+const Live = z.object({ status: z.literal('ok') }).meta({ id: 'Liveness' })
+const Ready = z
+  .object({ status: z.enum(['ready', 'starting', 'draining', 'failing']), checks: z.record(z.string(), z.string()) })
+  .meta({ id: 'Readiness' })
 
 /** Whether the process runs, and whether it should be sent requests. Source: native contract, section 6. */
 export const healthRoutes = (health: Health): readonly NativeRoute[] => [
@@ -14,7 +17,7 @@ export const healthRoutes = (health: Health): readonly NativeRoute[] => [
     summary: 'Whether the process runs',
     tag: 'health',
     scope: null,
-    answers: { 200: { description: 'It does', schema: z.object({ status: z.literal('ok') }) } },
+    answers: { 200: { description: 'It does', schema: Live } },
     handle: () => json({ status: 'ok' }),
   }),
   nativeRoute({

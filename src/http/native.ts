@@ -120,11 +120,27 @@ const usualHeaders = {
   read: { 'Event-Position': 'Answer from views that hold this position; 503 where they do not within 2 s' },
   write: { 'Idempotency-Key': '1 to 255 visible characters; the same request with the same key is answered once and again' },
 }
-const usualProblems = (route: NativeRoute): NativeRoute['answers'] => ({
-  ...(route.scope === null
+/** Problems that any route may answer with, beside its own. */
+const usualProblems = ({ scope, method, body }: NativeRoute): NativeRoute['answers'] => ({
+  ...problems({
+    400: 'A parameter, a header or the body is unknown or malformed',
+    421: 'The server without credentials was reached under a name that is not its own',
+    431: 'The headers are too large',
+    500: 'The server failed; its log says more',
+    503: 'The server starts, goes down, is overloaded or has not caught up',
+  }),
+  ...(scope === null
     ? {}
-    : problems({ 401: 'Credentials are missing or wrong', 403: `The scope ${route.scope} is missing` })),
-  ...problems({ 503: 'The server starts, goes down, is overloaded or has not caught up' }),
+    : problems({ 401: 'Credentials are missing or wrong', 403: `The scope ${scope} is missing, or a foreign page asked` })),
+  ...(method === 'get'
+    ? {}
+    : problems({
+        408: 'The body took too long to arrive',
+        409: 'The same Idempotency-Key is being processed right now',
+        413: 'The body is too large',
+        415: body === undefined ? 'The body is not JSON' : 'The body is not declared as application/json',
+        422: 'The Idempotency-Key belongs to another request',
+      })),
 })
 
 /** The route with what every native route has, for the OpenAPI document. */

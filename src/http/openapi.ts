@@ -1,14 +1,11 @@
 import { OpenAPIHono, type RouteConfig } from '@hono/zod-openapi'
-import { z } from 'zod'
-import { sha256 } from '../lib/ids.ts'
-import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
+import type { z } from 'zod'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { createSchemas, type Schemas } from './openapi-schemas.ts'
 import { isRepeatable } from './query.ts'
-import type { DocumentedRoute } from './route.ts'
+import type { DocumentedAnswer, DocumentedRoute } from './route.ts'
 
-/**
- * The OpenAPI 3.1 document, made from the very schemas that validate. They are converted by Zod itself, because JSON Schema 2020-12 is what
- * OpenAPI 3.1 speaks and the registry's own conversion does not end on recursive schemas (any JSON value is one).
- */
+/** The OpenAPI 3.1 document, made from the very schemas that validate. */
 export const openApiDocument = ({
   routes,
   version,
@@ -18,61 +15,96 @@ export const openApiDocument = ({
 }): JsonObject => {
   const document = new OpenAPIHono()
   const registry = document.openAPIRegistry
-  const schemas: Schemas = {}
+  const schemas = createSchemas()
   for (const route of routes) {
     const { method, path } = route
     registry.registerPath({ method, path, ...operationOf(route, schemas) } as unknown as RouteConfig)
   }
-  for (const [name, schema] of Object.entries(schemas)) registry.registerComponent('schemas', name, schema as object)
+  for (const [name, schema] of schemas.named()) registry.registerComponent('schemas', name, schema as object)
   registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   registry.registerComponent('securitySchemes', 'basic', { type: 'http', scheme: 'basic' })
   return document.getOpenAPI31Document({
     openapi: '3.1.0',
-    info: {
-      title: 'Intendant',
-      version,
-      description: 'Operations, events, streams and views of the control plane, and the published APIs that it speaks.',
-    },
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    info: { title: 'Intendant', version, description },
+    tags: [...new Set(routes.map(({ tag }) => tag))].map(tagOf),
     security: [{}, { bearer: [] }, { basic: [] }],
   }) as unknown as JsonObject
 }
 
-type Schemas = Record<string, JsonValue>
+const description =
+  'Long-running work is an **operation**: `POST /v1/operations` requests one, workers attempt it, `GET /v1/operations/{id}` shows it, and every step is an event ' +
+  'under `/v1/events`. `GET /v1/kinds` lists the kinds of work that there are. Paths outside `/v1` speak the APIs of other programs.\n\n' +
+  'Where credentials are configured, every request needs `Authorization: Bearer <token>` (or Basic).'
+
+/** Groups of routes, by the name that routes give them. */
+const tags: Readonly<Record<string, readonly [title: string, description: string]>> = {
+  operations: ['Operations', 'Long-running work: submit, follow, cancel and retry it.'],
+  events: ['Events', 'The log: everything that happened, in order, as JSON, NDJSON or a live stream.'],
+  views: ['Views', 'What is computed from the log, and how far it is.'],
+  health: ['Health', 'Whether the process runs and wants requests, and its metrics.'],
+  documents: ['Documents', 'This description of the API.'],
+  Crawls: ['Crawls', 'Crawls in detail: pages, items, queues, throttles.'],
+  'Crawling (Scrapy Cluster)': ['Crawling (Scrapy Cluster)', 'The REST service of Scrapy Cluster, for clients of that program.'],
+}
+
+const titleOf = (tag: string): string => tags[tag]?.[0] ?? tag
+
+const tagOf = (tag: string): { name: string; description?: string } => {
+  const text = tags[tag]?.[1]
+  return { name: titleOf(tag), ...(text === undefined ? {} : { description: text }) }
+}
 
 const operationOf = (route: DocumentedRoute, schemas: Schemas): JsonObject => {
-  const { summary, description, tag, body, bodyType = 'application/json' } = route
+  const { summary, description, tag } = route
   return {
     operationId: operationId(route),
     summary,
     ...(description === undefined ? {} : { description }),
-    tags: [tag],
+    tags: [titleOf(tag)],
     parameters: [...pathParameters(route), ...queryParameters(route, schemas), ...headerParameters(route)],
-    ...(body === undefined ? {} : { requestBody: { content: { [bodyType]: { schema: schemaOf(body, 'input', schemas) } } } }),
-    responses: Object.fromEntries(
-      Object.entries(route.answers).map(([status, answer]) => {
-        const { description, schema, type = schema === undefined ? undefined : 'application/json' } = answer
-        if (type === undefined) return [status, { description }]
-        return [
-          status,
-          { description, content: { [type]: schema === undefined ? {} : { schema: schemaOf(schema, 'output', schemas) } } },
-        ]
-      }),
-    ),
+    ...requestBody(route, schemas),
+    responses: Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, responseOf(answer, schemas)])),
   }
 }
 
-const operationId = ({ method, path }: DocumentedRoute): string =>
-  [method, ...path.split(/[^A-Za-z0-9]+/).filter((part) => part !== '')]
+const requestBody = (route: DocumentedRoute, schemas: Schemas): JsonObject => {
+  const { body, bodyType = 'application/json', optionalBody = false, examples } = route
+  if (body === undefined) return {}
+  const content = { schema: schemas.of(body, 'input'), ...(examples === undefined ? {} : { examples: named(examples) }) }
+  return { requestBody: { required: !optionalBody, content: { [bodyType]: content } } }
+}
+
+const named = (examples: NonNullable<DocumentedRoute['examples']>): JsonObject =>
+  Object.fromEntries(Object.entries(examples).map(([summary, value]) => [nameOf(summary), { summary, value }]))
+
+/** A summary in the form that names in a document have. */
+const nameOf = (summary: string): string => summary.replace(/[^A-Za-z0-9]+/g, '-')
+
+const responseOf = ({ description, schema, type, example }: DocumentedAnswer, schemas: Schemas): JsonObject => {
+  if (schema === undefined && type === undefined) return { description }
+  const content = {
+    ...(schema === undefined ? {} : { schema: schemas.of(schema, 'output') }),
+    ...(example === undefined ? {} : { example }),
+  }
+  return { description, content: { [type ?? 'application/json']: content } }
+}
+
+const operationId = ({ method, path }: DocumentedRoute): string => {
+  const words = path.split(/[^A-Za-z0-9]+/).filter((part) => part !== '')
+  return [method, ...(words.length === 0 ? ['index'] : words)]
     .map((part, index) => (index === 0 ? part : part.slice(0, 1).toUpperCase() + part.slice(1)))
     .join('')
+}
 
-const pathParameters = ({ path }: DocumentedRoute): JsonObject[] =>
-  [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }))
+const pathParameters = ({ path, params = {} }: DocumentedRoute): JsonObject[] =>
+  [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
+    const example = params[name]
+    return { name, in: 'path', required: true, schema: { type: 'string' }, ...(example === undefined ? {} : { example }) }
+  })
 
 const queryParameters = ({ query }: DocumentedRoute, schemas: Schemas): JsonObject[] =>
   Object.entries(query?.shape ?? {}).map(([name, member]) => {
-    const { description, repeatable: _, ...schema } = schemaOf(member as z.ZodType, 'input', schemas) as Record<string, JsonValue>
+    const { description, repeatable: _, ...schema } = schemas.of(member as z.ZodType, 'input') as Record<string, JsonValue>
     return {
       name,
       in: 'query',
@@ -84,31 +116,3 @@ const queryParameters = ({ query }: DocumentedRoute, schemas: Schemas): JsonObje
 
 const headerParameters = ({ headers = {} }: DocumentedRoute): JsonObject[] =>
   Object.entries(headers).map(([name, description]) => ({ name, in: 'header', description, schema: { type: 'string' } }))
-
-const schemaOf = (schema: z.ZodType, io: 'input' | 'output', schemas: Schemas): JsonValue => {
-  const { $schema: _, $defs = {}, ...own } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, JsonValue>
-  const names = new Map(Object.keys($defs as JsonObject).map((name) => [name, nameOf(name, $defs as JsonObject)]))
-  for (const [name, definition] of Object.entries($defs as JsonObject))
-    schemas[names.get(name) ?? name] = hoisted(definition ?? true, names)
-  const { id } = own
-  if (typeof id !== 'string') return hoisted(own, names)
-  schemas[id] = hoisted(own, names)
-  return { $ref: `#/components/schemas/${id}` }
-}
-
-/** Zod numbers nameless recursive schemas per conversion; in one document they need names that differ. */
-const nameOf = (name: string, definitions: JsonObject): string =>
-  name.startsWith('__schema') ? `Schema${sha256(JSON.stringify(definitions) + name).slice(0, 8)}` : name
-
-/** Definitions move to `components`, and what refers to them follows; `id` there is a name, not a base URI. */
-const hoisted = (value: JsonValue, names: ReadonlyMap<string, string>): JsonValue => {
-  if (Array.isArray(value)) return value.map((item) => hoisted(item as JsonValue, names))
-  if (!isObject(value)) return value
-  return Object.fromEntries(
-    Object.entries(value as JsonObject).flatMap(([name, member]): [string, JsonValue][] => {
-      if (member === undefined || (name === 'id' && typeof member === 'string')) return []
-      const target = name === '$ref' && typeof member === 'string' ? /^#\/\$defs\/(.*)$/.exec(member)?.[1] : undefined
-      return [[name, target === undefined ? hoisted(member, names) : `#/components/schemas/${names.get(target) ?? target}`]]
-    }),
-  )
-}

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { JsonValue } from '../lib/json.ts'
 import type { Answer } from './answer.ts'
 import type { HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
@@ -9,6 +10,8 @@ export interface DocumentedAnswer {
   readonly schema?: z.ZodType
   /** Default `application/json` where there is a schema. */
   readonly type?: string
+  /** Such an answer, for readers of the document. */
+  readonly example?: JsonValue
 }
 
 /** What the OpenAPI document says of a route. */
@@ -23,6 +26,12 @@ export interface DocumentedRoute<Query extends z.ZodObject = z.ZodObject, Body e
   /** Request headers that mean something here, with what they mean. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Body
+  /** No body at all stands for `{}`. */
+  readonly optionalBody?: boolean
+  /** Bodies by what they ask for; each works as it is, the first is the one that is tried first. */
+  readonly examples?: Readonly<Record<string, JsonValue>>
+  /** An example of each path parameter. */
+  readonly params?: Readonly<Record<string, string>>
   /** Media type of the body; default `application/json`. */
   readonly bodyType?: string
   readonly answers: Readonly<Record<number, DocumentedAnswer>>
@@ -46,8 +55,6 @@ export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body exten
   extends DocumentedRoute<Query, Body> {
   /** `v1:read`, `v1:write`, or null for an open route. */
   readonly scope: string | null
-  /** No body at all stands for `{}`. */
-  readonly optionalBody?: boolean
   handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Answer | Promise<Answer>
 }
 

@@ -9,9 +9,6 @@ const count = z.number().int()
 const counts = z.record(z.string(), count)
 const name = { spiderid: z.string(), appid: z.string(), crawlid: z.string() }
 
-/** A page of a list. Source: native contract, section 1. */
-export const listOfSchema = (item: z.ZodType) => z.object({ items: z.array(item), next: z.string().nullable() })
-
 export const crawlStates = ['active', 'idle', 'stopped', 'expired'] as const
 export const pageStates = ['queued', 'fetching', 'fetched', 'failed', 'dropped', 'purged'] as const
 

@@ -29,6 +29,8 @@ import { listAnswers, listResponse, paged, resourceAnswers } from './list.ts'
 
 const tag = 'Crawls'
 const scope = 'v1:read'
+/** The crawl of the README. */
+const keyExample = { key: 'e04ffba14e5c65543931f6b5834777f6' }
 const paging = { limit: limit(), cursor }
 const named = { spiderid: anyOf('Of these spiders'), appid: anyOf('Of these applications'), crawlid: anyOf('Of these crawls') }
 const words = <Word extends string>(description: string, known: readonly Word[]) =>
@@ -134,6 +136,7 @@ export const crawlRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/v1/crawls/{key}',
+      params: keyExample,
       summary: 'Get a crawl',
       tag,
       scope,
@@ -143,6 +146,7 @@ export const crawlRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/v1/crawls/{key}/pages',
+      params: keyExample,
       summary: 'List the pages of a crawl',
       description: 'In the order of their queuing. Links that lead to pages already seen are counted in the crawl, not listed.',
       tag,
@@ -157,6 +161,7 @@ export const crawlRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/v1/crawls/{key}/items',
+      params: keyExample,
       summary: 'List the items of a crawl',
       description: 'Without their bodies; in the order of their fetching.',
       tag,

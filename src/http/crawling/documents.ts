@@ -1,12 +1,34 @@
 import { z } from 'zod'
 import { ActionRequest, CrawlRequest, StatsRequest, ZookeeperRequest } from '../../commands/crawling/requests.ts'
 import type { DocumentedRoute } from '../route.ts'
+import { problems } from '../v1/schemas.ts'
 import { messages } from './messages.ts'
 
 const tag = 'Crawling (Scrapy Cluster)'
 
-const wrapper = (data: z.ZodType) =>
-  z.object({ status: z.literal('SUCCESS'), data, error: z.null() }).meta({ title: 'The wrapper around what was asked for' })
+/** The feeds of the README; the crawl is of the example site. */
+const examples = {
+  'A crawl of the example site': {
+    url: 'http://127.0.0.1:8000/',
+    appid: 'demo',
+    crawlid: 'docs',
+    maxdepth: 1,
+    allowed_domains: ['127.0.0.1'],
+  },
+  'What has become of it': { action: 'info', appid: 'demo', crawlid: 'docs', spiderid: 'link', uuid: 'docs-info' },
+  'Its end': { action: 'stop', appid: 'demo', crawlid: 'docs', spiderid: 'link', uuid: 'docs-stop' },
+  'A hundred fetches a second for one domain': {
+    action: 'domain-update',
+    domain: '127.0.0.1',
+    hits: 100,
+    window: 1,
+    appid: 'demo',
+    uuid: 'docs-domain',
+  },
+  Statistics: { stats: 'spider', appid: 'demo', uuid: 'docs-stats' },
+}
+
+const wrapper = (data: z.ZodType) => z.object({ status: z.literal('SUCCESS'), data, error: z.null() })
 const FailureWrapper = z
   .object({
     status: z.literal('FAILURE'),
@@ -16,6 +38,23 @@ const FailureWrapper = z
   .meta({ id: 'CrawlingFailure' })
 const failures = (statuses: Readonly<Record<number, string>>) =>
   Object.fromEntries(Object.entries(statuses).map(([status, description]) => [status, { description, schema: FailureWrapper }]))
+
+/** What any of these routes may answer, beside its own. */
+const usualFailures = (scope: string) => ({
+  ...failures({
+    401: messages.unauthenticated,
+    403: `The scope ${scope} is missing, or a foreign page asked`,
+    421: 'The server without credentials was reached under a name that is not its own',
+    503: 'The server starts or goes down',
+  }),
+  ...problems({ 431: 'The headers are too large' }),
+})
+const usualWriteFailures = failures({
+  408: 'The body took too long to arrive',
+  409: 'The same Idempotency-Key is being processed right now',
+  413: messages.tooLarge,
+  422: 'The Idempotency-Key belongs to another request',
+})
 
 const Index = z
   .object({
@@ -28,17 +67,36 @@ const Index = z
   .meta({ id: 'CrawlingIndex' })
 
 const Answer = z.record(z.string(), z.json())
-const PollRequest = z.strictObject({ poll_id: z.string().meta({ minLength: 1, maxLength: 100 }) })
+const PollRequest = z.strictObject({ poll_id: z.string().meta({ minLength: 1, maxLength: 100 }) }).meta({ id: 'PollRequest' })
+const FeedRequest = z
+  .union([
+    CrawlRequest.meta({ id: 'CrawlRequest' }),
+    ActionRequest.meta({ id: 'ActionRequest' }),
+    StatsRequest.meta({ id: 'StatsRequest' }),
+    ZookeeperRequest.meta({ id: 'ZookeeperRequest' }),
+  ])
+  .meta({ id: 'FeedRequest' })
+const Fed = wrapper(z.union([z.null(), z.object({ poll_id: z.string() }), Answer])).meta({ id: 'CrawlingFed' })
+const Polled = wrapper(Answer).meta({ id: 'CrawlingAnswer' })
+
+const index = {
+  path: '/',
+  summary: 'How this node is',
+  tag,
+  answers: {
+    ...usualFailures('crawling:read'),
+    ...failures({ 400: 'A header is malformed' }),
+    200: { description: 'Always, whatever the health', schema: Index },
+  },
+} as const
+const usualHeaders = {
+  'Idempotency-Key': '1 to 255 visible characters; the same request with the same key is answered once and again',
+}
 
 /** The face's own routes for the OpenAPI document. Source: crawling contract, section 1. */
 export const crawlingDocuments: readonly DocumentedRoute[] = [
-  {
-    method: 'get',
-    path: '/',
-    summary: 'How this node is',
-    tag,
-    answers: { 200: { description: 'Always, whatever the health', schema: Index } },
-  },
+  { ...index, method: 'get' },
+  { ...index, method: 'post', description: 'The same; a body is ignored.' },
   {
     method: 'post',
     path: '/feed',
@@ -46,10 +104,14 @@ export const crawlingDocuments: readonly DocumentedRoute[] = [
     description:
       'A request with a `uuid` is answered with its answer or, where none came in time, with a `poll_id`. What is no request at all is recorded and answered 200 too (unless the server is strict); the headers Feed-Class and Feed-Error tell.',
     tag,
-    body: z.union([CrawlRequest, ActionRequest, StatsRequest, ZookeeperRequest]),
+    headers: usualHeaders,
+    body: FeedRequest,
+    examples,
     answers: {
-      200: { description: 'Taken', schema: wrapper(z.union([z.null(), z.object({ poll_id: z.string() }), Answer])) },
-      ...failures({ 400: messages.notJson, 413: 'The body is too large', 500: `${messages.noKafka}, or: ${messages.unknown}` }),
+      ...usualFailures('crawling:write'),
+      ...usualWriteFailures,
+      200: { description: 'Taken', schema: Fed, example: { status: 'SUCCESS', data: null, error: null } },
+      ...failures({ 400: messages.notJson, 500: `${messages.noKafka}, or: ${messages.unknown}` }),
     },
   },
   {
@@ -58,9 +120,13 @@ export const crawlingDocuments: readonly DocumentedRoute[] = [
     summary: 'Take an answer that came too late for its feed',
     description: 'Each answer is given once.',
     tag,
+    headers: usualHeaders,
     body: PollRequest,
+    examples: { 'The poll_id of an answer to /feed': { poll_id: '01a1feb0-1fd7-73b1-a108-4b257b40f450' } },
     answers: {
-      200: { description: 'The answer', schema: wrapper(Answer) },
+      ...usualFailures('crawling:write'),
+      ...usualWriteFailures,
+      200: { description: 'The answer', schema: Polled },
       ...failures({ 400: `${messages.notJson} ${messages.notInSchema}`, 404: messages.noPollId, 500: messages.noRedis }),
     },
   },

@@ -6,6 +6,7 @@ import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
+import { operationExample } from '../v1/schemas.ts'
 import { ItemEntrySchema, ItemSchema } from './crawl-schemas.ts'
 import { listAnswers, listResponse, paged, resourceAnswers } from './list.ts'
 
@@ -53,6 +54,7 @@ export const itemRoutes = (
     nativeRoute({
       method: 'get',
       path: '/v1/crawls/items/{id}',
+      params: { id: operationExample.id },
       summary: 'Get an item',
       description: 'With its body: as text by its encoding, as base64 where the response is not text.',
       tag,
@@ -69,6 +71,7 @@ export const itemRoutes = (
     nativeRoute({
       method: 'get',
       path: '/v1/crawls/items/{id}/body',
+      params: { id: operationExample.id },
       summary: 'Get the body of an item',
       description:
         'The bytes that the server sent, without their content encoding. Never to be rendered: it is what strangers wrote.',

@@ -5,7 +5,7 @@ import { json } from '../json.ts'
 import { ProblemDocument } from '../problem.ts'
 import { decodeCursor, encodeCursor } from '../query.ts'
 import type { DocumentedAnswer } from '../route.ts'
-import { listOfSchema } from './crawl-schemas.ts'
+import { listOf } from '../v1/schemas.ts'
 
 type Query = { readonly cursor?: string | undefined; readonly limit: number }
 
@@ -28,7 +28,7 @@ const problem = { schema: ProblemDocument, type: 'application/problem+json' } as
 
 /** What the routes of lists answer, for the OpenAPI document. */
 export const listAnswers = (item: z.ZodType): Readonly<Record<number, DocumentedAnswer>> => ({
-  200: { description: 'A page of the list', schema: listOfSchema(item) },
+  200: { description: 'A page of the list', schema: listOf(item) },
   400: { description: 'A parameter is unknown or malformed', ...problem },
 })
 

@@ -39,7 +39,7 @@ export const eventAnswers: Readonly<Record<number, DocumentedAnswer>> = {
   200: {
     description:
       '`next` is the position to pass as `after`; null where nothing more that matches lies before `head`. A search through very many events answers within some seconds, perhaps with fewer items than asked for, and `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
-    schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }),
+    schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }).meta({ id: 'EventPage' }),
   },
   ...problems({ 400: 'A parameter is wrong', 406: 'The accepted type is not offered' }),
 }
@@ -68,7 +68,10 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
       from: time('Not recorded before this time'),
       to: time('Recorded before this time'),
     }),
-    answers: eventAnswers,
+    answers: {
+      ...eventAnswers,
+      ...problems({ 401: 'Credentials are missing or wrong', 403: 'No scope lets the credentials read anything' }),
+    },
     handle: ({ c, ports, query }) => {
       const { after, limit, order, ...filters } = query
       return answerEvents({

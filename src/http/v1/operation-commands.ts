@@ -10,7 +10,7 @@ import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
 import { findOperation, operationAnswer } from './operation-answer.ts'
 import { unknownOperation } from './operations.ts'
-import { OperationDocument, problems } from './schemas.ts'
+import { OperationDocument, operationExample, problems } from './schemas.ts'
 import { accepted, submitProblem } from './submit.ts'
 
 const CancelBody = z.strictObject({ reason: z.string().max(1000).nullish() }).meta({ id: 'CancelRequest' })
@@ -34,16 +34,17 @@ const cancelOperation = nativeRoute({
   tag: 'operations',
   scope: 'v1:write',
   headers: { 'If-Match': ifMatch },
+  params: { id: operationExample.id },
   body: CancelBody,
   optionalBody: true,
+  examples: { 'With a reason': { reason: 'no longer needed' }, 'Without one': {} },
   answers: {
     200: { description: 'It was cancelled, or asked to, before', schema: OperationDocument },
     202: { description: 'Recorded', schema: OperationDocument },
     ...problems({
       404: 'There is no such operation',
-      409: 'It ended otherwise',
+      409: 'It ended otherwise, or the same Idempotency-Key is being processed right now',
       412: 'It has another revision',
-      415: 'The body is no JSON',
     }),
   },
   handle: async ({ c, ports, params: { id = '' }, body }) => {
@@ -77,12 +78,18 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     tag: 'operations',
     scope: 'v1:write',
     headers: { 'If-Match': ifMatch, Prefer: '`wait=N`: answer when the new one has ended, after N seconds at the latest' },
-    body: z.strictObject({}),
+    params: { id: operationExample.id },
+    body: z.strictObject({}).meta({ id: 'RetryRequest' }),
     optionalBody: true,
+    examples: { 'The same again': {} },
     answers: {
       200: { description: 'The new one ended within the preferred wait', schema: OperationDocument },
       202: { description: 'Accepted; `Location` names the new one', schema: OperationDocument },
-      ...problems({ 404: 'There is no such operation', 409: 'It has not failed', 412: 'It has another revision' }),
+      ...problems({
+        404: 'There is no such operation',
+        409: 'It has not failed, or the same Idempotency-Key is being processed right now',
+        412: 'It has another revision',
+      }),
     },
     handle: async ({ c, ports, params: { id = '' } }) => {
       const result = await ports.retry(id, requestContext(c), pinOf(ports, id, headerOf(c, 'if-match')))

@@ -12,7 +12,7 @@ import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
 import { answerEvents, eventAnswers } from './events.ts'
 import { createEndedAnswers, endedAnswer, findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
-import { listOf, OperationDocument, problems } from './schemas.ts'
+import { listOf, OperationDocument, operationExample, problems } from './schemas.ts'
 
 const listOperations = nativeRoute({
   method: 'get',
@@ -59,10 +59,11 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
       '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
     tag: 'operations',
     scope: 'v1:read',
+    params: { id: operationExample.id },
     headers: { 'If-None-Match': 'ETag that the client has' },
     query: z.object({ wait }),
     answers: {
-      200: { description: 'The operation', schema: OperationDocument },
+      200: { description: 'The operation', schema: OperationDocument, example: operationExample },
       304: { description: 'It is still at the revision that the client knows' },
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
@@ -92,6 +93,7 @@ const operationEvents = (tools: RouteTools): NativeRoute =>
     summary: 'The events of one operation',
     tag: 'operations',
     scope: 'v1:read',
+    params: { id: operationExample.id },
     query: z.object({
       after: z.string().max(100).optional().meta({ description: 'Position behind which to begin' }),
       limit: limit()

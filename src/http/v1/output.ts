@@ -7,7 +7,7 @@ import { number, wait } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
 import { findOperation, hasEnded } from './operation-answer.ts'
-import { problems } from './schemas.ts'
+import { operationExample, problems } from './schemas.ts'
 
 const defaultBytes = 65_536
 const mostBytes = 1_048_576
@@ -20,6 +20,7 @@ export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRo
     description: '`Output-Next-Offset` is where to go on; `Output-Complete: true` says that nothing will follow it.',
     tag: 'operations',
     scope: 'v1:read',
+    params: { id: operationExample.id },
     query: z.object({
       offset: number(0, Number.MAX_SAFE_INTEGER, 'First byte'),
       limit: number(1, mostBytes, `Bytes at most; ${defaultBytes} where it is missing`),

@@ -26,6 +26,7 @@ const rebuildProjection = nativeRoute({
   description: 'The view answers from its old rows until the new ones are complete. A rebuild under way is not begun again.',
   tag: 'views',
   scope: 'v1:write',
+  params: { name: 'operations' },
   answers: {
     202: { description: 'The rebuild has begun', schema: ProjectionDocument },
     ...problems({ 404: 'There is no such view' }),

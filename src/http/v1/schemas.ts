@@ -39,7 +39,7 @@ export const OperationDocument = z
       .nullable(),
     input: json,
     result: json,
-    error: OperationError.nullable(),
+    error: OperationError.meta({ id: 'OperationError' }).nullable(),
     correlationId: z.string(),
     parent: z.string().nullable(),
     retryOf: z.string().nullable(),
@@ -47,6 +47,32 @@ export const OperationDocument = z
     position: z.string(),
   })
   .meta({ id: 'Operation' })
+
+/** An operation as the document shows one; its id stands in the examples of paths. */
+export const operationExample = {
+  id: '01a1feb0-1fd7-73b1-a108-4b257b40f450',
+  kind: 'probe',
+  face: null,
+  lane: null,
+  state: 'succeeded',
+  attempt: 1,
+  maxAttempts: 5,
+  requestedAt: '2026-11-21T15:18:37.788Z',
+  startedAt: '2026-11-21T15:18:37.795Z',
+  finishedAt: '2026-11-21T15:18:37.799Z',
+  requestedBy: { principal: 'anonymous', face: null, address: '127.0.0.1' },
+  worker: null,
+  progress: null,
+  waitingFor: null,
+  input: { echo: 'hello' },
+  result: { echo: 'hello', attempt: 1 },
+  error: null,
+  correlationId: '01a1feb0-1fd7-73b1-a108-4b257b40f450',
+  parent: null,
+  retryOf: null,
+  revision: 2,
+  position: '0000000000000003',
+}
 
 export const EventDocument = z
   .object({
@@ -59,6 +85,7 @@ export const EventDocument = z
     metadata: z.object({
       correlationId: z.string(),
       causationId: z.string().optional(),
+      commandId: z.string().optional(),
       actor: ActorDocument,
       schema: z.number().int(),
       traceparent: z.string().optional(),
@@ -73,7 +100,7 @@ export const KindDocument = z
     face: z.string().nullable(),
     description: z.string(),
     submittable: z.boolean(),
-    policy: Policy,
+    policy: Policy.meta({ id: 'Policy', description: 'How an operation is attempted; `timeoutMs` is per attempt' }),
     inputSchema: z.record(z.string(), json).meta({ description: 'JSON Schema 2020-12' }),
     workers: z.number().int().meta({ description: 'How many live workers take it' }),
   })
@@ -90,8 +117,18 @@ export const ProjectionDocument = z
   })
   .meta({ id: 'Projection' })
 
-/** A page of a list. */
-export const listOf = (item: z.ZodType) => z.object({ items: z.array(item), next: z.string().nullable() })
+const lists = new WeakMap<z.ZodType, z.ZodType>()
+
+/** A page of a list, named after its items. */
+export const listOf = (item: z.ZodType): z.ZodType => {
+  const known = lists.get(item)
+  if (known !== undefined) return known
+  const list = z
+    .object({ items: z.array(item), next: z.string().nullable().meta({ description: 'The `cursor` of the next page' }) })
+    .meta({ id: `${item.meta()?.id}List` })
+  lists.set(item, list)
+  return list
+}
 
 /** The problems that a route may answer with, by status. */
 export const problems = (statuses: Readonly<Record<number, string>>): Readonly<Record<number, DocumentedAnswer>> =>

@@ -7,7 +7,7 @@ import { json } from '../json.ts'
 import { Problem } from '../problem.ts'
 import { limit, number, order } from '../query.ts'
 import { nativeRoute } from '../route.ts'
-import { EventDocument, problems } from './schemas.ts'
+import { EventDocument, operationExample, problems } from './schemas.ts'
 
 export const readStream = nativeRoute({
   method: 'get',
@@ -16,6 +16,7 @@ export const readStream = nativeRoute({
   description: '`from` is the first revision of the page, inclusive, in either order; `next` is the `from` of the next page.',
   tag: 'events',
   scope: 'v1:read',
+  params: { stream: `operation-${operationExample.id}` },
   query: z.object({
     from: number(0, Number.MAX_SAFE_INTEGER, 'Revision that the page begins at'),
     limit: limit(),
@@ -24,7 +25,9 @@ export const readStream = nativeRoute({
   answers: {
     200: {
       description: 'Events in the asked order; `revision` is the stream’s last',
-      schema: z.object({ items: z.array(EventDocument), next: z.number().int().nullable(), revision: z.number().int() }),
+      schema: z
+        .object({ items: z.array(EventDocument), next: z.number().int().nullable(), revision: z.number().int() })
+        .meta({ id: 'StreamPage' }),
     },
     304: { description: 'The stream is still at the revision that the client knows' },
     ...problems({ 400: 'A parameter is wrong', 404: 'The stream has no events' }),

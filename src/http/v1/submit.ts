@@ -11,7 +11,7 @@ import { Problem } from '../problem.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
 import { acceptedAnswer, hasEnded } from './operation-answer.ts'
-import { OperationDocument, problems } from './schemas.ts'
+import { OperationDocument, operationExample, problems } from './schemas.ts'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const plain = /^[^\u0000-\u001f\u007f]*$/
@@ -46,13 +46,22 @@ export const submitOperation = (tools: RouteTools): NativeRoute =>
     scope: 'v1:write',
     headers: { Prefer: '`wait=N`: answer when it has ended, after N seconds at the latest' },
     body: SubmitBody,
+    examples: {
+      'A probe that echoes': { kind: 'probe', input: { echo: 'hello' } },
+      'A probe that takes two seconds and prints, in a lane of its own': {
+        kind: 'probe',
+        input: { sleepMs: 2000, output: 'at work\n', echo: 'done' },
+        lane: 'docs',
+        priority: 50,
+        policy: { attempts: 2, timeoutMs: 60_000 },
+      },
+    },
     answers: {
-      200: { description: 'It ended within the preferred wait', schema: OperationDocument },
+      200: { description: 'It ended within the preferred wait', schema: OperationDocument, example: operationExample },
       202: { description: 'Accepted; `Location` names it', schema: OperationDocument },
       ...problems({
         400: 'The body is wrong, or the kind is unknown',
-        403: 'The kind cannot be submitted here',
-        415: 'The body is no JSON',
+        403: 'The scope v1:write is missing, the kind cannot be submitted here, or a foreign page asked',
       }),
     },
     handle: async ({ c, ports, body }) => {
