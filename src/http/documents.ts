@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { docsPage, docsScript } from './docs-page.ts'
 import { jsonText } from './json.ts'
 import { Problem } from './problem.ts'
 import { type DocumentedRoute, type NativeRoute, nativeRoute } from './route.ts'
@@ -14,24 +15,6 @@ const assets: Readonly<Record<string, string>> = {
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
   'favicon-32x32.png': 'image/png',
 }
-
-const page = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Intendant: API</title>
-<link rel="icon" href="/docs/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-</head>
-<body>
-<div id="api"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-</body>
-</html>
-`
-const start = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api', deepLinking: true, docExpansion: 'list' })\n`
 
 /** The OpenAPI document, the page that shows it, and the metrics. `routes` is asked when the document is first read. */
 export const documentRoutes = ({
@@ -76,8 +59,9 @@ export const documentRoutes = ({
       summary: 'This document as a page',
       tag: 'documents',
       scope: null,
+      description: 'Where the server asks for credentials, the page asks for a token.',
       answers: { 200: { description: 'A page that works offline', type: 'text/html' } },
-      handle: () => ({ status: 200, headers: { 'Content-Type': 'text/html; charset=utf-8', ...safe }, body: page }),
+      handle: () => ({ status: 200, headers: { 'Content-Type': 'text/html; charset=utf-8', ...safe }, body: docsPage }),
     }),
     nativeRoute({
       method: 'get',
@@ -92,7 +76,7 @@ export const documentRoutes = ({
       },
       handle: async ({ params: { file = '' } }) => {
         if (file === 'start.js')
-          return { status: 200, headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe }, body: start }
+          return { status: 200, headers: { 'Content-Type': 'text/javascript; charset=utf-8', ...safe }, body: docsScript }
         const type = Object.hasOwn(assets, file) ? assets[file] : undefined
         if (type === undefined) throw new Problem('not-found', `there is no file ${file}`)
         const body = await readFile(join(packageFolder(), file))

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
-import { useApp } from './app.ts'
+import { runInNewContext } from 'node:vm'
+import { expect, onTestFinished, test } from 'vitest'
+import { startApp, type TestApp, useApp } from './app.ts'
 
 const server = useApp()
 
@@ -74,4 +75,78 @@ test('metrics count what was answered', async () => {
 test('health says ready with its checks', async () => {
   expect((await server.it.ask('GET /livez')).json).toEqual({ status: 'ok' })
   expect((await server.it.ask('GET /readyz')).json).toMatchObject({ status: 'ready', checks: { log: 'ok' } })
+})
+
+interface PageElement {
+  hidden: boolean
+  textContent: string
+  value: string
+  submit: () => void
+  addEventListener(type: string, listener: (event: { preventDefault(): void }) => void): void
+}
+
+const element = (): PageElement => ({
+  hidden: true,
+  textContent: '',
+  value: '',
+  submit: () => undefined,
+  addEventListener(_, listener) {
+    this.submit = () => listener({ preventDefault: () => undefined })
+  },
+})
+
+/** The script of the page, with as much of a browser as it asks for. */
+const openPage = async ({ url, ask }: TestApp) => {
+  const elements: Record<string, PageElement> = { login: element(), refusal: element(), token: element() }
+  const shown: unknown[] = []
+  const authorised: string[] = []
+  const window = {
+    document: { getElementById: (id: string) => elements[id] },
+    fetch: (path: string, options: RequestInit) => {
+      expect(options.credentials).toBe('omit')
+      return fetch(url + path, options)
+    },
+    SwaggerUIBundle: ({ spec, onComplete }: { spec: unknown; onComplete: () => void }) => {
+      shown.push(spec)
+      queueMicrotask(onComplete)
+      return { preauthorizeApiKey: (scheme: string, token: string) => authorised.push(`${scheme} ${token}`) }
+    },
+  }
+  runInNewContext((await ask('GET /docs/start.js')).text, window)
+  const login = async (token: string): Promise<void> => {
+    Object.assign(elements.token as PageElement, { value: token })
+    elements.login?.submit()
+  }
+  return { elements, shown, authorised, login }
+}
+
+test('without credentials the page shows the document at once', async () => {
+  const { elements, shown, authorised } = await openPage(server.it)
+  await expect.poll(() => shown.length).toBe(1)
+  expect(shown[0]).toMatchObject({ openapi: '3.1.0' })
+  expect({ hidden: elements.login?.hidden, authorised }).toEqual({ hidden: true, authorised: [] })
+})
+
+test('with credentials the page asks for a token and loads the document with it', async () => {
+  const app = await startApp()
+  onTestFinished(app.stop)
+  const { token } = await app.app.ports.credentials.add({ name: 'reader', scopes: ['v1:read'] })
+  const { token: crawler } = await app.app.ports.credentials.add({ name: 'crawler', scopes: ['crawling:read'] })
+  const page = await app.ask('GET /docs')
+  expect(page.status).toBe(200)
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'self'")
+  expect(page.text).not.toMatch(/<script>|onclick=|https?:/)
+  for (const id of ['login', 'token', 'refusal', 'api']) expect(page.text).toContain(`id="${id}"`)
+
+  const { elements, shown, authorised, login } = await openPage(app)
+  await expect.poll(() => elements.login?.hidden).toBe(false)
+  await login('wrong')
+  await expect.poll(() => elements.refusal?.textContent).toBe('The server does not know this token.')
+  await login(crawler ?? '')
+  await expect.poll(() => elements.refusal?.textContent).toBe('This token lacks the scope v1:read.')
+  expect(shown).toEqual([])
+  await login(` ${token} `)
+  await expect.poll(() => authorised).toEqual([`bearer ${token}`])
+  expect(elements.login?.hidden).toBe(true)
+  expect(shown).toMatchObject([{ openapi: '3.1.0' }])
 })
