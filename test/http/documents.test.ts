@@ -85,6 +85,9 @@ interface PageElement {
   addEventListener(type: string, listener: (event: { preventDefault(): void }) => void): void
 }
 
+/** A loaded machine takes seconds to make the document. */
+const eventually = (value: () => unknown) => expect.poll(value, { timeout: 100_000 })
+
 const element = (): PageElement => ({
   hidden: true,
   textContent: '',
@@ -122,7 +125,7 @@ const openPage = async ({ url, ask }: TestApp) => {
 
 test('without credentials the page shows the document at once', async () => {
   const { elements, shown, authorised } = await openPage(server.it)
-  await expect.poll(() => shown.length).toBe(1)
+  await eventually(() => shown.length).toBe(1)
   expect(shown[0]).toMatchObject({ openapi: '3.1.0' })
   expect({ hidden: elements.login?.hidden, authorised }).toEqual({ hidden: true, authorised: [] })
 })
@@ -139,14 +142,14 @@ test('with credentials the page asks for a token and loads the document with it'
   for (const id of ['login', 'token', 'refusal', 'api']) expect(page.text).toContain(`id="${id}"`)
 
   const { elements, shown, authorised, login } = await openPage(app)
-  await expect.poll(() => elements.login?.hidden).toBe(false)
+  await eventually(() => elements.login?.hidden).toBe(false)
   await login('wrong')
-  await expect.poll(() => elements.refusal?.textContent).toBe('The server does not know this token.')
+  await eventually(() => elements.refusal?.textContent).toBe('The server does not know this token.')
   await login(crawler ?? '')
-  await expect.poll(() => elements.refusal?.textContent).toBe('This token lacks the scope v1:read.')
+  await eventually(() => elements.refusal?.textContent).toBe('This token lacks the scope v1:read.')
   expect(shown).toEqual([])
   await login(` ${token} `)
-  await expect.poll(() => authorised).toEqual([`bearer ${token}`])
+  await eventually(() => authorised).toEqual([`bearer ${token}`])
   expect(elements.login?.hidden).toBe(true)
   expect(shown).toMatchObject([{ openapi: '3.1.0' }])
 })
