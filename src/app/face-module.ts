@@ -51,6 +51,8 @@ export interface BaseSettings {
 
 export interface Served {
   readonly face?: Face
+  /** What `/readyz` asks besides, by name: rejects where something is wrong. */
+  readonly checks?: Readonly<Record<string, () => Promise<void>>>
   readonly services?: readonly Service[]
 }
 

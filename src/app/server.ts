@@ -73,8 +73,12 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     config.faces.map(async ({ module, settings }) => {
       const { keepShort } = engines
       const open = (brokers: KafkaSettings) => openTopics(brokers, { clock, logger })
-      const { face, services = [] } =
-        (await module.serve?.({ ...node.faceNode, settings, ports, leadership, keepShort, openTopics: open })) ?? {}
+      const {
+        face,
+        services = [],
+        checks = {},
+      } = (await module.serve?.({ ...node.faceNode, settings, ports, leadership, keepShort, openTopics: open })) ?? {}
+      for (const [name, ask] of Object.entries(checks)) health.watch(name, ask)
       return { face, services: createServices({ face: module.name, services, leadership, logger }) }
     }),
   )

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { clientOf, type Read, readTopics } from '../bus/kafka/reading.ts'
+import { canOwnKafka, ownKafka } from '../engines/own.ts'
 import { freePortPair } from '../engines/ports.ts'
 import { kafkaBrokers } from '../engines/running.ts'
 import { startScrapyCluster } from '../http/crawling/scrapy-cluster.ts'
@@ -170,4 +172,36 @@ describe.skipIf(kafkaBrokers === undefined)('a server in front of a Scrapy Clust
     expect(code).not.toBe(0)
     expect(stderr).toContain('CRAWLING_MODE=bridge needs CRAWLING_KAFKA_BROKERS')
   })
+})
+
+describe.skipIf(!canOwnKafka)('a server in place of a Scrapy Cluster', () => {
+  test('tells that its broker is gone, and that it is back', async () => {
+    const kafka = await ownKafka()
+    onTestFinished(() => kafka.stop())
+    const env = { CRAWLING_MODE: 'cluster', CRAWLING_KAFKA_BROKERS: kafka.brokers, CRAWLING_TOPIC_PREFIX: `cluster-${newId()}` }
+    const server = await startServer({ env: { ...env, LOG_LEVEL: 'silent' } })
+    const untilConnected = async (expected: boolean): Promise<unknown> => {
+      for (;;) {
+        const shown = (await getJson(`${server.url}/`)) as Json
+        if (shown.kafka_connected === expected) return shown
+        await systemClock.sleep(50)
+      }
+    }
+    expect(await untilConnected(true)).toMatchObject({ redis_connected: true, node_health: 'GREEN' })
+    await kafka.kill('SIGKILL')
+    expect(await untilConnected(false)).toMatchObject({ redis_connected: true, node_health: 'YELLOW' })
+    const ready = await fetch(`${server.url}/readyz`)
+    expect(ready.status).toBe(503)
+    const { status, checks } = (await ready.json()) as { status: string; checks: Record<string, string> }
+    expect(status).toBe('failing')
+    expect(checks['crawling-kafka']).toBe(`no broker answers at ${kafka.brokers}`)
+    // What is fed is kept meanwhile.
+    expect((await postJson(`${server.url}/feed`, { appid: 'testapp', crawlid: 'one', url: 'http://127.0.0.1:1/' })).status).toBe(
+      200,
+    )
+    await kafka.start()
+    expect(await untilConnected(true)).toMatchObject({ node_health: 'GREEN' })
+    server.kill('SIGTERM')
+    expect((await server.ended).code).toBe(0)
+  }, 120_000)
 })

@@ -15,6 +15,7 @@ import { crawlingItems } from '../../projections/crawling/items.ts'
 import { crawlingPages, crawlKind } from '../../projections/crawling/pages.ts'
 import { rejections } from '../../projections/crawling/rejections.ts'
 import type { Bridge } from '../../workers/crawling/bridge.ts'
+import type { Cluster } from '../../workers/crawling/cluster.ts'
 import { faceModule, type ServerNode, type Service } from '../face-module.ts'
 
 export interface CrawlingFaceSettings extends CrawlingSettings {
@@ -59,7 +60,8 @@ export const crawling = faceModule<CrawlingFaceSettings>({
     const { createHeartbeat } = await import('../../workers/crawling/heartbeat.ts')
     const topics = await topicsOf(node)
     return {
-      face: createCrawlingFace({ ports, settings, node: identity, bridge: topics?.bridge }),
+      face: createCrawlingFace({ ports, settings, node: identity, bridge: topics?.bridge, cluster: topics?.cluster }),
+      ...(topics?.cluster === undefined ? {} : { checks: { 'crawling-kafka': brokersAnswer(topics.cluster, settings) } }),
       services: [
         ...(topics === undefined ? [] : [topics.service]),
         { name: 'heartbeat', where: 'each', ...createHeartbeat({ ...node, node: identity }) },
@@ -71,7 +73,7 @@ export const crawling = faceModule<CrawlingFaceSettings>({
 /** What links crawling with the topics of a Scrapy Cluster; undefined where it is local. */
 const topicsOf = async (
   node: ServerNode<CrawlingFaceSettings>,
-): Promise<{ readonly bridge?: Bridge; readonly service: Service } | undefined> => {
+): Promise<{ readonly bridge?: Bridge; readonly cluster?: Cluster; readonly service: Service } | undefined> => {
   const { settings } = node
   if (settings.brokers === undefined) return undefined
   const { topics, close } = await node.openTopics(settings.brokers)
@@ -87,8 +89,15 @@ const topicsOf = async (
     return { bridge, service: serviceOf(bridge) }
   }
   const { createCluster } = await import('../../workers/crawling/cluster.ts')
-  return { service: serviceOf(createCluster({ ...node.ports, ...node, topics })) }
+  const cluster = createCluster({ ...node.ports, ...node, topics })
+  return { cluster, service: serviceOf(cluster) }
 }
+
+const brokersAnswer =
+  ({ connected }: Cluster, { brokers }: CrawlingFaceSettings): (() => Promise<void>) =>
+  async () => {
+    if (!connected()) throw new Error(`no broker answers at ${brokers?.brokers.join(',')}`)
+  }
 
 /** The crawling topics may be on brokers of their own: a single node with its embedded log stands in front of a Scrapy Cluster. */
 const brokersOf = (env: Environment, mode: CrawlingSettings['mode']): KafkaSettings | undefined => {

@@ -1,6 +1,7 @@
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { Unacceptable, Unavailable } from '../../lib/errors.ts'
 import type { Bridge } from '../../workers/crawling/bridge.ts'
+import type { Cluster } from '../../workers/crawling/cluster.ts'
 import type { Answer } from '../answer.ts'
 import { createChanges } from '../changes.ts'
 import type { Face, FaceRoute, HttpContext } from '../face.ts'
@@ -27,17 +28,20 @@ export const createCrawlingFace = ({
   settings,
   node,
   bridge,
+  cluster,
 }: {
   readonly ports: HttpPorts
   readonly settings: CrawlingSettings
   readonly node: CrawlingNode
   /** The Scrapy Cluster that this server stands in front of, in mode `bridge`. */
   readonly bridge?: Bridge | undefined
+  /** The topics that this server reads and writes in mode `cluster`. */
+  readonly cluster?: Pick<Cluster, 'connected'> | undefined
 }): Face => {
   const awaited = new Set<string>()
   const closing = new AbortController()
   const changes = createChanges(ports)
-  const status = createNodeStatus({ ports, node, bridge })
+  const status = createNodeStatus({ ports, node, bridge, cluster })
   const { id } = node
   const index = createIndex({ status, id })
   const feed =

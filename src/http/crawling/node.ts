@@ -1,4 +1,5 @@
 import type { Bridge } from '../../workers/crawling/bridge.ts'
+import type { Cluster } from '../../workers/crawling/cluster.ts'
 import type { HttpPorts } from '../ports.ts'
 
 /** This server process as clients of the face see it. */
@@ -10,7 +11,7 @@ export interface CrawlingNode {
 }
 
 export interface NodeStatus {
-  /** Whether the log takes commands; in front of a Scrapy Cluster, whether its brokers answer. */
+  /** Whether the log takes commands, and in place of a Scrapy Cluster its brokers answer; in front of one, whether its brokers answer. */
   readonly kafkaConnected: boolean
   /** Whether the views answer; in front of a Scrapy Cluster, whether the log takes commands too. */
   readonly redisConnected: boolean
@@ -26,10 +27,12 @@ export const createNodeStatus = ({
   ports,
   node,
   bridge,
+  cluster,
 }: {
   readonly ports: Pick<HttpPorts, 'log' | 'projections' | 'health' | 'clock'>
   readonly node: CrawlingNode
   readonly bridge?: Bridge | undefined
+  readonly cluster?: Pick<Cluster, 'connected'> | undefined
 }): (() => Promise<NodeStatus>) => {
   const { log, projections, health, clock } = ports
 
@@ -50,7 +53,7 @@ export const createNodeStatus = ({
 
   return async () => {
     const [takes, shows] = await Promise.all([takesCommands().catch(() => false), answers().catch(() => false)])
-    const kafkaConnected = bridge?.connected() ?? takes
+    const kafkaConnected = bridge?.connected() ?? (takes && (cluster?.connected() ?? true))
     const redisConnected = bridge === undefined ? shows : takes && shows
     const nodeHealth = kafkaConnected && redisConnected ? 'GREEN' : kafkaConnected || redisConnected ? 'YELLOW' : 'RED'
     return { kafkaConnected, redisConnected, nodeHealth, uptimeMs: Math.round(clock.monotonic() - node.startedAt) }

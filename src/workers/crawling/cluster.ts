@@ -24,6 +24,17 @@ export interface ClusterPorts extends AnsweringPorts {
   readonly logger: Logger
 }
 
+export interface Cluster {
+  /** Whether the brokers answer at present. */
+  connected(): boolean
+  /** Resolves when the brokers answer, or after a while where none does: it goes on trying. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+const startWithinMs = 5_000
+const lookEveryMs = 25
+
 interface Outgoing {
   /** Topic of everybody, and the appid's own where these are on. */
   readonly topics: readonly string[]
@@ -39,7 +50,7 @@ const mostOnTheWay = 8 * 1024 * 1024
  * Crawls for programs that speak Kafka alone: takes what they feed (every node does), and sends items and answers out of the log (one
  * node does, at least once each, whoever fed). Source: crawling contract, section 8.
  */
-export const createCluster = (ports: ClusterPorts): { start(): Promise<void>; stop(): Promise<void> } => {
+export const createCluster = (ports: ClusterPorts): Cluster => {
   const { topics, log, blobs, leadership, keepShort, settings, clock, logger } = ports
   const names = crawlingTopics(settings)
   const stopping = new AbortController()
@@ -125,13 +136,20 @@ export const createCluster = (ports: ClusterPorts): { start(): Promise<void>; st
     topics.consume({ topic: names.incoming, group: names.group, signal, handle: createClusterFeed(ports) })
   }
 
+  const hearBrokers = async (): Promise<void> => {
+    for (let leftMs = startWithinMs; leftMs > 0 && !topics.connected() && !stopping.signal.aborted; leftMs -= lookEveryMs)
+      await clock.sleep(lookEveryMs, stopping.signal).catch(() => undefined)
+  }
+
   return {
+    connected: () => topics.connected(),
     start: async () => {
       // The outbox first: what is fed from now on has its items sent.
       await outbox.start()
       consume().catch((error: unknown) => {
         if (!stopping.signal.aborted) logger.error({ err: error }, 'nothing is taken from Kafka')
       })
+      await hearBrokers()
     },
     stop: async () => {
       stopping.abort()
