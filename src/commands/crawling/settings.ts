@@ -44,6 +44,8 @@ export const CrawlingSettings = z.object({
   allowLinkLocal: yesOrNo.default(false),
   /** Whether private and loopback addresses may be fetched; a server that others can reach starts with no. */
   allowPrivate: yesOrNo.default(true),
+  /** Whether pages that the robots.txt of their site forbids are dropped; the original never asks. */
+  robotstxt: yesOrNo.default(false),
   /** Whether certificates of sites are checked; the original never does. */
   tlsVerify: yesOrNo.default(true),
   /** Whether the bodies of items are always given as base64. */

@@ -34,6 +34,7 @@ export const dropReasons = [
   'expired',
   'url_too_long',
   'queue_full',
+  'robotstxt',
 ] as const
 export const DropReason = z.enum(dropReasons)
 export type DropReason = z.infer<typeof DropReason>

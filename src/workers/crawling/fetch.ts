@@ -34,12 +34,15 @@ export interface FetchOptions {
   readonly clock: Clock
 }
 
+/** What a crawl calls itself unless it says otherwise. */
+export const defaultUserAgent = `Intendant/${version}`
+
 /** What every request of a crawl says of itself unless its crawl says otherwise; the original's own defaults but for its name. */
 const standardHeaders: Readonly<Record<string, string>> = {
   Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
   'Accept-Language': 'en',
   'Accept-Encoding': 'gzip,deflate',
-  'User-Agent': `Intendant/${version}`,
+  'User-Agent': defaultUserAgent,
 }
 
 /** The headers that a crawl asks for: its user agent, its cookies (`k=v; k2=v2`), its password and the page that linked here. */

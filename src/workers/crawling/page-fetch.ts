@@ -10,7 +10,7 @@ import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { fingerprint } from './canonical-url.ts'
 import { type Connections, createConnections } from './connections.ts'
-import { crawlHeaders, type FetchedPage, fetchPage } from './fetch.ts'
+import { crawlHeaders, defaultUserAgent, type FetchedPage, fetchPage } from './fetch.ts'
 import { FetchFailed } from './fetch-failure.ts'
 import { itemDocument } from './item.ts'
 import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
@@ -18,6 +18,7 @@ import { listedLinks, pageLinks } from './page-links.ts'
 import type { PageReading } from './page-reading.ts'
 import { createReadingPool, ReadingFailed } from './reading-pool.ts'
 import { createRedirectMemory, joinedCookies } from './redirect-memory.ts'
+import { createRobots } from './robots.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
 import { habitsOf } from './spiders.ts'
 import { createTargets } from './targets.ts'
@@ -70,6 +71,7 @@ export const createPageFetcher = ({
 }) => {
   const pool = createReadingPool({ timeLimitMs: settings.readTimeoutMs, clock, signal: ending })
   const redirects = createRedirectMemory()
+  const mayFetch = createRobots({ settings, connections, userAgent: defaultUserAgent, clock })
   return async (page: NextPage, { input, lists, queue, signal }: FetchOrder): Promise<PageResult> => {
     const { spiderid, appid, crawlid } = input
     const habits = habitsOf(spiderid)
@@ -174,6 +176,10 @@ export const createPageFetcher = ({
     if (page.lost > Math.max(settings.retries, leastLost))
       return failed('lost', `the process that fetched and read the page died ${page.lost} times`)
     pool.prepare()
+    if (settings.robotstxt && !(await mayFetch(page.url, input.useragent))) {
+      const { url, domain, depth } = page
+      return alone({ type: 'PageDropped', data: { ...about, url, domain, depth, reason: 'robotstxt' } })
+    }
     const secrets = siteSecrets(input, page.url)
     let fetched: FetchedPage
     try {
