@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../src/lib/clock.ts'
-import { type StartedEngine, startWithinMs } from './engine.ts'
+import { endingSignals, type StartedEngine, startWithinMs } from './engine.ts'
 import { freePortPair, untilAccepting } from './ports.ts'
 
 const alive = new Set<ChildProcess>()
@@ -16,7 +16,6 @@ const saysReady = /Kafka Server started|^ready /m
 /** An engine that says nothing counts as ready this long after its port took a connection. */
 const quietMs = 5_000
 const keptOutput = 20_000
-const endingSignals: readonly string[] = ['SIGKILL', 'SIGTERM', 'SIGINT']
 
 /**
  * Starts an engine by a shell command line in which `{port}` and `{data}` stand for a free port (the one after it is free

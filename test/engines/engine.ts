@@ -9,6 +9,9 @@ export interface StartedEngine {
   stop(): Promise<void>
 }
 
+/** Signals after which an engine is gone. */
+export const endingSignals: readonly string[] = ['SIGKILL', 'SIGTERM', 'SIGINT']
+
 /** How long a first start may take; a broker takes 5 s on an idle machine, and a minute on one that has much else to do. */
 export const startWithinMs = 150_000
 

@@ -170,7 +170,8 @@ describe.skipIf(!canOwnEventStoreDb)('leases on an EventStoreDB that ends', () =
     onTestFinished(() => server.stop())
     const stream = newStream()
     const leases = await started(server.url, stream)
-    const leaseMs = 8_000
+    // Longer than a server takes to start on a busy machine.
+    const leaseMs = 15_000
     const [living, dying] = [1, 2].map(() => startChild('lease-child.ts', server.url, stream, String(leaseMs)))
     const [survivor, victim] = [(await living?.line()) ?? '', (await dying?.line()) ?? '']
     await untilLive(leases, survivor)
