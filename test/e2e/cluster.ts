@@ -4,7 +4,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
+import { warningsIn } from '../warnings.ts'
 import { type Ended, type Json, temporaryDirectory } from './harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -123,6 +124,7 @@ const clusterNode = ({
   onTestFinished(async () => {
     child?.kill('SIGKILL')
     await ended
+    expect(warningsIn(output)).toEqual([])
   })
 
   return {

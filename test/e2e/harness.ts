@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
+import { warningsIn } from '../warnings.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const main = join(root, 'bin/intendant.js')
@@ -81,6 +82,7 @@ export const startServer = async ({
   onTestFinished(async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await ended
+    expect(warningsIn(output)).toEqual([])
   })
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   lines.on('line', (line) => {
@@ -140,6 +142,7 @@ export const runCommand = async (
   child.stdin?.on('error', () => undefined)
   child.stdin?.end(input)
   const [code] = (await once(child, 'close')) as [number | null]
+  expect(warningsIn(stderr)).toEqual([])
   return { code, stdout, stderr }
 }
 
