@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
 import { parse } from 'tldts'
 
 /**
@@ -17,8 +18,13 @@ export const domainKey = (host: string): string => {
   return `${isIcann ? bare : bare.slice(bare.lastIndexOf('.') + 1)}.`
 }
 
-/** A domain key as it is compared: case and the trailing dot do not matter. */
-export const comparableDomain = (domain: string): string => domain.toLowerCase().replace(/\.+$/, '')
+/** An international name as addresses write it, in ASCII; any other text as it stands. */
+export const asciiName = (name: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: anything but ASCII is meant
+  /^[\x00-\x7f]*$/.test(name) ? name : domainToASCII(name) || name
+
+/** A domain key as it is compared: case, the trailing dot and the spelling of an international name do not matter. */
+export const comparableDomain = (domain: string): string => asciiName(domain.toLowerCase()).replace(/\.+$/, '')
 
 /** A fed URL with the scheme it lacks: `http://`, but only where there is no colon at all (`host:80/x` stays, unsupported). */
 export const withScheme = (url: string): string => {

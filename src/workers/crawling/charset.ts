@@ -4,18 +4,6 @@ import sniff from 'html-encoding-sniffer'
 /** How far into a page its declaration of an encoding is looked for. */
 const prescanBytes = 4096
 
-/** Types besides text/* and *+xml, *+json whose content is text. */
-const textTypes = new Set([
-  'application/xml',
-  'application/xhtml+xml',
-  'application/json',
-  'application/javascript',
-  'application/x-javascript',
-  'application/ecmascript',
-  'application/x-json',
-  'application/json-amazonui-streaming',
-])
-
 /** Media type in lower case and charset label of a Content-Type; empty and undefined where there is none. */
 export const contentTypeOf = (
   header: string | null | undefined,
@@ -25,28 +13,22 @@ export const contentTypeOf = (
   return { mediaType: mediaType.trim().toLowerCase(), charset }
 }
 
-const isText = (body: Buffer, mediaType: string): boolean => {
-  if (mediaType !== '') return /^text\/|\+(xml|json)$/.test(mediaType) || textTypes.has(mediaType)
-  // Untyped content is text unless it holds bytes that no text has; UTF-16 says so itself.
-  if ((body[0] === 0xff && body[1] === 0xfe) || (body[0] === 0xfe && body[1] === 0xff)) return true
-  return !body.subarray(0, 5000).some((byte) => byte < 9 || (byte > 13 && byte < 32 && byte !== 27))
-}
-
 /**
- * The encoding of a response, as a lower-case label of the Encoding Standard; null when it is not text. A byte order mark counts
- * most, then the Content-Type, then the page's own declaration; without any it is UTF-8 where the bytes are that, else windows-1252.
+ * The encoding of text of a media type, as a lower-case label of the Encoding Standard. A byte order mark counts most, then the
+ * `charset` of the Content-Type, then the page's own declaration; without any it is UTF-8 where the bytes are that, else windows-1252.
  */
-export const encodingOf = (body: Buffer, contentType: string | null | undefined): string | null => {
-  const { mediaType, charset } = contentTypeOf(contentType)
-  if (!isText(body, mediaType)) return null
+export const encodingOf = (body: Buffer, mediaType: string, charset: string | undefined): string => {
   const fallback = isUtf8(body) ? 'UTF-8' : 'windows-1252'
   const label = charset === undefined ? {} : { transportLayerEncodingLabel: charset }
-  const isXml = /xml$/.test(mediaType) || (mediaType === '' && body.subarray(0, 5).toString('latin1') === '<?xml')
-  const name = isXml
+  const name = /xml$/.test(mediaType)
     ? sniff(body, { xml: true, ...label, defaultEncoding: fallback })
     : sniff(body, { ...label, defaultEncoding: fallback, maxPrescanBytes: prescanBytes })
-  return decoderOf(name ?? fallback) === null ? fallback.toLowerCase() : (name ?? fallback).toLowerCase()
+  const encoding = name === null || unusable.has(name) || decoderOf(name) === null ? fallback : name
+  return encoding.toLowerCase()
 }
+
+/** Means the bytes themselves; pages that declare it are read as browsers read them. */
+const unusable = new Set(['x-user-defined'])
 
 const decoderOf = (encoding: string): InstanceType<typeof TextDecoder> | null => {
   try {

@@ -10,7 +10,7 @@ import { transfer } from './transfer.ts'
 /** One response, whole. `headers` are as received, but without a Content-Encoding that has been undone. */
 export interface FetchedPage {
   readonly status: number
-  /** The URL that answered, without fragment, user and password. */
+  /** The URL that answered, without user and password. */
   readonly responseUrl: string
   readonly headers: readonly Header[]
   /** The header Location with each byte outside ASCII escaped as it came. */
@@ -78,7 +78,6 @@ export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptio
   if (!target || !['http:', 'https:'].includes(target.protocol)) {
     throw new FetchFailed('unsupported_scheme', target ? `the scheme ${target.protocol} is not supported` : 'this is not a URL')
   }
-  target.hash = ''
   target.username = ''
   target.password = ''
   const requestHeaders = allHeaders(headers)

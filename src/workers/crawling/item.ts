@@ -2,6 +2,7 @@ import { instant } from '../../lib/clock.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { decode } from './charset.ts'
 import type { Header } from './headers.ts'
+import { pythonCodec } from './python-codecs.ts'
 
 /** A crawled page as consumers read it, all but its body: native names and order of the original's item. */
 export interface ItemDocument extends JsonObject {
@@ -15,15 +16,17 @@ export interface ItemDocument extends JsonObject {
   readonly status_msg: 'OK'
   readonly request_headers: { readonly [name: string]: readonly string[] }
   readonly response_headers: { readonly [name: string]: readonly string[] }
-  /** Null when the response is not text. */
+  /** By its name in the Encoding Standard; null when the response is not text. */
   readonly encoding: string | null
   readonly links: readonly { readonly url: string; readonly text: string }[]
   /** UTC with microseconds and without zone, as Python prints it. */
   readonly timestamp: string
 }
 
-/** The item with its body: text by its encoding; base64 of the bytes when asked for or when there is no encoding. */
-export interface Item extends ItemDocument {
+/** The item with its body: text by its encoding; base64 of the bytes when asked for or when it is no text. */
+export interface Item extends JsonObject {
+  /** The name of a Python codec that takes the bytes, whatever they are. */
+  readonly encoding: string
   readonly body: string
   /** Only where a response that is not text made it so. */
   readonly body_base64?: true
@@ -82,9 +85,9 @@ export const itemWithBody = (
   const { encoding, links, timestamp, ...before } = document as ItemDocument & Record<string, JsonValue>
   const text = base64 || encoding === null ? body.toString('base64') : decode(body, encoding)
   return {
-    ...(before as ItemDocument),
+    ...before,
     body: text,
-    encoding,
+    encoding: pythonCodec(encoding),
     links,
     timestamp,
     ...(encoding === null ? { body_base64: true as const } : {}),

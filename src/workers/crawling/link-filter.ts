@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../../lib/clock.ts'
+import { asciiName } from '../../lib/domain-key.ts'
 import { compilePattern, type Pattern } from './patterns.ts'
 
 /** Says of an absolute URL whether a crawl follows it. */
@@ -59,7 +60,7 @@ export const createLinkFilter = (lists: LinkLists, clock: Clock = systemClock): 
       patterns[list].push(compiled)
     }
   }
-  const domains = new Set((lists.allowedDomains ?? []).map((domain) => domain.toLowerCase()))
+  const domains = new Set((lists.allowedDomains ?? []).map(asciiHost))
   const extensions = new Set(
     (lists.denyExtensions ?? deniedExtensions).map((extension) => extension.toLowerCase().replace(/^\./, '')),
   )
@@ -87,13 +88,19 @@ export const createLinkFilter = (lists: LinkLists, clock: Clock = systemClock): 
     keeps(url) {
       const parts = /^https?:\/\/([^/?#]*)([^?#]*)/i.exec(url)
       if (!parts) return false
-      const host = (parts[1] as string).slice((parts[1] as string).lastIndexOf('@') + 1).toLowerCase()
+      const host = asciiHost((parts[1] as string).slice((parts[1] as string).lastIndexOf('@') + 1))
       if (domains.size > 0 && !isIn(host) && !isIn(host.replace(/:\d*$/, ''))) return false
       if (extensions.size > 0 && extensions.has(extensionOf(parts[2] as string))) return false
       if (patterns.allow.length > 0 && !patterns.allow.some((pattern) => found(pattern, url))) return false
       return !patterns.deny.some((pattern) => found(pattern, url))
     },
   }
+}
+
+/** A host, maybe with a port, as it is compared: lower case, a name of other letters in ASCII, no dot at the end. */
+const asciiHost = (host: string): string => {
+  const [name = '', port = ''] = host.toLowerCase().split(/(?=:\d*$)/)
+  return asciiName(name).replace(/\.$/, '') + port
 }
 
 /** The extension of a path's last segment, lower case, without parameters; a leading dot starts none. */

@@ -3,18 +3,22 @@ import { contentTypeOf, decode, encodingOf } from './charset.ts'
 import type { LinkFilter } from './link-filter.ts'
 import { longestUrl } from './longest-url.ts'
 import { type Anchor, readMarkup } from './markup.ts'
+import { queryInEncoding } from './page-query.ts'
+import { responseType } from './response-type.ts'
+import { withoutFragment } from './web-address.ts'
 
-/** A link to follow: canonical URL and the text of its element. */
+/** A link to follow and the text of its element. */
 export interface Link {
-  /** Where it is far too long to be followed, as it was written. */
+  /** The absolute address without fragment, otherwise as the page wrote it: some servers know no other form of it. */
   readonly url: string
   readonly text: string
 }
 
-/** What a response says. `links` are kept ones in document order, each URL once; `found` counts those before filtering. */
+/** What a response says. `links` are kept ones in document order, each canonical URL once; `found` counts those before filtering. */
 export interface ExtractedLinks {
   /** Null when the response is not text. */
   readonly encoding: string | null
+  readonly isHtml: boolean
   readonly text: string
   readonly links: readonly Link[]
   readonly found: number
@@ -35,18 +39,23 @@ const longestRead = 4 * longestUrl
 export const extractLinks = (page: {
   readonly body: Buffer
   readonly contentType: string | null | undefined
+  /** The Content-Disposition. */
+  readonly disposition?: string | undefined
   readonly responseUrl: string
   readonly filter?: LinkFilter
 }): ExtractedLinks => {
-  const encoding = encodingOf(page.body, page.contentType)
-  if (encoding === null) return { encoding, text: '', links: [], found: 0 }
+  const type = responseType(page)
+  if (type === null) return { encoding: null, isHtml: false, text: '', links: [], found: 0 }
+  const encoding = encodingOf(page.body, type, contentTypeOf(page.contentType).charset)
   const text = decode(page.body, encoding)
-  if (withoutMarkup.test(contentTypeOf(page.contentType).mediaType)) return { encoding, text, links: [], found: 0 }
+  const isHtml = type.includes('html')
+  if (withoutMarkup.test(type)) return { encoding, isHtml, text, links: [], found: 0 }
   const { anchors, base, refresh } = readMarkup(text)
-  const resolve = resolver(URL.parse(base ?? '', page.responseUrl)?.href ?? page.responseUrl)
+  const resolve = resolver(URL.parse(base ?? '', page.responseUrl)?.href ?? page.responseUrl, encoding)
   const refreshUrl = refresh && refresh.url.length <= longestUrl && resolve(refresh.url)?.href
   return {
     encoding,
+    isHtml,
     text,
     ...uniqueLinks(anchors, resolve, page.filter),
     ...(refresh && refreshUrl ? { metaRefresh: { url: refreshUrl, delaySeconds: refresh.delaySeconds } } : {}),
@@ -59,11 +68,11 @@ type Resolve = (href: string) => Pick<URL, 'href' | 'protocol'> | null
 const takesNoPath = /^[^\w/\\?#]*([a-z][a-z0-9+.-]*:|[/\\])/i
 
 /** What is resolved against a base that is itself far too long would be, too: it is not put together. */
-const resolver = (base: string): Resolve => {
-  if (base.length <= longestRead) return (href) => URL.parse(href, base)
+const resolver = (base: string, encoding: string): Resolve => {
+  if (base.length <= longestRead) return (href) => URL.parse(queryInEncoding(href, encoding), base)
   const { origin, protocol = '' } = URL.parse(base) ?? {}
   const tooLong = { href: base.slice(0, longestRead + 1), protocol }
-  return (href) => (takesNoPath.test(href) ? URL.parse(href, origin) : tooLong)
+  return (href) => (takesNoPath.test(href) ? URL.parse(queryInEncoding(href, encoding), origin) : tooLong)
 }
 
 const uniqueLinks = (anchors: readonly Anchor[], resolve: Resolve, filter?: LinkFilter): { links: Link[]; found: number } => {
@@ -72,10 +81,11 @@ const uniqueLinks = (anchors: readonly Anchor[], resolve: Resolve, filter?: Link
   for (const { href, text } of anchors) {
     const absolute = resolve(href)
     if (!absolute || (absolute.protocol !== 'http:' && absolute.protocol !== 'https:')) continue
-    const isRead = absolute.href.length <= longestRead
-    const url = isRead ? canonicalUrl(absolute.href) : absolute.href
-    if (links.get(url)) continue
-    links.set(url, !isRead || !filter || filter.keeps(absolute.href) ? { url, text } : null)
+    const { href: written } = absolute
+    const isRead = written.length <= longestRead
+    const canonical = isRead ? canonicalUrl(written) : written
+    if (links.get(canonical)) continue
+    links.set(canonical, !isRead || !filter || filter.keeps(written) ? { url: withoutFragment(written), text } : null)
   }
   return { links: [...links.values()].filter((link) => link !== null), found: links.size }
 }

@@ -22,6 +22,7 @@ import { createRobots } from './robots.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
 import { habitsOf } from './spiders.ts'
 import { createTargets } from './targets.ts'
+import { isWebAddress, withoutFragment, writtenAddress } from './web-address.ts'
 
 /** What becomes of a fetched page; `release` as in `Tested`. */
 export interface PageResult {
@@ -78,6 +79,7 @@ export const createPageFetcher = ({
     const about = { operation: page.operation, spiderid, appid, crawlid, attempt: page.attempts + 1, host }
     const limits: CrawlLimits = { domainMaxPages: input.domain_max_pages ?? null, expires: input.expires }
     const own = page.fingerprint ?? fingerprint('GET', page.url)
+    const address = writtenAddress(page.url)
     const alone = (outcome: PageOutcome): PageResult => ({ outcome, found: [], memory: sameMemory, release: () => {} })
 
     const failed = (reason: FailureReason, message: string): PageResult =>
@@ -94,10 +96,12 @@ export const createPageFetcher = ({
         return failed('too_many_redirects', `more than ${settings.maxRedirects} redirects, the last one to ${to}`)
       const domain = domainKeyOf(to)
       const mark = fingerprint('GET', to)
-      const way = redirects.follow(page, { own, mark, from: fetched.responseUrl, headers: fetched.headers })
+      const [here, there] = [withoutFragment(address), withoutFragment(to)]
+      const way = redirects.follow(page, { here, there, from: fetched.responseUrl, headers: fetched.headers })
       if (way === 'circle') return undefined
       const isSeed = page.seed === 1
-      const mayRepeat = isSeed || way === 'through-wall'
+      // Sites send their readers to the one form of an address that they know.
+      const mayRepeat = isSeed || way === 'through-wall' || mark === own
       const candidate = { url: to, domain, fingerprint: mark, counted: domain !== page.domain, mayRepeat, isSeed }
       const tested = tests.test(input, own, [candidate], limits)
       const reason = tested.verdicts[0] ?? null
@@ -132,7 +136,7 @@ export const createPageFetcher = ({
           appid,
           crawlid,
           attrs: habits.attrs((input.attrs as JsonObject | undefined) ?? null, page.depth),
-          url: page.url,
+          url: address,
           responseUrl: fetched.responseUrl,
           statusCode: fetched.status,
           requestHeaders: shownHeaders(fetched.requestHeaders),
@@ -147,7 +151,7 @@ export const createPageFetcher = ({
             type: 'PageFetched',
             data: {
               ...about,
-              url: page.url,
+              url: address,
               responseUrl: fetched.responseUrl,
               statusCode: fetched.status,
               durationMs: fetched.durationMs,
@@ -206,11 +210,13 @@ export const createPageFetcher = ({
     const moved = next === null ? undefined : hop(fetched, next, 'location')
     if (moved !== undefined) return moved
     const { body, responseUrl } = fetched
-    const contentType = headerOf(fetched, 'content-type')
+    // What is still compressed is nothing that its type names.
+    const contentType = headerOf(fetched, 'content-encoding') === undefined ? headerOf(fetched, 'content-type') : undefined
+    const disposition = headerOf(fetched, 'content-disposition')
     const follow = habits.goesOn(page.depth, input.maxdepth) ? habits.chooses() : 'none'
     let reading: PageReading
     try {
-      reading = await pool.read({ body, contentType, responseUrl, lists, follow }, signal)
+      reading = await pool.read({ body, contentType, disposition, responseUrl, lists, follow }, signal)
     } catch (error) {
       if (!(error instanceof ReadingFailed)) throw error
       const why = { reason: 'parse', message: error.message } as const
@@ -237,7 +243,5 @@ const locationOf = (fetched: FetchedPage): string | null => {
 /** An address that a page can be fetched from; null for any other, as those of programs are. */
 const addressOf = (text: string, base: string): string | null => {
   const address = URL.parse(text.trim(), base)
-  if (address === null || !['http:', 'https:'].includes(address.protocol)) return null
-  address.hash = ''
-  return withoutUserinfo(address.href)
+  return address !== null && isWebAddress(address.href) ? withoutUserinfo(address.href) : null
 }

@@ -5,6 +5,7 @@ import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Candidate, LinkTests, Tested } from './link-tests.ts'
 import { longestUrl } from './longest-url.ts'
 import type { FoundLink, PageReading } from './page-reading.ts'
+import { withoutFragment, writtenAddress } from './web-address.ts'
 
 /** Links that passed the tests; `release` as in `Tested`. */
 export interface QueueableLinks {
@@ -94,5 +95,5 @@ const queuedPage = (
   depth: depth + 1,
   priority: priority - priorityStep,
   // It is recorded with every link.
-  referer: from.length > longestUrl ? null : from,
+  referer: from.length > longestUrl ? null : withoutFragment(writtenAddress(from)),
 })

@@ -1,15 +1,17 @@
 import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
 import { fingerprint } from './canonical-url.ts'
-import { contentTypeOf } from './charset.ts'
 import { createLinkFilter, type LinkLists, PatternsTooSlow } from './link-filter.ts'
 import { type ExtractedLinks, extractLinks, type Link } from './links.ts'
 import { longestUrl } from './longest-url.ts'
+import { isWebAddress } from './web-address.ts'
 
 /** A response to be read. */
 export interface ReadingOrder {
   readonly body: Uint8Array
   readonly contentType: string | undefined
+  /** The Content-Disposition. */
+  readonly disposition: string | undefined
   readonly responseUrl: string
   /** The crawl's `LinkLists` as JSON: filters are known by it. */
   readonly lists: string
@@ -71,17 +73,17 @@ export const createPageReader = (): ((order: ReadingOrder) => PageReading) => {
       found: extracted.found,
       kept: links.length,
       ...textsOf(links, { areListed: order.follow === 'all' }),
-      refresh: refreshOf(extracted, order.contentType),
+      refresh: refreshOf(extracted),
       ...(linkError === undefined ? {} : { linkError }),
     }
   }
 }
 
 const extract = (
-  { body, contentType, responseUrl }: ReadingOrder,
+  { body, contentType, disposition, responseUrl }: ReadingOrder,
   filter: Filter | undefined,
 ): { extracted: ExtractedLinks; linkError?: string } => {
-  const page = { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength), contentType, responseUrl }
+  const page = { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength), contentType, disposition, responseUrl }
   if (filter === undefined) return { extracted: extractLinks(page) }
   if ('error' in filter) return { extracted: extractLinks(page), linkError: filter.error }
   filter.begin()
@@ -150,13 +152,8 @@ const listOf = (members: readonly string[]): Uint8Array => {
   return Buffer.concat([encoder.encode('['), ...pieces, encoder.encode(']')])
 }
 
-/** Only HTML refreshes itself; a page that merely reloads is an item. */
-const refreshOf = ({ encoding, metaRefresh }: ExtractedLinks, contentType: string | undefined): string | null => {
-  if (encoding === null || metaRefresh === undefined || metaRefresh.delaySeconds > longestRefreshS) return null
-  const { mediaType } = contentTypeOf(contentType)
-  if (mediaType !== '' && !mediaType.includes('html')) return null
-  const address = URL.parse(metaRefresh.url)
-  if (address === null || !['http:', 'https:'].includes(address.protocol)) return null
-  address.hash = ''
-  return withoutUserinfo(address.href)
+/** Only HTML refreshes itself; a page that merely reloads is an item, and one that sends its readers to a program. */
+const refreshOf = ({ isHtml, metaRefresh }: ExtractedLinks): string | null => {
+  if (!isHtml || metaRefresh === undefined || metaRefresh.delaySeconds > longestRefreshS) return null
+  return isWebAddress(metaRefresh.url) ? withoutUserinfo(metaRefresh.url) : null
 }

@@ -12,10 +12,10 @@ export type RedirectKind = 'on' | 'through-wall' | 'circle'
 export interface RedirectMemory {
   /** The cookies that an address gets because its site insisted on them; '' for none. */
   cookiesFor(page: Pick<NextPage, 'operation'>, url: string): string
-  /** Takes note of a redirect of a page; `own` and `mark` are the fingerprints of where it was and where it leads. */
+  /** Takes note of a redirect of a page; `here` and `there` are where it was and where it leads, without fragment. */
   follow(
     page: Pick<NextPage, 'id' | 'operation' | 'redirects'>,
-    redirect: { readonly own: string; readonly mark: string; readonly from: string; readonly headers: readonly Header[] },
+    redirect: { readonly here: string; readonly there: string; readonly from: string; readonly headers: readonly Header[] },
   ): RedirectKind
 }
 
@@ -28,7 +28,7 @@ interface Jar {
 
 /** Where a page has been on its way, and how often it went through a wall. */
 interface Chain {
-  readonly marks: Set<string>
+  readonly been: Set<string>
   readonly hosts: Set<string>
   /** Whether there are cookies that were given and not sent yet. */
   hasGained: boolean
@@ -54,7 +54,7 @@ export const createRedirectMemory = (): RedirectMemory => {
 
   const chainOf = ({ id, redirects }: Pick<NextPage, 'id' | 'redirects'>): Chain => {
     const known = redirects === 0 ? undefined : chains.get(id)
-    const chain = known ?? { marks: new Set(), hosts: new Set(), hasGained: false, walls: 0 }
+    const chain = known ?? { been: new Set(), hosts: new Set(), hasGained: false, walls: 0 }
     chains.set(id, chain)
     return chain
   }
@@ -81,12 +81,12 @@ export const createRedirectMemory = (): RedirectMemory => {
       const jar = jars.get(operation)
       return jar?.hosts.has(hostOf(url)) === true ? jar.cookies.getCookieStringSync(url) : ''
     },
-    follow: (page, { own, mark, from, headers }) => {
+    follow: (page, { here, there, from, headers }) => {
       const chain = chainOf(page)
       if (keep(page.operation, from, headers)) chain.hasGained = true
       chain.hosts.add(hostOf(from))
-      if (mark !== own && !chain.marks.has(mark)) {
-        chain.marks.add(own)
+      if (there !== here && !chain.been.has(there)) {
+        chain.been.add(here)
         return 'on'
       }
       const jar = jars.get(page.operation)
@@ -94,7 +94,7 @@ export const createRedirectMemory = (): RedirectMemory => {
       for (const host of chain.hosts) jar.hosts.add(host)
       chain.walls++
       chain.hasGained = false
-      chain.marks.clear()
+      chain.been.clear()
       return 'through-wall'
     },
   }

@@ -112,7 +112,7 @@ describe('a crawl', () => {
     expect(await (await get(`/v1/crawls/items/${pictureOf(items)}`)).json()).toMatchObject({
       body: 'iQD/',
       body_base64: true,
-      encoding: null,
+      encoding: 'iso-8859-1',
     })
     expect((await list('/v1/crawls/items?crawlid=items&order=desc')).items.map(({ id }) => id)).toEqual(
       items.map(({ id }) => id).reverse(),

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { decode, encodingOf } from '../../../src/workers/crawling/charset.ts'
+import { contentTypeOf, decode, encodingOf } from '../../../src/workers/crawling/charset.ts'
 
-const read = (body: Buffer, contentType?: string): [string | null, string | null] => {
-  const encoding = encodingOf(body, contentType)
-  return [encoding, encoding === null ? null : decode(body, encoding)]
+const read = (body: Buffer, contentType: string): [string, string] => {
+  const { mediaType, charset } = contentTypeOf(contentType)
+  const encoding = encodingOf(body, mediaType, charset)
+  return [encoding, decode(body, encoding)]
 }
 
 describe('the encoding of a page', () => {
@@ -39,16 +40,6 @@ describe('the encoding of a page', () => {
     expect(read(Buffer.from([0x5a, 0xff, 0x5a]), 'text/html; charset=utf-8')).toEqual(['utf-8', 'Z\ufffdZ'])
     expect(read(Buffer.from('Zoë'), 'text/html; charset=iso-2022-kr')).toEqual(['utf-8', 'Zoë'])
     expect(read(Buffer.from('Zoë'), 'text/html; charset=')).toEqual(['utf-8', 'Zoë'])
+    expect(read(Buffer.from([0x80]), 'text/html; charset=x-user-defined')).toEqual(['windows-1252', '€'])
   })
-})
-
-test('what is no text has no encoding', () => {
-  const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0])
-  expect(encodingOf(png, 'image/png')).toBeNull()
-  expect(encodingOf(png, undefined)).toBeNull()
-  expect(encodingOf(Buffer.from('text'), 'application/octet-stream')).toBeNull()
-  expect(encodingOf(Buffer.from('plain words'), undefined)).toBe('utf-8')
-  for (const type of ['application/json', 'application/xhtml+xml', 'image/svg+xml', 'application/ld+json', 'text/csv']) {
-    expect(encodingOf(Buffer.from('{}'), type)).toBe('utf-8')
-  }
 })

@@ -126,7 +126,7 @@ test('the request says what Scrapy says, and what the crawl wants instead', asyn
   const sent = JSON.parse(page.body.toString()) as string[]
   expect(sent).toContain('a=1; b=2')
   expect(Buffer.from(sent[sent.indexOf('User-Agent') + 1] ?? '', 'latin1').toString()).toBe('Tester/1 ☃')
-  expect(page.responseUrl).toBe(`${site}/echo`)
+  expect(page.responseUrl).toBe(`${site}/echo#part`)
 })
 
 test('nothing that a crawl brings breaks out of its header', async () => {

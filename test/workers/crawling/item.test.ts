@@ -42,11 +42,13 @@ test('an item has the fields of the original, in its order', () => {
 
 test('the body is text in its encoding', () => {
   expect(itemWithBody(document('windows-1251'), Buffer.from([0xcf])).body).toBe('П')
+  // Named as Python names it.
+  expect(itemWithBody(document('shift_jis'), Buffer.from([0x87, 0x40]))).toMatchObject({ body: '①', encoding: 'cp932' })
 })
 
 test('a body that is no text is base64, and says so', () => {
   const item = itemWithBody(document(null), Buffer.from([0, 255]))
-  expect(item).toMatchObject({ body: 'AP8=', encoding: null, body_base64: true })
+  expect(item).toMatchObject({ body: 'AP8=', encoding: 'iso-8859-1', body_base64: true })
 })
 
 test('every body is base64 when the setting says so', () => {

@@ -18,7 +18,7 @@ describe('the links of a page', () => {
     expect(extract(html).links).toEqual([
       { url: 'http://www.example.com/news/one.html', text: 'One and & only' },
       { url: 'http://www.example.com/two', text: '' },
-      { url: 'http://www.example.com/news/three?a=2&b=1', text: 'Three' },
+      { url: 'http://www.example.com/news/three?b=1&a=2', text: 'Three' },
       { url: 'http://www.example.com/news/index.html?page=1', text: 'empty' },
     ])
   })
@@ -33,6 +33,20 @@ describe('the links of a page', () => {
     const html =
       '<a href="/a?x=1&y=2">first</a><a href="/a?y=2&x=1#two">second</a><a href="http://WWW.example.com/a?x=1&y=2">third</a>'
     expect(extract(html)).toMatchObject({ links: [{ url: 'http://www.example.com/a?x=1&y=2', text: 'first' }], found: 1 })
+  })
+
+  test('are fetched as they are written: not every server knows another form', () => {
+    const written = ['/index.php?/thread/9/', '/p?print', '/f/a%2Bb.html', '/f/a%26b', '/q?a;b=1', '/s?b=1&a=2', '/d/%7euser']
+    expect(urls(written.map((href) => `<a href="${href}#x">x</a>`).join(''))).toEqual(
+      written.map((href) => `http://www.example.com${href}`),
+    )
+  })
+
+  test('have a query in the encoding of the page', () => {
+    const html = Buffer.from('<meta charset=gb2312><a href="/a?n=\xb4\xba">x</a>', 'latin1')
+    expect(extractLinks({ body: html, contentType: 'text/html', responseUrl }).links).toMatchObject([
+      { url: 'http://www.example.com/a?n=%B4%BA' },
+    ])
   })
 
   test('are http and https ones', () => {
@@ -63,7 +77,8 @@ describe('the links of a page', () => {
   test('are not looked for in what has no markup or is no text', () => {
     const html = '<a href=/x>x</a>'
     expect(extract(JSON.stringify({ html }), { contentType: 'application/json' })).toMatchObject({ links: [], encoding: 'utf-8' })
-    expect(extract(html, { contentType: 'image/png' })).toEqual({ encoding: null, text: '', links: [], found: 0 })
+    expect(extract(`\x01${html}`, { contentType: 'image/png' })).toMatchObject({ encoding: null, text: '', links: [], found: 0 })
+    expect(extract(html, { contentType: 'image/png' }).links).toHaveLength(1)
     expect(extract(html, { contentType: 'text/plain' }).links).toHaveLength(1)
   })
 
@@ -134,6 +149,13 @@ describe('the filter of a crawl', () => {
     }
   })
 
+  test('knows international names in either spelling', () => {
+    for (const domain of ['bücher.example', 'BÜCHER.example.', 'xn--bcher-kva.example', 'Bücher.example:8080'])
+      expect([domain, keeps({ allowedDomains: [domain] }, 'http://www.xn--bcher-kva.example:8080/')]).toEqual([domain, true])
+    expect(keeps({ allowedDomains: ['bücher.example:81'] }, 'http://xn--bcher-kva.example/')).toBe(false)
+    expect(keeps({ allowedDomains: ['example.com'] }, 'http://www.example.com./')).toBe(true)
+  })
+
   test('denies extensions of the path: the standard list, none, or its own', () => {
     expect(keeps({}, 'http://example.com/a.PDF?x=1')).toBe(false)
     expect(keeps({}, 'http://example.com/a.pdf;v=1')).toBe(false)
@@ -157,7 +179,7 @@ describe('the filter of a crawl', () => {
   test('sees URLs as they stand in the page, and counts what it drops', () => {
     const html = '<a href="/a?z=1&a=2#part">x</a><a href=/b>y</a><a href=mailto:x>z</a>'
     const page = extract(html, { filter: filter({ allowRegex: ['z=1&a=2#part$'] }) })
-    expect(page).toMatchObject({ found: 2, links: [{ url: 'http://www.example.com/a?a=2&z=1', text: 'x' }] })
+    expect(page).toMatchObject({ found: 2, links: [{ url: 'http://www.example.com/a?z=1&a=2', text: 'x' }] })
   })
 })
 

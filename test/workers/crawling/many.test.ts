@@ -166,7 +166,7 @@ test('statistics name every live process, whoever is asked', async () => {
     })
   }
   await two.stop()
-  expect(liveServers(one.leases, Date.now()).map(({ id }) => id)).toEqual([names.one])
+  expect(liveServers(one.leases, systemClock.monotonic()).map(({ id }) => id)).toEqual([names.one])
 })
 
 test('a process that lives but could not renew its lease leaves its crawl to another, and spoils nothing', async () => {

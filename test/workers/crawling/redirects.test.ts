@@ -117,7 +117,7 @@ test('what is remembered of cookies has bounds, whatever a site sends', () => {
     { length: 5_000 },
     (_, n) => ['Set-Cookie', `c${n}=${'v'.repeat(n)}; Expires=${'x'.repeat(n)}`] as const,
   )
-  expect(memory.follow(page, { own: 'a', mark: 'a', from, headers })).toBe('through-wall')
+  expect(memory.follow(page, { here: 'a', there: 'a', from, headers })).toBe('through-wall')
   expect(memory.cookiesFor(page, from).split('; ').length).toBeLessThanOrEqual(100)
   expect(memory.cookiesFor(page, 'http://example.org/')).toBe('')
   expect(memory.cookiesFor({ operation: 'other' }, from)).toBe('')
