@@ -44,7 +44,7 @@ export const createHealth = ({
     return first
   }
 
-  const all: Record<string, () => Promise<unknown>> = { log: () => log.head(), projections: views, ...checks }
+  const all: Record<string, () => Promise<unknown>> = { log: () => log.check?.() ?? log.head(), projections: views, ...checks }
 
   return {
     state: () => state,

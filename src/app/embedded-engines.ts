@@ -6,13 +6,14 @@ import { createLocalLeases } from '../workers/leases.ts'
 import type { Engines, EnginesOptions } from './engines.ts'
 
 /** One process with a file as its log: nothing else has to run. */
-export const openEmbeddedEngines = async ({ config, clock, checkpoints }: EnginesOptions): Promise<Engines> => {
+export const openEmbeddedEngines = async ({ config, clock, logger, checkpoints }: EnginesOptions): Promise<Engines> => {
   const data = dataDirectory(config.dataDir)
   const log = await openEmbeddedLog({
     path: data.log,
     clock,
     maxAppendBytes: roomFor(config.maxBodyBytes),
     walGrown: checkpoints.ask,
+    onDamage: (damage) => logger.error(damage, 'the log is damaged: restore a backup, or copy what can be read'),
   })
   const bus = createInProcessBus()
   return {

@@ -9,6 +9,7 @@ import { createProjections } from '../projections/engine.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import type { Credentials } from '../stores/credentials.ts'
+import { checkDiskSpace } from '../stores/disk-space.ts'
 import { openPackedBlobs } from '../stores/embedded/blob-packs.ts'
 import { openSecrets } from '../stores/embedded/secrets.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -89,7 +90,8 @@ export const createNode = async ({
   const works = await Promise.all(
     config.faces.map(({ module, settings }) => module.works({ ...faceNode, settings }, ending.signal)),
   )
-  const health = createHealth({ log, projections, clock, checks: engines.checks })
+  const disk = (): Promise<void> => checkDiskSpace(config.dataDir)
+  const health = createHealth({ log, projections, clock, checks: { disk, ...engines.checks } })
 
   return {
     clock,

@@ -8,6 +8,7 @@ import { dataDirectory } from '../data-directory.ts'
 import { instant, systemClock } from '../lib/clock.ts'
 import { version } from '../lib/version.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
+import { checkWhole } from '../stores/embedded/whole-check.ts'
 import {
   type BackupManifest,
   backupNames,
@@ -75,6 +76,9 @@ async function copy(directory: string, target: string): Promise<BackupManifest> 
 
 /** Counted in the copy, so that the copy is known to open. */
 async function censusOf(path: string): Promise<{ head: string; events: number }> {
+  checkWhole(path, ({ position, message }) => {
+    throw new CommandFailed('failed', `the log cannot be read: it is damaged at position ${position}: ${message}`)
+  })
   const log = await openEmbeddedLog({ path, clock: systemClock })
   try {
     return await census(log)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Oversize, SecretForgotten, Unacceptable, Unavailable } from '../lib/errors.ts'
+import { Damaged, Oversize, SecretForgotten, Unacceptable, Unavailable } from '../lib/errors.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Answer } from './answer.ts'
 import { readJsonObject } from './body.ts'
@@ -77,6 +77,7 @@ export const nativeFace = ({
     failed: (c, error) => {
       const { sentPath: path } = c
       if (error instanceof Problem) return problemAnswer(error, path)
+      if (error instanceof Damaged) return problemAnswer(new Problem('damaged', error.message), path)
       if (error instanceof Unavailable) return problemAnswer(new Problem('overloaded', 'the log does not answer'), path)
       if (error instanceof SecretForgotten) return problemAnswer(new Problem('secret-forgotten', error.message), path)
       // The body was within its limit, the event made of it is not: a log on a server has a limit of its own.

@@ -22,6 +22,7 @@ export const problemKinds = {
   misdirected: [421, 'The request is meant for another server'],
   'key-reused': [422, 'The Idempotency-Key belongs to another request'],
   'header-too-large': [431, 'The request headers are too large'],
+  damaged: [500, 'The log is damaged'],
   internal: [500, 'The server failed'],
   overloaded: [503, 'The server has too much to do'],
   'not-caught-up': [503, 'The views have not reached the position'],

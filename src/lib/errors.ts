@@ -14,7 +14,17 @@ export class RevisionConflict extends Error {
 
 /** Something the program stands on (disk, broker, database) did not answer or refused; worth another try later. */
 export class Unavailable extends Error {
-  override readonly name = 'Unavailable'
+  override readonly name: string = 'Unavailable'
+}
+
+/** Bytes of the log are not what was written; it does not pass by itself. */
+export class Damaged extends Unavailable {
+  override readonly name = 'Damaged'
+  readonly position: string
+  constructor(message: string, position: string) {
+    super(message)
+    this.position = position
+  }
 }
 
 /** What was sealed for this subject cannot be opened any more. */

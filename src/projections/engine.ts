@@ -37,6 +37,8 @@ interface View {
   /** Takes part in the shared feed: it has every event of its own that the feed has brought so far. */
   joined: boolean
   fault: ProjectionStatus['fault']
+  /** Why the last rebuild failed; the old rows answer on. */
+  rebuildFault: ProjectionStatus['fault']
   rebuilding: Promise<void> | undefined
   /** Joining and rebuilding one view happen one after the other. */
   task: Promise<unknown>
@@ -52,6 +54,7 @@ const defaultWaitMs = 2000
 /** How long a view rests after a fault of the machine (a full disk and the like) before it goes on by itself. */
 const recoverMs = 5000
 const gatherMs = 200
+const damageLookMs = 500
 
 /**
  * Runs the views. Those that hold the whole log follow one shared subscription; one that does not (a new one, a new
@@ -246,6 +249,7 @@ export const createProjections = ({
         onProgress,
       )
       if (fault !== undefined) throw fault
+      view.rebuildFault = null
       onProgress?.(1)
       logger.info({ view: name, position: generation.position() }, 'a view is rebuilt and has taken the place of the old one')
     } catch (error) {
@@ -254,6 +258,8 @@ export const createProjections = ({
         store(view, generation)
         generation.close()
       } else {
+        const position = error instanceof Poisoned ? error.poison.position : generation.position()
+        view.rebuildFault = { position, message: `it could not be rebuilt: ${messageOf(error)}` }
         view.files.discard(generation)
         logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one goes on')
       }
@@ -276,6 +282,13 @@ export const createProjections = ({
     }
   }
 
+  /** Damage between the feed and the head ends the wait for the head. */
+  const lookForDamage = (): void => {
+    if (live || signal.aborted) return
+    if (log.damageAfter?.(fed) !== undefined) goneLive()
+    clock.after(damageLookMs, lookForDamage)
+  }
+
   const start = async (): Promise<void> => {
     const head = await log.head()
     const unfinished: [View, Generation][] = []
@@ -284,7 +297,16 @@ export const createProjections = ({
       const opened = files.open(head)
       const { current } = opened
       const joined = current.complete()
-      const view = { projection, files, current, joined, fault: null, rebuilding: undefined, task: Promise.resolve() }
+      const view = {
+        projection,
+        files,
+        current,
+        joined,
+        fault: null,
+        rebuildFault: null,
+        rebuilding: undefined,
+        task: Promise.resolve(),
+      }
       views.set(projection.name, view)
       if (opened.unfinished !== undefined) unfinished.push([view, opened.unfinished])
     }
@@ -295,6 +317,7 @@ export const createProjections = ({
     })
     feeding = feed()
     signal.addEventListener('abort', () => goneLive(), { once: true })
+    lookForDamage()
     const others = all.filter(({ joined }) => !joined)
     const joining = join(
       others.map((view) => ({ view, generation: view.current })),
@@ -332,9 +355,13 @@ export const createProjections = ({
     }
   }
 
+  /** What keeps a view from the head: damage of the log there ends the way of every view that has not passed it. */
+  const faultOf = ({ fault, current }: View): ProjectionStatus['fault'] =>
+    fault ?? (live ? null : (log.damageAfter?.(current.position()) ?? null))
+
   const stateOf = (view: View): ProjectionStatus['state'] => {
     if (view.rebuilding !== undefined) return 'rebuilding'
-    if (view.fault !== null) return 'faulted'
+    if ((faultOf(view) ?? view.rebuildFault) !== null) return 'faulted'
     return live && view.joined ? 'live' : 'catching-up'
   }
 
@@ -343,7 +370,7 @@ export const createProjections = ({
     for (const name of names) {
       const view = views.get(name)
       if (view !== undefined && view.current.position() >= position) continue
-      if (view !== undefined && stateOf(view) === 'faulted') return false
+      if (view !== undefined && view.rebuilding === undefined && faultOf(view) !== null) return false
       answer = undefined
     }
     return answer
@@ -383,7 +410,7 @@ export const createProjections = ({
           position: view.current.position(),
           lag: await eventsBetween(log, view.current.position(), head),
           state: stateOf(view),
-          fault: view.fault,
+          fault: faultOf(view) ?? view.rebuildFault,
         })),
       )
     },

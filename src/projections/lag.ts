@@ -1,3 +1,4 @@
+import { Damaged } from '../lib/errors.ts'
 import type { EventLog, Position } from '../stores/event-log.ts'
 
 const countedAtMost = 1000
@@ -6,8 +7,14 @@ const countedAtMost = 1000
 export const eventsBetween = async (log: EventLog, after: Position, head: Position): Promise<number> => {
   if (after >= head) return 0
   let count = 0
-  for await (const _event of log.readAll({ after, limit: countedAtMost })) count++
-  return count < countedAtMost ? count : Math.max(count, numberOf(head) - numberOf(after))
+  const estimated = () => Math.max(count, numberOf(head) - numberOf(after))
+  try {
+    for await (const _event of log.readAll({ after, limit: countedAtMost })) count++
+  } catch (error) {
+    if (error instanceof Damaged) return estimated()
+    throw error
+  }
+  return count < countedAtMost ? count : estimated()
 }
 
 /** About how much of the log lies behind a position, in [0, 1]. */

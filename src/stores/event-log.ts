@@ -71,6 +71,10 @@ export interface EventLog {
   subscribe(options: SubscribeOptions): AsyncIterable<Feed>
   head(): Promise<Position>
   forget(stream: string): Promise<void>
+  /** Rejects where the log cannot be read or written whole, with the reason. Default: `head`. */
+  check?(): Promise<void>
+  /** The first damage after a position that is known. */
+  damageAfter?(position: Position): { readonly position: Position; readonly message: string } | undefined
   /** What of the log still holds the bytes of a forgotten stream, in words; undefined where nothing does. */
   readonly keepsForgotten?: string
   close(): Promise<void>

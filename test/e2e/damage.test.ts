@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -5,18 +6,21 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
+  statfsSync,
   truncateSync,
   watch,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import { loadMasterKey, openSecrets } from '../../src/stores/embedded/secrets.ts'
 import {
   allEvents,
+  eventsOf,
   getJson,
   runCommand,
   type ServerProcess,
@@ -185,4 +189,88 @@ test('a restore that was killed is refused, and done again from the beginning', 
   expect(await runCommand(['restore', backup, '--data-dir', dataDir])).toMatchObject({ code: 0, stderr: '' })
   expect(existsSync(join(dataDir, 'restoring'))).toBe(false)
   await stop(await startServer({ dataDir }))
+})
+
+test('damaged bytes of the log: /readyz and the answers say so, and a view that cannot be rebuilt shows its fault', async () => {
+  const first = await startServer()
+  const id = await submitProbe(first.url, { echo: 'marker-500-' })
+  await untilEnded(first.url, id)
+  await work(first, 3)
+  const [requested] = await eventsOf(first.url, id)
+  await stop(first)
+  const log = join(first.dataDir, 'log.db')
+  const bytes = readFileSync(log)
+  bytes.write('999', bytes.lastIndexOf('marker-500-') + 7)
+  writeFileSync(log, bytes)
+
+  const server = await startServer({ dataDir: first.dataDir, readiness: 503 })
+  const ready = await fetch(`${server.url}/readyz`)
+  expect(await ready.json()).toMatchObject({
+    status: 'failing',
+    checks: { log: `damaged at position ${requested?.position}: its bytes are not those that were written` },
+  })
+  const answer = await fetch(`${server.url}/v1/operations/${id}/events`)
+  expect(answer.status).toBe(500)
+  const problem = (await answer.json()) as { type: string; detail: string }
+  expect(problem.type).toBe('urn:intendant:problem:damaged')
+  expect(problem.detail).toContain(requested?.position)
+  // What the views know and what is appended now is whole.
+  expect(await getJson(`${server.url}/v1/operations/${id}`)).toMatchObject({ state: 'succeeded' })
+  await work(server, 1)
+  await fetch(`${server.url}/v1/projections/operations/rebuild`, { method: 'POST' })
+  await expect
+    .poll(
+      async () => {
+        const { items } = (await getJson(`${server.url}/v1/projections`)) as {
+          items: { name: string; state: string; fault: unknown }[]
+        }
+        return items.find(({ name }) => name === 'operations')
+      },
+      { timeout: 60_000 },
+    )
+    .toMatchObject({
+      state: 'faulted',
+      fault: { message: expect.stringContaining(`damaged at position ${requested?.position}`) },
+    })
+  expect(await getJson(`${server.url}/v1/operations/${id}`)).toMatchObject({ state: 'succeeded' })
+  await work(server, 1)
+  await stop(server)
+
+  // Views that have to read the damage show it; the server starts all the same.
+  rmSync(join(first.dataDir, 'views'), { recursive: true })
+  const again = await startServer({ dataDir: first.dataDir, readiness: 503 })
+  const { items } = (await getJson(`${again.url}/v1/projections`)) as {
+    items: { name: string; state: string; fault: { message: string } }[]
+  }
+  const view = items.find(({ name }) => name === 'operations')
+  expect(view).toMatchObject({ state: 'faulted', fault: { message: expect.stringContaining('damaged') } })
+  await stop(again)
+})
+
+/** A file system of that size; undefined where this user may not mount one. */
+const smallDisk = (megabytes: number): string | undefined => {
+  const directory = temporaryDirectory()
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0700`, 'tmpfs', directory])
+  if (status !== 0) return undefined
+  onTestFinished(() => {
+    spawnSync('umount', ['-l', directory])
+  })
+  return directory
+}
+
+test('a full disk is said by /readyz, until there is room again', async (test) => {
+  const dataDir = smallDisk(16)
+  if (dataDir === undefined) return test.skip('no file system can be mounted here')
+  const server = await startServer({ dataDir })
+  const id = await work(server, 1)
+  const { bavail, bsize } = statfsSync(dataDir)
+  writeFileSync(join(dataDir, 'filling'), Buffer.alloc(bavail * bsize - 100 * 1024))
+  const full = await fetch(`${server.url}/readyz`)
+  expect(full.status).toBe(503)
+  expect(await full.json()).toMatchObject({ status: 'failing', checks: { disk: expect.stringContaining('is full') } })
+  expect((await fetch(`${server.url}/v1/operations/${id}`)).status).toBe(200)
+  rmSync(join(dataDir, 'filling'))
+  await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status, { timeout: 60_000 }).toBe(200)
+  await work(server, 1)
+  await stop(server)
 })

@@ -33,6 +33,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Further words of the command line. */
   readonly words?: readonly string[]
+  /** What `/readyz` answers then. Default 200. */
+  readonly readiness?: number
 }
 
 const alive = new Set<ChildProcess>()
@@ -66,6 +68,7 @@ export const startServer = async ({
   dataDir = temporaryDirectory(),
   env = {},
   words = [],
+  readiness = 200,
 }: StartOptions = {}): Promise<ServerProcess> => {
   const child = spawnMain(['serve', '--json', ...words], {
     HOST: '127.0.0.1',
@@ -93,7 +96,7 @@ export const startServer = async ({
     throw new Error(`the server ended with ${first.code ?? first.signal} before it was ready:\n${output}`)
   const { url } = JSON.parse(first[0]) as { url: string }
   const ready = await fetch(`${url}/readyz`)
-  if (ready.status !== 200) throw new Error(`/readyz answered ${ready.status}: ${await ready.text()}`)
+  if (ready.status !== readiness) throw new Error(`/readyz answered ${ready.status}: ${await ready.text()}`)
   return {
     url,
     pid: child.pid ?? 0,

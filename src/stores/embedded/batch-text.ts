@@ -12,8 +12,8 @@ const separator = '\0'
 export const encodeBatch = ({ recordedAt, requests }: Batch): string => {
   let text = String(recordedAt)
   for (const request of requests) {
-    if (request.kind === 'forget') {
-      text += `\0forget\0${request.stream}`
+    if (request.kind !== 'append') {
+      text += `\0${request.kind}\0${request.stream}`
       continue
     }
     const { stream, expected, events } = request
@@ -33,8 +33,8 @@ export const decodeBatch = (text: string): Batch => {
   while (at < fields.length) {
     const kind = next()
     const stream = next()
-    if (kind === 'forget') {
-      requests.push({ kind, stream, size: 0 })
+    if (kind === 'forget' || kind === 'probe') {
+      requests.push(kind === 'forget' ? { kind, stream, size: 0 } : { kind, stream: '', size: 0 })
       continue
     }
     const expected = toExpected(next())

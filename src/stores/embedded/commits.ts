@@ -25,6 +25,8 @@ export interface CommitMetrics {
   readonly largestBatch: number
   /** Requests that are not sent to the writer yet. */
   readonly waiting: number
+  /** Why the last write failed; undefined since one succeeded. */
+  readonly failing: string | undefined
 }
 
 /** The group commit: gathers what arrives while a batch is on its way and sends it as the next one. */
@@ -57,6 +59,7 @@ export const createCommits = ({
   let busy = false
   let closing = false
   const drained: (() => void)[] = []
+  let failing: string | undefined
   const counts = { commits: 0, appends: 0, events: 0, conflicts: 0, repetitions: 0, failures: 0, largestBatch: 0 }
 
   const take = (): Waiting[] => {
@@ -91,6 +94,7 @@ export const createCommits = ({
       })
     } catch (error) {
       counts.failures += batch.length
+      failing = messageOf(error)
       const unknown = error instanceof Unavailable ? error : new Unavailable(messageOf(error))
       for (const { reject } of batch) reject(unknown)
     }
@@ -132,6 +136,8 @@ export const createCommits = ({
   }
 
   const settle = ({ request, resolve, reject }: Waiting, result: WriteResult | undefined): void => {
+    // A conflict is found without a write.
+    if (result?.done !== 'failed' && result?.done !== 'conflict') failing = undefined
     switch (result?.done) {
       case 'appended':
       case 'repeated':
@@ -147,7 +153,8 @@ export const createCommits = ({
         break
       default:
         counts.failures += 1
-        reject(new Unavailable(`the log cannot be written: ${result?.message ?? 'no answer'}`))
+        failing = result?.message ?? 'no answer'
+        reject(new Unavailable(`the log cannot be written: ${failing}`))
     }
   }
 
@@ -160,7 +167,7 @@ export const createCommits = ({
         queuedSize += request.size
         schedule()
       }),
-    metrics: () => ({ ...counts, waiting: queue.length }),
+    metrics: () => ({ ...counts, waiting: queue.length, failing }),
     drain: () => {
       closing = true
       return busy ? new Promise((resolve) => drained.push(resolve)) : Promise.resolve()

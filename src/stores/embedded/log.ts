@@ -1,11 +1,12 @@
 import type { Clock } from '../../lib/clock.ts'
-import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { Damaged, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { createTurns } from '../../lib/turns.ts'
 import { checkName, encodeAppend } from '../encode-append.ts'
 import {
   type EventLog,
   type Feed,
   origin,
+  type Position,
   type ReadAllOptions,
   type ReadStreamOptions,
   type SubscribeOptions,
@@ -14,7 +15,11 @@ import { isKeyStream } from '../hidden-streams.ts'
 import { itemsOf } from '../items-of.ts'
 import { matches } from '../matches.ts'
 import { type CommitMetrics, createCommits } from './commits.ts'
+import { cannotBeOpened } from './damage.ts'
+import { createDamages, type Damages } from './damages.ts'
+import { startLogCheck } from './log-check.ts'
 import { fromPosition, toPosition } from './positions.ts'
+import { checkQuickly } from './quick-check.ts'
 import { createReader, type Page, pageEvents, type Reader } from './reader.ts'
 import { inMemory, openReadingConnection, openWritingConnection } from './schema.ts'
 import { createTail, type Tail } from './tail.ts'
@@ -31,6 +36,8 @@ export interface EmbeddedLogOptions {
   readonly tailEvents?: number
   /** Called when the write-ahead log of the file wants a checkpoint; the writer makes it later, and everybody waits, where nobody does. */
   readonly walGrown?: (file: string) => void
+  /** Called once for every damaged position that is met or found; with it the whole log is checked in the background. */
+  readonly onDamage?: (damage: { readonly position: Position; readonly message: string }) => void
 }
 
 export interface EmbeddedLog extends EventLog {
@@ -67,8 +74,11 @@ export const openEmbeddedLog = async ({
   maxAppendBytes,
   tailEvents = tailEventsDefault,
   walGrown = () => {},
+  onDamage,
 }: EmbeddedLogOptions): Promise<EmbeddedLog> => {
-  const { port, last, reader, closeReader } = await openFile(path)
+  const damages = createDamages(onDamage)
+  const { port, last, reader, closeReader } = await openFile(path, damages)
+  const check = onDamage === undefined || path === inMemory ? undefined : startLogCheck({ path, clock, onDamage: damages.found })
   const tail = createTail({ head: last, maxEvents: tailEvents, maxSize: tailSize })
   const commits = createCommits({ port, tail, clock, walGrown: () => walGrown(path) })
   let closed: Promise<void> | undefined
@@ -169,6 +179,7 @@ export const openEmbeddedLog = async ({
 
   const close = async (): Promise<void> => {
     await commits.drain()
+    await check?.stop()
     tail.wakeAll()
     closeReader()
     await port.close()
@@ -186,6 +197,13 @@ export const openEmbeddedLog = async ({
       if (!isKeyStream(stream)) throw new Unacceptable(`only key streams can be forgotten, not ${stream}`)
       await commits.submit({ kind: 'forget', stream, size: 0 })
     },
+    damageAfter: damages.after,
+    check: async () => {
+      const damage = damages.after(origin)
+      if (damage !== undefined) throw new Damaged(`damaged at position ${damage.position}: ${damage.message}`, damage.position)
+      // Who fails is tried again: without appends nobody would find out that there is room again.
+      if (commits.metrics().failing !== undefined) await commits.submit({ kind: 'probe', stream: '', size: 0 })
+    },
     metrics: () => ({ ...commits.metrics(), subscribers }),
     close: () => {
       closed ??= close()
@@ -201,7 +219,7 @@ interface OpenFile {
   closeReader(): void
 }
 
-const openFile = async (path: string): Promise<OpenFile> => {
+const openFile = async (path: string, damages: Damages): Promise<OpenFile> => {
   try {
     if (path === inMemory) {
       const db = openWritingConnection(path)
@@ -211,13 +229,19 @@ const openFile = async (path: string): Promise<OpenFile> => {
     const { port, last } = await openThreadedWriter(path)
     try {
       const db = openReadingConnection(path)
-      return { port, last, reader: createReader(db), closeReader: () => db.close() }
+      try {
+        checkQuickly(db, path, damages.found)
+        return { port, last, reader: createReader(db, damages), closeReader: () => db.close() }
+      } catch (error) {
+        db.close()
+        throw error
+      }
     } catch (error) {
       await port.close()
       throw error
     }
   } catch (error) {
-    throw new Unavailable(`the log ${path} cannot be opened: ${messageOf(error)}`)
+    throw cannotBeOpened(path, error)
   }
 }
 

@@ -1,8 +1,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { instant } from '../../lib/clock.ts'
-import { messageOf, Unavailable } from '../../lib/errors.ts'
+import { Damaged, messageOf, Unavailable } from '../../lib/errors.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { Filter, RecordedEvent } from '../event-log.ts'
+import { damagedAt, isDamage } from './damage.ts'
 import { largeEvent } from './large-event.ts'
 import { toPosition } from './positions.ts'
 import { type Recorded, StoredEvent } from './stored-event.ts'
@@ -45,6 +46,23 @@ export interface Reader {
   backwards(bounds: Bounds, filter?: Filter): Page
 }
 
+const changed = 'its bytes are not those that were written'
+
+export interface ReaderOptions {
+  readonly onDamage?: (damaged: Damaged) => void
+  readonly isDamaged?: (sequence: number) => boolean
+}
+
+/** How the rows of a read are taken one by one. */
+interface Way {
+  /** Its last parameter is how many. */
+  readonly rows: StatementSync
+  readonly from: readonly SQLInputValue[]
+  readonly next: (values: readonly SQLInputValue[], row: EventRow) => readonly SQLInputValue[]
+  /** Where the row stands that is asked for with these values. */
+  readonly place: (values: readonly SQLInputValue[]) => number
+}
+
 /** A row of `eventColumns`. */
 export type EventRow = [
   position: number,
@@ -59,7 +77,8 @@ export type EventRow = [
 
 export const eventColumns = 'e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at'
 
-export const createReader = (db: DatabaseSync): Reader => {
+/** `onDamage` hears of every damage that a read meets; `isDamaged` knows of those that were found before. */
+export const createReader = (db: DatabaseSync, { onDamage = () => {}, isDamaged = () => false }: ReaderOptions = {}): Reader => {
   const prepared = new Map<string, StatementSync>()
   const statement = (sql: string): StatementSync => {
     let known = prepared.get(sql)
@@ -96,6 +115,7 @@ export const createReader = (db: DatabaseSync): Reader => {
   ): { placed: Placed[]; full: boolean } => {
     const limit = Math.min(most, rows)
     const placed = (statement.all(...values, limit) as unknown as EventRow[]).map(toPlaced)
+    for (const { sequence } of placed) if (isDamaged(sequence)) throw damagedAt(toPosition(sequence), new Error(changed))
     const size = placed.reduce((sum, each) => sum + each.size, 0)
     const full = placed.length >= limit
     if (2 * size > pageSize) rows = Math.max(1, Math.floor(limit / 4))
@@ -119,23 +139,85 @@ export const createReader = (db: DatabaseSync): Reader => {
     return { placed, reached, end: reached >= upTo }
   }
 
-  const guarded = <Result>(read: () => Result): Result => {
+  /** What failed because of damaged bytes says where these are. */
+  const guarded = <Result>(read: () => Result, way: () => Way): Result => {
     try {
       return read()
     } catch (error) {
-      throw new Unavailable(`the log cannot be read: ${messageOf(error)}`)
+      if (!isDamage(error)) throw new Unavailable(`the log cannot be read: ${messageOf(error)}`)
+      const damaged = error instanceof Damaged ? error : locate(error, way())
+      onDamage(damaged)
+      throw damaged
+    }
+  }
+
+  /** Takes the rows one by one, up to the one that is to blame. */
+  const locate = (error: unknown, { rows, from, next, place }: Way): Damaged => {
+    let values = from
+    let at = place(values)
+    try {
+      for (let count = 0; count <= pageEvents; count++) {
+        at = place(values)
+        const [row] = rows.all(...values, 1) as unknown as EventRow[]
+        if (row === undefined) break
+        at = row[0]
+        toPlaced(row)
+        values = next(values, row)
+      }
+    } catch (found) {
+      return damagedAt(toPosition(at), found)
+    }
+    return damagedAt(toPosition(at), error)
+  }
+
+  /** The index knows where an event stands that cannot be read itself. */
+  const placeInStream = (backwards: boolean, values: readonly SQLInputValue[]): number => {
+    try {
+      const sql = `SELECT e.position FROM streams s JOIN events e INDEXED BY events_by_stream ON e.stream = s.id
+        WHERE s.name = ? AND e.revision ${backwards ? '<=' : '>='} ? ORDER BY e.revision ${backwards ? 'DESC' : 'ASC'} LIMIT 1`
+      return Number((statement(sql).get(...values) as unknown as [position: number] | undefined)?.[0] ?? 0)
+    } catch {
+      return 0
+    }
+  }
+
+  const streamWay = (backwards: boolean, name: string, from: number): Way => ({
+    rows: streamRows(backwards),
+    from: [name, from],
+    next: (_, [, , revision]) => [name, revision + (backwards ? -1 : 1)],
+    place: (values) => placeInStream(backwards, values),
+  })
+
+  const pageWay = (backwards: boolean, { after, upTo }: Bounds, filter?: Filter): Way => {
+    const prefixes = conditions(filter).prefixes.flatMap((prefix) => [prefix, prefix])
+    return {
+      rows: allRows(backwards, filter),
+      from: [after, upTo, ...prefixes],
+      next: ([low = 0, high = 0], [position]) => (backwards ? [low, position - 1, ...prefixes] : [position, high, ...prefixes]),
+      place: ([low, high]) => (backwards ? Number(high) : Number(low) + 1),
     }
   }
 
   return {
     stream: (name, { from, backwards, limit }) =>
-      guarded(() => {
-        const most = Math.min(limit, pageEvents)
-        const { placed, full } = take(streamRows(backwards), [name, from], most)
-        return { events: placed.map(({ event }) => event), more: full }
-      }),
-    forwards: (bounds, filter) => guarded(() => page(false, bounds, filter)),
-    backwards: (bounds, filter) => guarded(() => page(true, bounds, filter)),
+      guarded(
+        () => {
+          const most = Math.min(limit, pageEvents)
+          const { placed, full } = take(streamRows(backwards), [name, from], most)
+          return { events: placed.map(({ event }) => event), more: full }
+        },
+        () => streamWay(backwards, name, from),
+      ),
+    forwards: (bounds, filter) =>
+      guarded(
+        () => page(false, bounds, filter),
+        () => pageWay(false, bounds, filter),
+      ),
+    backwards: (bounds, filter) =>
+      guarded(
+        () => page(true, bounds, filter),
+        () => pageWay(true, bounds, filter),
+      ),
   }
 }
 

@@ -7,7 +7,14 @@ export interface ForgetRequest {
   readonly size: number
 }
 
-export type WriteRequest = AppendRequest | ForgetRequest
+/** Finds out whether the log can be written again. */
+export interface ProbeRequest {
+  readonly kind: 'probe'
+  readonly stream: ''
+  readonly size: 0
+}
+
+export type WriteRequest = AppendRequest | ForgetRequest | ProbeRequest
 
 /** `recordedAt` holds for the whole batch, milliseconds since the epoch. */
 export interface Batch {

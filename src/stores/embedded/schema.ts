@@ -15,7 +15,8 @@ const largestIdleWalBytes = 64 * 1024 * 1024
 
 /**
  * Stream names are kept once; an event row holds a number. `position` is the row id, so reading the log in order is a scan.
- * `floor` keeps positions growing after the last events of the log were forgotten.
+ * `floor` keeps positions growing after the last events of the log were forgotten. `sum` is a checksum of the row; events of earlier
+ * releases have none.
  */
 const tables = `
   CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, hidden INTEGER NOT NULL) STRICT;
@@ -27,7 +28,8 @@ const tables = `
     id TEXT NOT NULL,
     data TEXT NOT NULL,
     metadata TEXT NOT NULL,
-    recorded_at INTEGER NOT NULL
+    recorded_at INTEGER NOT NULL,
+    sum INTEGER
   ) STRICT;
   CREATE UNIQUE INDEX events_by_stream ON events (stream, revision);
   CREATE TABLE floor (position INTEGER NOT NULL) STRICT;
@@ -46,11 +48,17 @@ export const openWritingConnection = (path: string): DatabaseSync => {
     if (version === 0) db.exec(`BEGIN IMMEDIATE; ${tables} COMMIT`)
     else if (version !== schemaVersion)
       throw new Unavailable(`it has format ${version}, and this release reads format ${schemaVersion}`)
+    else addSum(db)
     return db
   } catch (error) {
     db.close()
     throw error
   }
+}
+
+const addSum = (db: DatabaseSync): void => {
+  const known = db.prepare(`SELECT count(*) AS known FROM pragma_table_info('events') WHERE name = 'sum'`).get()?.known
+  if (known === 0) db.exec('ALTER TABLE events ADD COLUMN sum INTEGER')
 }
 
 /** A connection that sees what is committed and can change nothing. */

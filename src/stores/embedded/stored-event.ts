@@ -1,8 +1,8 @@
 import type { Metadata } from '../../events/define.ts'
-import { messageOf, Unavailable } from '../../lib/errors.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { RecordedEvent } from '../event-log.ts'
+import { damagedAt } from './damage.ts'
 
 /** Where and when an event was recorded. */
 export type Recorded = Pick<RecordedEvent, 'stream' | 'revision' | 'position' | 'recordedAt'>
@@ -42,7 +42,7 @@ export class StoredEvent implements RecordedEvent {
       try {
         this.#metadata = JSON.parse(this.#metadata) as Metadata
       } catch (error) {
-        throw new Unavailable(`the log cannot be read: the metadata of event ${this.id}: ${messageOf(error)}`)
+        throw damagedAt(this.position, error)
       }
       return this.#metadata
     },

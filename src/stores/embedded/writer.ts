@@ -4,6 +4,7 @@ import type { AppendRequest } from '../encode-append.ts'
 import type { Expected } from '../event-log.ts'
 import { isHidden } from '../hidden-streams.ts'
 import { createWalGauge } from '../wal-gauge.ts'
+import { checksum } from './damage.ts'
 import type { Batch, BatchResult, WriteRequest, WriteResult } from './requests.ts'
 import { lastPosition } from './schema.ts'
 
@@ -141,10 +142,14 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
       known = { id: Number(lastInsertRowid), revision: -1 }
       remember(stream, known)
     }
-    for (const { id, type, data, metadata } of events) {
+    const at = { stream, recordedAt: request.recordedAt ?? recordedAt }
+    for (const event of events) {
+      const { id, type, data, metadata } = event
       position += 1
       known.revision += 1
-      sql.addEvent.run(position, known.id, known.revision, type, id, data, metadata, request.recordedAt ?? recordedAt)
+      const { revision } = known
+      const sum = checksum(event, { ...at, revision, position })
+      sql.addEvent.run(position, known.id, revision, type, id, data, metadata, at.recordedAt, sum)
     }
     return { done: 'appended', revision: known.revision, position }
   }
@@ -177,6 +182,15 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
       : { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
   }
 
+  /** Changes nothing, and is on disk like an append when it is answered. */
+  const probe = (): WriteResult => {
+    const { db, sql } = ready()
+    db.exec('BEGIN IMMEDIATE')
+    sql.touchFloor.run()
+    db.exec('COMMIT')
+    return { done: 'forgotten' }
+  }
+
   const guarded = (count: number, work: () => WriteResult[]): WriteResult[] => {
     try {
       return work()
@@ -194,6 +208,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
       for (const run of runsOf(requests)) {
         const [first] = run
         if (first?.kind === 'forget') results.push(...guarded(1, () => [forget(first.stream)]))
+        else if (first?.kind === 'probe') results.push(...guarded(1, () => [probe()]))
         else results.push(...guarded(run.length, () => appendAll(run as readonly AppendRequest[], recordedAt)))
       }
       return { results, last: committed, walGrown: connection?.hasWalGrown() ?? false }
@@ -247,9 +262,10 @@ const prepare = (db: DatabaseSync) => {
     ids: db.prepare('SELECT id, position FROM events WHERE stream = ? AND revision >= ? ORDER BY revision LIMIT ?', rows),
     addStream: db.prepare('INSERT INTO streams (name, hidden) VALUES (?, ?)'),
     addEvent: db.prepare(
-      'INSERT INTO events (position, stream, revision, type, id, data, metadata, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO events (position, stream, revision, type, id, data, metadata, recorded_at, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     ),
     raiseFloor: db.prepare('UPDATE floor SET position = ?'),
+    touchFloor: db.prepare('UPDATE floor SET position = position'),
     deleteEvents: db.prepare('DELETE FROM events WHERE stream = ?'),
     deleteStream: db.prepare('DELETE FROM streams WHERE id = ?'),
   }

@@ -208,7 +208,7 @@ test('a log that lost acknowledged events is not written to', async () => {
   await log.append('thing-1', 'noStream', events(3))
   const other = new DatabaseSync(path)
   other.exec(
-    'DELETE FROM events WHERE position = 3; INSERT INTO events SELECT 4, stream, 9, type, id, data, metadata, 0 FROM events LIMIT 1',
+    'DELETE FROM events WHERE position = 3; INSERT INTO events SELECT 4, stream, 9, type, id, data, metadata, 0, sum FROM events LIMIT 1',
   )
   await expect(log.append('thing-1', 2, events(2))).rejects.toThrow(Unavailable)
   other.exec('DELETE FROM events WHERE position = 4')
