@@ -45,10 +45,12 @@ const noteForgotten = ({ data, stream, position, recordedAt }: RecordedEvent, tx
   )
 }
 
-const sealedIn = (value: unknown): readonly Sealed[] => {
-  if (isSealed(value)) return [value]
-  if (Array.isArray(value)) return value.flatMap(sealedIn)
-  return isObject(value) ? Object.values(value).flatMap(sealedIn) : []
+/** One list for all: lists of lists of a megabyte of small members take 25 ms and much garbage. */
+const sealedIn = (value: unknown, found: Sealed[] = []): readonly Sealed[] => {
+  if (isSealed(value)) found.push(value)
+  else if (Array.isArray(value)) for (const item of value) sealedIn(item, found)
+  else if (isObject(value)) for (const name in value) sealedIn(value[name], found)
+  return found
 }
 
 interface Row {

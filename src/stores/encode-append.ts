@@ -21,7 +21,7 @@ export interface EncodedEvent {
   /** Data and metadata as whoever reads them gets them, where that is known without parsing the texts. */
   readonly values?: { readonly data: JsonObject; readonly metadata: Metadata } | undefined
   /** Its data is long. */
-  readonly isLarge?: boolean
+  readonly isLarge?: boolean | undefined
 }
 
 export interface AppendRequest {
@@ -62,7 +62,7 @@ export const encodeAppend = (
     size += data.text.length + metadata.text.length
     const known = data.copy !== undefined && metadata.copy !== undefined
     const values = known ? { data: data.copy, metadata: metadata.copy as unknown as Metadata } : undefined
-    const isLarge = data.text.length > longestCopied
+    const isLarge = data.text.length > longestCopied || undefined
     return { id: event.id, type: event.type, data: data.text, metadata: metadata.text, values, isLarge }
   })
   // A character takes three bytes at most: they are counted only where they may be too many.

@@ -50,11 +50,14 @@ const tailEventsDefault = 2048
 const tailSize = 64 * 1024 * 1024
 /** A quiet filter is told how far it is after so many positions, and whenever it has seen the head. */
 const checkpointPositions = 4096
+/** Characters from which an append has its round of the event loop alone. */
+const largeAppend = 128 * 1024
 const firstRetryMs = 100
 const longestRetryMs = 5_000
 
 /** Lets everything else that is due have its turn; long reads must not stop the program, however many there are. */
 const breath = createTurns()
+const nextRound = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /**
  * The event log in one SQLite file: WAL, flushed with every commit, group commit in a thread of its own. One process at a
@@ -82,6 +85,8 @@ export const openEmbeddedLog = async ({
   const tail = createTail({ head: last, maxEvents: tailEvents, maxSize: tailSize })
   const commits = createCommits({ port, tail, clock, walGrown: () => walGrown(path) })
   let closed: Promise<void> | undefined
+  /** Ends with the round of the event loop in which large data was put into text: 30 ms a megabyte, so one append a round. */
+  let roundOfLarge: Promise<void> | undefined
   let subscribers = 0
 
   async function* streamPages(
@@ -177,6 +182,16 @@ export const openEmbeddedLog = async ({
     }
   }
 
+  const append: EventLog['append'] = async (stream, expected, events) => {
+    while (roundOfLarge !== undefined) await roundOfLarge
+    const request = encodeAppend(stream, expected, events, maxAppendBytes)
+    if (request.size >= largeAppend)
+      roundOfLarge = nextRound().then(() => {
+        roundOfLarge = undefined
+      })
+    return commits.submit(request)
+  }
+
   const close = async (): Promise<void> => {
     await commits.drain()
     await check?.stop()
@@ -186,7 +201,7 @@ export const openEmbeddedLog = async ({
   }
 
   return {
-    append: async (stream, expected, events) => commits.submit(encodeAppend(stream, expected, events, maxAppendBytes)),
+    append,
     readStream: (stream, options) => itemsOf(streamPages(stream, options)),
     readAll: (options) => itemsOf(allPages(options)),
     // The backlog is measured at the call, not when the first item is asked for.
