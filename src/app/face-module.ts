@@ -6,6 +6,7 @@ import type { Face } from '../http/face.ts'
 import type { HttpPorts } from '../http/ports.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Environment } from '../lib/environment.ts'
+import type { Known } from '../projections/known.ts'
 import type { Holds } from '../projections/operation-waiting.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
@@ -32,7 +33,10 @@ export interface FaceModule<Settings = unknown> {
   /** Loads the works of these kinds; the settings may leave some out. What works begin by themselves ends with `signal`. */
   works(node: FaceNode<Settings>, signal: AbortSignal): Promise<readonly Work[]>
   /** What schedulers of its kinds hold back, and why; asked on processes that answer requests. */
-  holds?(node: FaceNode<Settings>): Promise<Holds>
+  readonly holds?: {
+    readonly reads: readonly string[]
+    load(settings: Settings): Promise<(known: Known) => Holds>
+  }
   /** Loads what answers requests, on processes that do. */
   serve?(node: ServerNode<Settings>): Promise<Served>
 }

@@ -8,10 +8,10 @@ import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/ports.ts'
 import { buildServer } from '../http/server.ts'
 import { urlOf } from '../http/url-of.ts'
-import { operationQueries } from '../projections/operations.ts'
 import { createSupervisor } from '../workers/supervisor.ts'
 import type { Base } from './base.ts'
 import { projectionsOf } from './faces.ts'
+import { openKnowledge } from './knowledge.ts'
 import { createLifecycle } from './lifecycle.ts'
 import { createNode } from './node.ts'
 import { createOffice } from './office.ts'
@@ -25,11 +25,9 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const { clock, logger, engines, projections, executor, secrets, health, kinds } = node
   const { log, bus, leases, leadership } = engines
 
-  const holds = Object.assign(
-    {},
-    ...(await Promise.all(config.faces.map(({ module, settings }) => module.holds?.({ ...node.faceNode, settings })))),
-  )
-  const operations = operationQueries({ views: projections.views('operations'), leases, clock, holds })
+  const known = await openKnowledge(node, config.faces)
+  const { knowledge } = known
+  const operations = known.operations(knowledge.present(known.operations.reads))
   const submit = createSubmit({ executor, kinds, secrets })
   const retry = createRetry({ executor, log, kinds, secrets, submit })
   const office = createOffice({
@@ -59,7 +57,8 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     retry,
     forget: createForget({ executor, secrets }),
     projections,
-    operations,
+    knowledge,
+    operations: known.operations,
     kinds,
     leases,
     blobs,
@@ -96,6 +95,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
         url = urlOf(await server.listen({ host: config.host, port: config.port }))
       },
       () => Promise.all([projections.start(), engines.start()]),
+      known.start,
       // Alone it is ready once it has looked after everything; among others somebody else may be doing so.
       () => {
         const swept = office.campaign()
@@ -121,6 +121,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       { name: 'server', close: () => server.close() },
       { name: 'office', close: office.leave },
       ...served.flatMap(({ services }) => services.parts),
+      ...known.parts,
       ...engines.publishers.map((publisher) => ({ name: 'publisher', close: publisher.stop })),
       ...node.parts,
     ],

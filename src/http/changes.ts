@@ -17,7 +17,13 @@ export interface Changes {
   close(): void
 }
 
-export const createChanges = ({ projections, clock }: { readonly projections: Projections; readonly clock: Clock }): Changes => {
+export const createChanges = ({
+  projections,
+  clock,
+}: {
+  readonly projections: Pick<Projections, 'onApplied'>
+  readonly clock: Clock
+}): Changes => {
   const waiting = new Map<string, Set<() => void>>()
   const detach = projections.onApplied((events) => {
     if (waiting.size === 0) return

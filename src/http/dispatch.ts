@@ -1,9 +1,11 @@
 import { RevisionConflict, Unavailable } from '../lib/errors.ts'
+import type { Known } from '../projections/known.ts'
 import { allows, type Principal } from '../stores/credentials.ts'
 import { createAnonymousAccess } from './anonymous-access.ts'
 import { type Answer, alreadySent, withHeaders } from './answer.ts'
 import type { Meter } from './answer-counts.ts'
 import { type Arrival, decodedParam } from './arrival.ts'
+import { createAsOf, isForEver } from './as-of.ts'
 import { createBodyBudget } from './body-budget.ts'
 import { createClientAddress } from './client-address.ts'
 import { headerOf } from './context.ts'
@@ -25,6 +27,8 @@ export const anonymous: Principal = { name: 'anonymous', scopes: ['*'] }
 const nobody: Principal = { name: 'anonymous', scopes: [] }
 
 const defaultMostAtATime = 20_000
+/** An answer about a position never changes. */
+const forEver = 'private, max-age=31536000, immutable'
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
 /** A route with the meter of its answers. */
@@ -33,6 +37,10 @@ interface Metered {
   /** Of a native route: null where it is open. */
   readonly scope: string | null | undefined
   readonly meter: Meter
+  readonly reads: readonly string[] | undefined
+  readonly isRead: boolean
+  /** What it may read of the present. */
+  readonly present: Known
 }
 
 interface Owner {
@@ -74,6 +82,8 @@ export const createDispatch = ({
     extraHeaders: headersFor,
   })
   const bodies = createBodyBudget(settings.maxBodiesBytes)
+  const asOf = createAsOf(ports)
+  const nothing = ports.knowledge.present([])
   const anonymousAccess = createAnonymousAccess(settings)
   const clientAddress = createClientAddress(settings.trustedProxies)
   const nativeOwner: Owner = {
@@ -126,10 +136,12 @@ export const createDispatch = ({
       maxBodyBytes: face.maxBodyBytes?.(method, encodedPath) ?? settings.maxBodyBytes,
       bodies,
       heldBytes: 0,
+      known: nothing,
       caused: {},
       body: undefined,
     }
     const found = table.match(method, path)
+    if (found !== undefined) c.known = found.route.present
     const finish = (answer: Answer): Answer => {
       atATime--
       bodies.release(c)
@@ -193,10 +205,16 @@ export const createDispatch = ({
         return face.unauthorised(c, 'unauthenticated', scope ?? `${face.name}:read`)
       if (scope !== undefined && !allows(c.principal, scope)) return face.unauthorised(c, 'forbidden', scope)
     }
+    const reads = safe || found?.route.isRead === true
+    const moment = asOf.asked(c)
+    if (moment !== undefined && !reads) throw new Problem('moment-unknown', 'only what reads can be asked about the past')
     if (safe) {
       const position = headerOf(c, 'event-position')
-      return position === undefined ? routed(c, owner, found) : whenReached(position).then(() => routed(c, owner, found))
+      return position === undefined
+        ? read(c, owner, found, moment)
+        : whenReached(position).then(() => read(c, owner, found, moment))
     }
+    if (reads) return read(c, owner, found, moment)
     const key = scope === undefined ? undefined : idempotencyKey(headerOf(c, 'idempotency-key'))
     if (key === undefined) return routed(c, owner, found)
     return idempotency.once(c, key, async () => {
@@ -206,6 +224,31 @@ export const createDispatch = ({
         return { answer: await worded(c, owner, error), error }
       }
     })
+  }
+
+  /** Reads of the present stand where the views do; the same question as of that position has the same answer. */
+  function read(
+    c: HttpContext,
+    owner: Owner,
+    found: Match<Metered> | undefined,
+    moment: string | undefined,
+  ): Answer | Promise<Answer> {
+    const reads = found?.route.reads
+    if (found === undefined || reads === undefined) return routed(c, owner, found)
+    if (moment !== undefined)
+      return asOf.during(c, moment, reads, async (known) => {
+        c.known = known
+        const answer = await routed(c, owner, found)
+        c.caused.position = known.asOf
+        return isForEver(moment) ? withHeaders(answer, { 'Cache-Control': forEver }) : answer
+      })
+    const positioned = (answer: Answer): Answer => {
+      if (reads.length > 0) c.caused.position ??= c.known.position()
+      return answer
+    }
+    const ready = ports.projections.together(reads)
+    const answer = ready === true ? routed(c, owner, found) : Promise.resolve(ready).then(() => routed(c, owner, found))
+    return answer instanceof Promise ? answer.then(positioned) : positioned(answer)
   }
 
   function routed(c: HttpContext, { face, table }: Owner, found: Match<Metered> | undefined): Answer | Promise<Answer> {
@@ -235,11 +278,10 @@ export const createDispatch = ({
     face: Omit<Face, 'access' | 'routes'>,
     routes: readonly (FaceRoute & { readonly scope?: string | null; readonly pattern?: string })[],
   ) {
-    const metered = routes.map(({ method, path, handle, scope, pattern = path }) => ({
-      method,
-      path,
-      route: { handle, scope, meter: metrics.meter(face.name, pattern) },
-    }))
+    const metered = routes.map(({ method, path, handle, scope, pattern = path, reads, isRead = false }) => {
+      const present = ports.knowledge.present(reads ?? [])
+      return { method, path, route: { handle, scope, meter: metrics.meter(face.name, pattern), reads, isRead, present } }
+    })
     return { face, table: routeTable(metered), meter: metrics.meter(face.name, 'other') }
   }
 }

@@ -1,4 +1,5 @@
 import type { CommandContext } from '../commands/execute.ts'
+import type { Known } from '../projections/known.ts'
 import type { Principal } from '../stores/credentials.ts'
 import type { Answer } from './answer.ts'
 import type { Arrival } from './arrival.ts'
@@ -25,6 +26,8 @@ export interface HttpContext extends Arrival {
   readonly bodies: BodyBudget
   /** What the body takes of it. */
   heldBytes: number
+  /** What it may read; there is no other way to read. */
+  known: Known
   readonly caused: Caused
   /** The bytes of the body once they were read. */
   body: Promise<Buffer> | undefined
@@ -36,6 +39,10 @@ export type Access = 'read' | 'write' | 'open'
 /** One method of one path. */
 export interface FaceRoute {
   readonly method: string
+  /** The views that it reads; undefined: it reads no state, and has no past. */
+  readonly reads?: readonly string[] | undefined
+  /** A `POST` that reads, which the contract of the face says: it has a past too. */
+  readonly isRead?: boolean
   /** The whole path: literal segments, and `:name` for a parameter. */
   readonly path: string
   /** `params` are percent-decoded. */

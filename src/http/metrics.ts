@@ -12,7 +12,8 @@ export interface Metrics {
 
 /** Registers into the ports' registry, where there is one, else into one of its own with the process's metrics. */
 export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; readonly hub: EventHub }): Metrics => {
-  const { projections, operations, log, registry = ownRegistry() } = ports
+  const { projections, knowledge, log, registry = ownRegistry() } = ports
+  const operations = ports.operations(knowledge.present(ports.operations.reads))
   const registers = [registry]
   const followers = new Gauge({ name: 'intendant_event_followers', help: 'Open event streams (SSE)', registers })
   const byState = new Gauge({

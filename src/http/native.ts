@@ -61,6 +61,7 @@ export const nativeFace = ({
         path: matched(route.path),
         pattern: route.path,
         scope: route.scope,
+        reads: route.reads,
         handle: (c, params) => handle(c, params, ready, ports),
       }
     }),
@@ -94,10 +95,18 @@ const handle = (
   { route, usualQuery }: Ready,
   ports: HttpPorts,
 ): Answer | Promise<Answer> => {
-  const query = c.query === '' ? usualQuery() : parseQuery(route.query ?? noQuery, new URLSearchParams(c.query))
+  const query = c.query === '' ? usualQuery() : parseQuery(route.query ?? noQuery, withoutMoment(c.query, route))
+  const { known } = c
   return route.method === 'get'
-    ? route.handle({ c, ports, params, query, body: undefined })
-    : write(c, route, { c, ports, params, query })
+    ? route.handle({ c, ports, known, params, query, body: undefined })
+    : write(c, route, { c, ports, known, params, query })
+}
+
+/** `asOf` is for the server, not for the route. */
+const withoutMoment = (query: string, { method, reads }: NativeRoute): URLSearchParams => {
+  const given = new URLSearchParams(query)
+  if (method === 'get' && reads !== undefined) given.delete('asOf')
+  return given
 }
 
 const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Answer> => {
@@ -116,6 +125,10 @@ const validated = (schema: z.ZodType, given: unknown): unknown => {
   if (parsed.success) return parsed.data
   throw new Problem('invalid', 'the body is not valid', { errors: schemaProblems(parsed.error) })
 }
+
+const asOf = z.string().min(1).max(100).optional().meta({
+  description: 'The answer of a moment of the past: a position, a time (RFC 3339), or the id of an event',
+})
 
 const usualHeaders = {
   read: { 'Event-Position': 'Answer from views that hold this position; 503 where they do not within 2 s' },
@@ -147,6 +160,7 @@ const usualProblems = ({ scope, method, body }: NativeRoute): NativeRoute['answe
 /** The route with what every native route has, for the OpenAPI document. */
 export const documented = (route: NativeRoute): DocumentedRoute => ({
   ...route,
+  ...(route.method === 'get' && route.reads !== undefined ? { query: (route.query ?? noQuery).extend({ asOf }) } : {}),
   headers: { ...usualHeaders[route.method === 'get' ? 'read' : 'write'], ...route.headers },
   answers: { ...usualProblems(route), ...route.answers },
 })

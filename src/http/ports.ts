@@ -5,7 +5,8 @@ import type { Retry } from '../commands/retry.ts'
 import type { Forget } from '../commands/secret.ts'
 import type { Submit } from '../commands/submit.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { operationQueries } from '../projections/operations.ts'
+import type { Knowledge, Known } from '../projections/known.ts'
+import type { OperationQueries } from '../projections/operations.ts'
 import type { Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import type { Credentials } from '../stores/credentials.ts'
@@ -22,8 +23,11 @@ export interface HttpPorts {
   readonly retry: Retry
   /** `createForget` in commands/secret.ts. */
   readonly forget: Forget
-  readonly projections: Projections
-  readonly operations: ReturnType<typeof operationQueries>
+  /** How the views are; what they hold is read by `known`, which each request is given. */
+  readonly projections: Pick<Projections, 'reached' | 'together' | 'status' | 'rebuild' | 'onApplied'>
+  readonly knowledge: Knowledge
+  /** Operations as a request may know them. */
+  readonly operations: OperationsOf
   readonly kinds: Kinds
   readonly leases: Leases
   readonly blobs: Blobs
@@ -34,6 +38,12 @@ export interface HttpPorts {
   readonly settings: HttpSettings
   /** Metrics of other parts are shown beside the server's own; made here where it is missing. */
   readonly registry?: Registry
+}
+
+/** The queries of operations, and the views that they read. */
+export interface OperationsOf {
+  (known: Known): OperationQueries
+  readonly reads: readonly string[]
 }
 
 /** `starting` until views are live, `draining` after the first SIGTERM, `failing` when a check fails. */

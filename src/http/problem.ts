@@ -4,6 +4,7 @@ import type { Answer } from './answer.ts'
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
   invalid: [400, 'The request is not valid'],
+  'moment-unknown': [400, 'This is not a moment of the past'],
   unauthenticated: [401, 'Credentials are missing or wrong'],
   forbidden: [403, 'The credentials do not allow this'],
   'kind-not-submittable': [403, 'This kind cannot be submitted here'],

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { instant, isInstant, parseInstant } from '../lib/clock.ts'
 import { isObject } from '../lib/json.ts'
+import type { Known } from '../projections/known.ts'
 import { Problem } from './problem.ts'
 
 const wholeNumber = (min: number, max: number) =>
@@ -42,8 +43,8 @@ export const time = (description: string) =>
     .meta({ description, type: 'string', format: 'date-time' })
 
 const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+ -]\d{2}:\d{2})$/
-/** A `+` that was not percent-encoded arrives as a space. */
-function isTime(text: string): boolean {
+/** Whether a text is a time in RFC 3339; a `+` that was not percent-encoded arrives as a space. */
+export function isTime(text: string): boolean {
   return rfc3339.test(text) && isInstant(text.replace(' ', '+'))
 }
 
@@ -77,9 +78,24 @@ export const isRepeatable = (schema: unknown): boolean => {
   return isObject(meta) && meta.repeatable === true
 }
 
-/** An opaque cursor from the values that the next page goes on from. */
-export const encodeCursor = (values: readonly (string | number | null)[]): string =>
-  Buffer.from(JSON.stringify(values)).toString('base64url')
+/** An opaque cursor from the values that the next page goes on from; of a past list it names the moment too. */
+export const encodeCursor = (values: readonly (string | number | null)[], { asOf }: Pick<Known, 'asOf'>): string =>
+  Buffer.from(JSON.stringify(asOf === null ? values : { asOf, values })).toString('base64url')
+
+const cursorOf = (text: string): { readonly asOf?: unknown; readonly values: unknown } | undefined => {
+  try {
+    const given: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+    return isObject(given) ? { asOf: given.asOf, values: given.values } : { values: given }
+  } catch {
+    return undefined
+  }
+}
+
+/** The moment of the past list that a cursor goes on in; undefined for one of the present. */
+export const cursorMoment = (text: string | undefined): string | undefined => {
+  const moment = text === undefined ? undefined : cursorOf(text)?.asOf
+  return typeof moment === 'string' ? moment : undefined
+}
 
 /** The values of a cursor that this server gave; a problem `invalid` for every other text. */
 export const decodeCursor = (
@@ -87,11 +103,9 @@ export const decodeCursor = (
   shape: readonly ('string' | 'number')[],
 ): readonly (string | number)[] | undefined => {
   if (text === undefined) return undefined
-  try {
-    const values: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
-    if (Array.isArray(values) && values.length === shape.length && values.every((value, index) => typeof value === shape[index]))
-      return values
-  } catch {}
+  const values = cursorOf(text)?.values
+  if (Array.isArray(values) && values.length === shape.length && values.every((value, index) => typeof value === shape[index]))
+    return values
   throw new Problem('invalid', 'the cursor is not one of this server', { errors: [{ pointer: '?cursor', message: 'malformed' }] })
 }
 
@@ -103,6 +117,7 @@ export const pageOf = <Item>(
   all: readonly Item[],
   keyOf: (item: Item) => string,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  known: Pick<Known, 'asOf'>,
 ): { readonly items: readonly Item[]; readonly next: string | null } => {
   const after = decodeCursor(cursor, ['string'])?.[0]
   const rest = all
@@ -110,5 +125,5 @@ export const pageOf = <Item>(
     .filter((item) => after === undefined || keyOf(item) > String(after))
   const items = rest.slice(0, limit)
   const last = items.at(-1)
-  return { items, next: rest.length > limit && last !== undefined ? encodeCursor([keyOf(last)]) : null }
+  return { items, next: rest.length > limit && last !== undefined ? encodeCursor([keyOf(last)], known) : null }
 }

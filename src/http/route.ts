@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { JsonValue } from '../lib/json.ts'
+import type { Known } from '../projections/known.ts'
 import type { Answer } from './answer.ts'
 import type { HttpContext } from './face.ts'
 import type { HttpPorts } from './ports.ts'
@@ -41,6 +42,8 @@ export interface DocumentedRoute<Query extends z.ZodObject = z.ZodObject, Body e
 export interface RouteRequest<Query, Body> {
   readonly c: HttpContext
   readonly ports: HttpPorts
+  /** The present, or the moment that `asOf` names: what the route may read. */
+  readonly known: Known
   /** Percent-decoded path parameters. */
   readonly params: Readonly<Record<string, string>>
   readonly query: Query
@@ -55,6 +58,10 @@ export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body exten
   extends DocumentedRoute<Query, Body> {
   /** `v1:read`, `v1:write`, or null for an open route. */
   readonly scope: string | null
+  /**
+   * The views that it reads, which `known` gives it; an empty list where it reads the log alone. Undefined: it reads no state, and takes no `asOf`.
+   */
+  readonly reads?: readonly string[]
   handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Answer | Promise<Answer>
 }
 

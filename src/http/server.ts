@@ -53,7 +53,8 @@ export const buildServer = (
   const changes = createChanges(ports)
   const hub = createEventHub(ports)
   const metrics = createMetrics({ ports, hub })
-  const tools: RouteTools = { changes, hub, metrics, closing: closing.signal }
+  const { reads: operationReads } = ports.operations
+  const tools: RouteTools = { changes, hub, metrics, operationReads, closing: closing.signal }
   const ownRoutes: readonly NativeRoute[] = [
     listKinds,
     submitOperation(tools),
@@ -63,7 +64,7 @@ export const buildServer = (
     ...eventRoutes(tools),
     readStream,
     ...projectionRoutes,
-    ...secretRoutes,
+    ...secretRoutes(tools),
     ...faces.flatMap(({ native = [] }) => native),
     ...healthRoutes(ports.health),
     ...documentRoutes({

@@ -7,6 +7,8 @@ export interface RouteTools {
   readonly changes: Changes
   readonly hub: EventHub
   readonly metrics: Metrics
+  /** The views that say what operations are. */
+  readonly operationReads: readonly string[]
   /** Aborts when the server goes down: whatever waits answers then. */
   readonly closing: AbortSignal
 }

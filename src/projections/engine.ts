@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { EventLog, Feed, Position, RecordedEvent } from '../stores/event-log.ts'
+import { type EventLog, type Feed, origin, type Position, type RecordedEvent } from '../stores/event-log.ts'
 import { type Copies, together } from './copies.ts'
 import { union } from './filters.ts'
 import type { Generation } from './generation.ts'
@@ -28,6 +28,8 @@ export interface ProjectionsOptions {
   /** Puts views aside that know more than the log, instead of refusing to start. Default false. */
   readonly acceptLoss?: boolean
 }
+
+const latest = (positions: readonly Position[]): Position => positions.toSorted().at(-1) ?? origin
 
 /** A view and the copy of it that answers. */
 interface View {
@@ -397,6 +399,17 @@ export const createProjections = ({
     }),
     reached: (position, { timeoutMs = defaultWaitMs, names = projections.map(({ name }) => name) } = {}) =>
       waiters.until(() => hasReached(position, names), timeoutMs),
+    position: (names) => latest(names.map((name) => known(name).current.position())),
+    together: (names) => {
+      if (names.length < 2) return true
+      const look = (): boolean | undefined => {
+        const members = names.map(known)
+        if (members.some(({ joined }) => !joined)) return false
+        const [first] = members
+        return members.every(({ current }) => current.position() === first?.current.position()) || undefined
+      }
+      return look() ?? waiters.until(look, defaultWaitMs)
+    },
     onApplied: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)

@@ -1,6 +1,6 @@
 import { parseInstant } from '../lib/clock.ts'
 import { type EventLog, origin, type Position, type RecordedEvent } from '../stores/event-log.ts'
-import type { Fold, Projection, Tables, Tx, Views } from './projection.ts'
+import type { Fold, Projection, Tx, Views } from './projection.ts'
 
 interface MomentRow {
   readonly at: number
@@ -43,14 +43,16 @@ const createFold = (tx: Tx): Fold => {
   }
 }
 
+interface Times {
+  readonly views: Views
+  readonly log: EventLog
+}
+
 /**
  * Where the log ended at an instant: before the first event that was recorded later than it. Exact to the millisecond, by a read of
  * less than a second of the log.
  */
-export const positionAt = async (
-  { views, log }: { readonly views: Views | Tables; readonly log: EventLog },
-  at: number,
-): Promise<Position> => {
+export const positionAt = async ({ views, log }: Times, at: number): Promise<Position> => {
   const row = views.get<MomentRow>(`SELECT at, position FROM moments WHERE at <= ? ORDER BY at DESC LIMIT 1`, at)
   let position = row?.position ?? origin
   for await (const event of log.readAll({ after: position })) {
@@ -58,4 +60,16 @@ export const positionAt = async (
     position = event.position
   }
   return position
+}
+
+/** When the last event up to a position was recorded, in milliseconds since the epoch; 0 where there is none. */
+export const lastRecordedAt = async ({ views, log }: Times, position: Position): Promise<number> => {
+  const row = views.get<MomentRow>(`SELECT at, position FROM moments WHERE position <= ? ORDER BY at DESC LIMIT 1`, position)
+  if (row === undefined) return 0
+  let { at } = row
+  for await (const event of log.readAll({ after: row.position })) {
+    if (event.position > position) break
+    at = parseInstant(event.recordedAt)
+  }
+  return at
 }

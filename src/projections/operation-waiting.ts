@@ -3,9 +3,10 @@ import type { OperationRow } from './operation-resource.ts'
 
 /** Why an operation that is not finished does not run. Source: native contract, section 2. */
 export interface WaitingFor {
-  readonly reason: 'start' | 'lane' | 'retry' | 'worker' | 'time' | 'limit'
-  readonly detail: string
-  readonly since: string
+  /** `unknown`: it hangs on workers that lived at a moment of the past; the rest is null then. */
+  readonly reason: 'start' | 'lane' | 'retry' | 'worker' | 'time' | 'limit' | 'unknown'
+  readonly detail: string | null
+  readonly since: string | null
   readonly until: string | null
   readonly operation: string | null
 }
@@ -24,8 +25,8 @@ export type Holds = Readonly<Record<string, (operation: string) => Hold | undefi
 /** What surrounds an operation at the moment of asking: none of it is in its row. */
 export interface Surroundings {
   readonly now: number
-  /** Whether a live worker takes the kind. */
-  readonly taken: (kind: string) => boolean
+  /** Whether a live worker takes the kind; undefined of a moment of the past. */
+  readonly taken: (kind: string) => boolean | undefined
   /** Who is before the operation in its lane: the holder, or the one that is next; undefined where it is its turn. */
   readonly ahead: (row: OperationRow) => { readonly operation: string; readonly holds: boolean } | undefined
   /** What the scheduler of the kind says; undefined where it has none or nothing holds the operation. */
@@ -59,11 +60,15 @@ export const waitingFor = (row: OperationRow, { now, taken, ahead, held }: Surro
       : `Operation ${before.operation} is before it in the lane ${row.lane}.`
     return waiting('lane', detail, { operation: before.operation })
   }
-  if (!taken(row.kind)) return waiting('worker', `No live worker takes operations of the kind ${row.kind}.`)
+  const isTaken = taken(row.kind)
+  if (isTaken === false) return waiting('worker', `No live worker takes operations of the kind ${row.kind}.`)
   const hold = held(row)
   if (hold !== undefined) return waiting(hold.reason, hold.detail, { until: hold.until })
+  if (isTaken === undefined) return unknown
   return waiting('start', 'It may start as soon as a worker has room for it.')
 }
+
+const unknown: WaitingFor = { reason: 'unknown', detail: null, since: null, until: null, operation: null }
 
 const whileRunning = (row: OperationRow, hold: Hold | undefined): WaitingFor | null =>
   hold === undefined

@@ -65,6 +65,8 @@ export interface OperationPage {
   readonly next: OperationPlace | null
 }
 
+export type OperationQueries = ReturnType<typeof operationQueries>
+
 /** Everything that is asked of the view `operations`. What a row cannot know (leases, the clock) is looked up while asking. */
 export const operationQueries = ({
   views,
@@ -73,8 +75,9 @@ export const operationQueries = ({
   holds = {},
 }: {
   readonly views: Views
-  readonly leases: LiveWorkers
-  readonly clock: Clock
+  /** Undefined of a moment of the past: who lived then is not in the log. */
+  readonly leases: LiveWorkers | undefined
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
   /** What the schedulers of kinds say, by kind. */
   readonly holds?: Holds
 }) => {
@@ -90,7 +93,7 @@ export const operationQueries = ({
     })
     return {
       now,
-      taken: once((kind: string) => leases.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
+      taken: once((kind: string) => leases?.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
       ahead: ({ id, lane }) => {
         if (lane === null) return undefined
         const { holder, next } = inLane(lane)

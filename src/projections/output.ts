@@ -1,5 +1,6 @@
 import { type OutputWritten, outputStream } from '../events/output.ts'
-import type { EventLog, ReadStreamOptions } from '../stores/event-log.ts'
+import type { EventLog, Position, ReadStreamOptions } from '../stores/event-log.ts'
+import { lastOfStream } from '../stores/stream-end.ts'
 
 export interface OutputSlice {
   /** UTF-8 from `offset` on; ends between two code points unless the limit is smaller than the first one. */
@@ -11,29 +12,30 @@ export interface OutputSlice {
 }
 
 /**
- * What an operation printed, at most `limit` bytes from byte `offset` on, read from the log itself. The place is found by
+ * What an operation had printed up to a position, at most `limit` bytes from byte `offset` on, read from the log itself. The place is found by
  * binary search over revisions: offsets only grow.
  */
 export const readOutput = async (
   log: EventLog,
   operationId: string,
-  { offset, limit }: { readonly offset: number; readonly limit: number },
+  { offset, limit, upTo }: { readonly offset: number; readonly limit: number; readonly upTo?: Position },
 ): Promise<OutputSlice> => {
   const stream = outputStream(operationId)
-  const last = await one(log, stream, { from: 'end', backwards: true, limit: 1 })
+  const end = await lastOfStream(log, stream, upTo)
+  const last = end && { ...(end.data as unknown as OutputWritten), revision: end.revision }
   const size = last === undefined ? 0 : last.offset + last.bytes
   if (last === undefined || offset >= size || limit <= 0) return { content: Buffer.alloc(0), nextOffset: offset, size }
   const from = offset >= last.offset ? last.revision : await revisionAt(log, stream, offset, last.revision)
   const parts: Buffer[] = []
-  const end = Math.min(offset + limit, size)
+  const until = Math.min(offset + limit, size)
   for await (const event of log.readStream(stream, { from })) {
     const written = event.data as unknown as OutputWritten
-    if (written.offset >= end) break
+    if (written.offset >= until) break
     const content = Buffer.from(written.text)
-    parts.push(content.subarray(Math.max(0, offset - written.offset), Math.min(content.length, end - written.offset)))
-    if (written.offset + written.bytes >= end) break
+    parts.push(content.subarray(Math.max(0, offset - written.offset), Math.min(content.length, until - written.offset)))
+    if (written.offset + written.bytes >= until) break
   }
-  const content = withoutHalf(Buffer.concat(parts), end < size)
+  const content = withoutHalf(Buffer.concat(parts), until < size)
   return { content, nextOffset: offset + content.length, size }
 }
 

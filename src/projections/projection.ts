@@ -88,6 +88,10 @@ export interface Projections {
   views(name: string): Views
   /** Whether the named views (default all) reached `position` within `timeoutMs`. A faulted view counts as not reached. */
   reached(position: Position, options?: { timeoutMs?: number; names?: readonly string[] }): Promise<boolean>
+  /** Where the named views stand: where they stand apart for a moment, in the middle of a batch, the last of these places. */
+  position(names: readonly string[]): Position
+  /** Whether the named views stand at one place, within a bounded time; false where one of them does not follow the log. */
+  together(names: readonly string[]): boolean | Promise<boolean>
   /** Calls back after each committed batch, in log order, when every live view holds it; the answer ends it. */
   onApplied(listener: (events: readonly RecordedEvent[]) => void): () => void
   status(): Promise<readonly ProjectionStatus[]>

@@ -49,10 +49,14 @@ export const crawling = faceModule<CrawlingFaceSettings>({
     const { crawlingWorks } = await import('../../workers/crawling/works.ts')
     return crawlingWorks({ ...node, node: identity, signal })
   },
-  holds: async ({ projections, settings, clock }) => {
-    const { createCrawlHolds } = await import('../../workers/crawling/holds.ts')
-    const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, clock })
-    return { [crawlKind]: holds.ofOperation }
+  holds: {
+    reads: pages.reads,
+    load: async (settings) => {
+      const { createCrawlHolds } = await import('../../workers/crawling/holds.ts')
+      return ({ views, now }) => ({
+        [crawlKind]: createCrawlHolds({ views: views('crawling-pages'), settings, now }).ofOperation,
+      })
+    },
   },
   serve: async (node) => {
     const { ports, settings, identity } = node

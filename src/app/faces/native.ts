@@ -2,6 +2,7 @@ import { lane } from '../../commands/lane.ts'
 import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { secret } from '../../commands/secret.ts'
+import { moments } from '../../projections/moments.ts'
 import { operations } from '../../projections/operations.ts'
 import { secrets } from '../../projections/secrets.ts'
 import type { Work } from '../../workers/work.ts'
@@ -12,7 +13,7 @@ export const native = faceModule({
   name: 'native',
   settings: () => undefined,
   deciders: [operation, lane, request, secret],
-  projections: [operations, secrets],
+  projections: [operations, secrets, moments],
   kinds: { probe: { reads: [] } },
   works: async ({ clock }) => {
     const { probe } = await import('../../workers/probe.ts')

@@ -174,13 +174,16 @@ export const CountersSchema = z
 
 export const ClusterStatusSchema = z
   .object({
-    kafkaConnected: z.boolean(),
-    redisConnected: z.boolean(),
-    nodeHealth: z.enum(['GREEN', 'YELLOW', 'RED']),
+    kafkaConnected: z
+      .boolean()
+      .nullable()
+      .meta({ description: 'Null, as the other members of the process, of a moment of the past' }),
+    redisConnected: z.boolean().nullable(),
+    nodeHealth: z.enum(['GREEN', 'YELLOW', 'RED']).nullable(),
     myId: z.string(),
-    uptimeMs: count,
+    uptimeMs: count.nullable(),
     queued: count,
     fetching: count,
-    workers: z.array(z.object({ id: z.string(), host: z.string(), kinds: z.array(z.string()) })),
+    workers: z.array(z.object({ id: z.string(), host: z.string(), kinds: z.array(z.string()) })).nullable(),
   })
   .meta({ id: 'CrawlStatus' })

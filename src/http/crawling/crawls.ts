@@ -6,9 +6,9 @@ import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import type { CrawlRow } from '../../projections/crawling/crawl-rows.ts'
 import { itemQueries } from '../../projections/crawling/items.ts'
 import { rejectionQueries } from '../../projections/crawling/rejections.ts'
+import type { Known } from '../../projections/known.ts'
 import { createCrawlHolds } from '../../workers/crawling/holds.ts'
 import { json } from '../json.ts'
-import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
@@ -31,28 +31,22 @@ const tag = 'Crawls'
 const scope = 'v1:read'
 /** The crawl of the README. */
 const keyExample = { key: 'e04ffba14e5c65543931f6b5834777f6' }
+const reads = ['crawling-pages']
 const paging = { limit: limit(), cursor }
 const named = { spiderid: anyOf('Of these spiders'), appid: anyOf('Of these applications'), crawlid: anyOf('Of these crawls') }
 const words = <Word extends string>(description: string, known: readonly Word[]) =>
   z.array(z.enum(known)).max(100).optional().meta({ description, repeatable: true })
 
 /** The crawls of an application in detail: what its own face has no words for. Source: crawling contract, section 14. */
-export const crawlRoutes = ({
-  ports: { projections, clock },
-  settings,
-}: {
-  readonly ports: Pick<HttpPorts, 'projections' | 'clock'>
-  readonly settings: CrawlingSettings
-}): readonly NativeRoute[] => {
-  const crawls = () => crawlQueries(projections.views('crawling-pages'))
-  const items = () => itemQueries(projections.views('crawling-items'))
-  const crawlOf = (key: string | undefined) => {
-    const crawl = crawls().crawl(key ?? '')
+export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings }): readonly NativeRoute[] => {
+  const crawls = (known: Known) => crawlQueries(known.views('crawling-pages'))
+  const crawlOf = (known: Known, key: string | undefined) => {
+    const crawl = crawls(known).crawl(key ?? '')
     if (crawl === undefined) throw new Problem('not-found', `there is no crawl ${key}`)
     return crawl
   }
-  const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, clock })
-  const shown = (crawl: CrawlRow) => {
+  const shown = (known: Known) => (crawl: CrawlRow) => {
+    const holds = createCrawlHolds({ views: known.views('crawling-pages'), settings, now: known.now })
     const hold = crawl.queued > 0 && crawl.fetching === 0 ? holds.ofCrawl(crawl) : undefined
     return { ...crawl, waitingFor: hold === undefined ? null : { ...hold, since: crawl.lastActivityAt } }
   }
@@ -64,9 +58,10 @@ export const crawlRoutes = ({
       description: 'The newest first.',
       tag,
       scope,
+      reads,
       query: z.object({ ...named, state: words('In these states', crawlStates), ...paging }),
       answers: listAnswers(CrawlSchema),
-      handle: ({ query }) => listResponse(crawls().crawls(paged(query, ['string'])), shown),
+      handle: ({ known, query }) => listResponse(crawls(known).crawls(paged(query, ['string'])), known, shown(known)),
     }),
     nativeRoute({
       method: 'get',
@@ -75,6 +70,7 @@ export const crawlRoutes = ({
       description: 'With the reasons why it is not of the class that it resembles most. The newest first.',
       tag,
       scope,
+      reads: ['crawling-rejections'],
       query: z.object({
         uuid: anyOf('With these uuids'),
         appid: named.appid,
@@ -82,8 +78,8 @@ export const crawlRoutes = ({
         ...paging,
       }),
       answers: listAnswers(RejectionSchema),
-      handle: ({ query }) =>
-        listResponse(rejectionQueries(projections.views('crawling-rejections')).list(paged(query, ['number']))),
+      handle: ({ known, query }) =>
+        listResponse(rejectionQueries(known.views('crawling-rejections')).list(paged(query, ['number'])), known),
     }),
     nativeRoute({
       method: 'get',
@@ -92,6 +88,7 @@ export const crawlRoutes = ({
       description: 'Looking at an answer here does not take it. The newest first.',
       tag,
       scope,
+      reads: ['crawling-answers'],
       query: z.object({
         uuid: anyOf('With these uuids'),
         appid: named.appid,
@@ -99,7 +96,8 @@ export const crawlRoutes = ({
         ...paging,
       }),
       answers: listAnswers(AnswerSchema),
-      handle: ({ query }) => listResponse(answerQueries(projections.views('crawling-answers')).list(paged(query, ['number']))),
+      handle: ({ known, query }) =>
+        listResponse(answerQueries(known.views('crawling-answers')).list(paged(query, ['number'])), known),
     }),
     nativeRoute({
       method: 'get',
@@ -108,9 +106,10 @@ export const crawlRoutes = ({
       description: 'They follow no more links, for ever. The newest first.',
       tag,
       scope,
+      reads,
       query: z.object({ ...named, cause: words('For these causes', ['stopped', 'expired']), ...paging }),
       answers: listAnswers(StopSchema),
-      handle: ({ query }) => listResponse(crawls().stopList(paged(query, ['string']))),
+      handle: ({ known, query }) => listResponse(crawls(known).stopList(paged(query, ['string'])), known),
     }),
     nativeRoute({
       method: 'get',
@@ -119,9 +118,10 @@ export const crawlRoutes = ({
       description: 'The next to expire first.',
       tag,
       scope,
+      reads,
       query: z.object({ ...named, ...paging }),
       answers: listAnswers(TimerSchema),
-      handle: ({ query }) => listResponse(crawls().timers(paged(query, ['number', 'string']))),
+      handle: ({ known, query }) => listResponse(crawls(known).timers(paged(query, ['number', 'string'])), known),
     }),
     nativeRoute({
       method: 'get',
@@ -129,9 +129,10 @@ export const crawlRoutes = ({
       summary: 'List domains with a throttle of their own or on the blacklist',
       tag,
       scope,
+      reads,
       query: z.object(paging),
       answers: listAnswers(DomainRuleSchema),
-      handle: ({ query }) => listResponse(crawls().domainRules(paged(query, ['string']))),
+      handle: ({ known, query }) => listResponse(crawls(known).domainRules(paged(query, ['string'])), known),
     }),
     nativeRoute({
       method: 'get',
@@ -140,8 +141,9 @@ export const crawlRoutes = ({
       summary: 'Get a crawl',
       tag,
       scope,
+      reads,
       answers: resourceAnswers(CrawlSchema),
-      handle: ({ params }) => json(shown(crawlOf(params.key))),
+      handle: ({ known, params }) => json(shown(known)(crawlOf(known, params.key))),
     }),
     nativeRoute({
       method: 'get',
@@ -151,11 +153,12 @@ export const crawlRoutes = ({
       description: 'In the order of their queuing. Links that lead to pages already seen are counted in the crawl, not listed.',
       tag,
       scope,
+      reads,
       query: z.object({ state: words('In these states', pageStates), reason: anyOf('For these reasons'), ...paging }),
       answers: { ...resourceAnswers(PageSchema), ...listAnswers(PageSchema) },
-      handle: ({ params, query }) => {
-        const { key } = crawlOf(params.key)
-        return listResponse(crawls().pages({ key, ...paged(query, ['number']) }))
+      handle: ({ known, params, query }) => {
+        const { key } = crawlOf(known, params.key)
+        return listResponse(crawls(known).pages({ key, ...paged(query, ['number']) }), known)
       },
     }),
     nativeRoute({
@@ -166,12 +169,17 @@ export const crawlRoutes = ({
       description: 'Without their bodies; in the order of their fetching.',
       tag,
       scope,
+      reads: ['crawling-pages', 'crawling-items'],
       query: z.object({ from: time('Fetched at or after'), to: time('Fetched before'), order: order('asc'), ...paging }),
       answers: { ...resourceAnswers(ItemEntrySchema), ...listAnswers(ItemEntrySchema) },
-      handle: ({ params, query }) => {
-        const { spiderid, appid, crawlid } = crawlOf(params.key)
+      handle: ({ known, params, query }) => {
+        const { spiderid, appid, crawlid } = crawlOf(known, params.key)
         const name = { spiderid: [spiderid], appid: [appid], crawlid: [crawlid] }
-        return listResponse(items().items({ ...name, ...paged(query, ['string']) }), itemEntry)
+        return listResponse(
+          itemQueries(known.views('crawling-items')).items({ ...name, ...paged(query, ['string']) }),
+          known,
+          itemEntry,
+        )
       },
     }),
   ]

@@ -56,8 +56,8 @@ export const createCrawlingFace = ({
   const routes: readonly FaceRoute[] = [
     { method: 'GET', path: '/', handle: index },
     { method: 'POST', path: '/', handle: index },
-    { method: 'POST', path: '/feed', handle: feed },
-    { method: 'POST', path: '/poll', handle: poll },
+    { method: 'POST', path: '/feed', reads, handle: feed },
+    { method: 'POST', path: '/poll', reads, handle: poll },
     ...paths.map((path) => ({ method: 'OPTIONS', path, handle: options })),
   ]
 
@@ -87,16 +87,13 @@ export const createCrawlingFace = ({
       const isIndex = c.path === '/' && !(error instanceof Problem && error.status < 500)
       return isIndex ? index() : unwell(c, error)
     },
-    native: [
-      ...itemRoutes(ports, settings),
-      ...queueRoutes({ ports, settings, status, id }),
-      ...crawlRoutes({ ports, settings }),
-    ],
+    native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes({ settings })],
     documents: crawlingDocuments,
   }
 }
 
 const paths = ['/', '/feed', '/poll']
+const reads = ['crawling-answers']
 
 /** Paths of requests alone still know GET: the original answers it with 404, as it does everywhere else. */
 const allowOf = (path: string): string => (path === '/feed' || path === '/poll' ? 'POST, OPTIONS' : 'GET, HEAD, POST, OPTIONS')

@@ -6,6 +6,7 @@ import { Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import { answerQueries } from '../../projections/crawling/answers.ts'
+import type { Known } from '../../projections/known.ts'
 import type { Answer } from '../answer.ts'
 import type { Changes } from '../changes.ts'
 import { caused, goneSignal, requestContext } from '../context.ts'
@@ -39,9 +40,8 @@ export const createFeed = ({
   /** Aborts when the server goes down: who waits polls another one, or this one when it is back. */
   readonly closing: AbortSignal
 }): ((c: HttpContext) => Promise<Answer>) => {
-  const { executor, submit, projections, clock } = ports
+  const { executor, submit, clock } = ports
   const classify = createClassifier(settings)
-  const answers = () => answerQueries(projections.views('crawling-answers'))
 
   const acknowledged = async <Result>(work: Promise<Result>): Promise<Result> => {
     let cancel = (): void => {}
@@ -52,11 +52,11 @@ export const createFeed = ({
   }
 
   /** The answer, once the view holds it; null where none will come; undefined where time ran out or the client went away. */
-  const answerOf = (id: string, signal: AbortSignal): Promise<JsonValue | null | undefined> =>
+  const answerOf = (known: Known, id: string, signal: AbortSignal): Promise<JsonValue | null | undefined> =>
     changes.until(
       `operation-${id}`,
       () => {
-        const row = answers().byId(id)
+        const row = answerQueries(known.views('crawling-answers')).byId(id)
         if (row === undefined || row.state === 'waiting') return undefined
         return row.state === 'stored' && row.answer !== null ? (JSON.parse(row.answer) as JsonValue) : null
       },
@@ -88,7 +88,7 @@ export const createFeed = ({
     const later = (): Answer => success({ poll_id: uuid }, headers)
     if (!request.answerable || settings.responseWaitMs === 0) return later()
     const signal = AbortSignal.any([goneSignal(c), closing])
-    const found = await answerOf(operationId, signal)
+    const found = await answerOf(c.known, operationId, signal)
     if (found === undefined || found === null || signal.aborted) return later()
     return (await deliver(c, operationId, uuid)) ? success(found, headers) : later()
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
+import type { Known } from '../../projections/known.ts'
 import type { ItemDocument } from '../../workers/crawling/item.ts'
 import { json } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
@@ -18,12 +19,12 @@ export const itemEntry = ({ item: _item, body: _body, ...entry }: ItemRow): Omit
 
 /** What was crawled: items as consumers of the firehose read them, and bodies byte for byte. Source: crawling contract, section 7. */
 export const itemRoutes = (
-  { projections, blobs }: Pick<HttpPorts, 'projections' | 'blobs'>,
+  { blobs }: Pick<HttpPorts, 'blobs'>,
   { base64Body }: { readonly base64Body: boolean },
 ): readonly NativeRoute[] => {
-  const items = () => itemQueries(projections.views('crawling-items'))
-  const itemOf = (id: string | undefined): ItemRow => {
-    const row = items().item(id ?? '')
+  const items = (known: Known) => itemQueries(known.views('crawling-items'))
+  const itemOf = (known: Known, id: string | undefined): ItemRow => {
+    const row = items(known).item(id ?? '')
     if (row === undefined) throw new Problem('not-found', `there is no item ${id}`)
     return row
   }
@@ -37,6 +38,7 @@ export const itemRoutes = (
       description: 'Without their bodies; in the order of their fetching.',
       tag,
       scope,
+      reads: ['crawling-items'],
       query: z.object({
         spiderid: anyOf('Of these spiders'),
         appid: anyOf('Of these applications'),
@@ -49,7 +51,7 @@ export const itemRoutes = (
         cursor,
       }),
       answers: listAnswers(ItemEntrySchema),
-      handle: ({ query }) => listResponse(items().items(paged(query, ['string'])), itemEntry),
+      handle: ({ known, query }) => listResponse(items(known).items(paged(query, ['string'])), known, itemEntry),
     }),
     nativeRoute({
       method: 'get',
@@ -59,9 +61,10 @@ export const itemRoutes = (
       description: 'With its body: as text by its encoding, as base64 where the response is not text.',
       tag,
       scope,
+      reads: ['crawling-items'],
       answers: resourceAnswers(ItemSchema),
-      handle: async ({ params }) => {
-        const row = itemOf(params.id)
+      handle: async ({ known, params }) => {
+        const row = itemOf(known, params.id)
         const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
         if (document === undefined || body === undefined) throw lost('document')
         const { itemWithBody } = await import('../../workers/crawling/item.ts')
@@ -77,12 +80,13 @@ export const itemRoutes = (
         'The bytes that the server sent, without their content encoding. Never to be rendered: it is what strangers wrote.',
       tag,
       scope,
+      reads: ['crawling-items'],
       answers: {
         ...resourceAnswers(ItemSchema),
         200: { description: 'The bytes', schema: z.string(), type: 'application/octet-stream' },
       },
-      handle: async ({ params }) => {
-        const body = await blobs.get(itemOf(params.id).body)
+      handle: async ({ known, params }) => {
+        const body = await blobs.get(itemOf(known, params.id).body)
         if (body === undefined) throw lost('body')
         return { status: 200, headers: bodyHeaders, body }
       },

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { ListOf } from '../../projections/crawling/list-of.ts'
+import type { Known } from '../../projections/known.ts'
 import type { Answer } from '../answer.ts'
 import { json } from '../json.ts'
 import { ProblemDocument } from '../problem.ts'
@@ -21,8 +22,9 @@ export const paged = <Filters extends Query>(
 /** A list as the native API answers it. Source: native contract, section 1. */
 export const listResponse = <Row, Shown = Row>(
   { items, next }: ListOf<Row>,
+  known: Known,
   show: (row: Row) => Shown | Row = (row) => row,
-): Answer => json({ items: items.map(show), next: next === null ? null : encodeCursor(next) })
+): Answer => json({ items: items.map(show), next: next === null ? null : encodeCursor(next, known) })
 
 const problem = { schema: ProblemDocument, type: 'application/problem+json' } as const
 

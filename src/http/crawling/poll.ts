@@ -4,6 +4,7 @@ import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { answerQueries, isResult, type StoredAnswer } from '../../projections/crawling/answers.ts'
+import type { Known } from '../../projections/known.ts'
 import type { Answer } from '../answer.ts'
 import { caused, requestContext } from '../context.ts'
 import type { HttpContext } from '../face.ts'
@@ -31,10 +32,10 @@ export const createPoll = ({
 }): ((c: HttpContext) => Promise<Answer>) => {
   const { executor, projections, log, clock } = ports
 
-  const storedAnswers = (uuid: string): readonly StoredAnswer[] => {
+  const storedAnswers = (known: Known, uuid: string): readonly StoredAnswer[] => {
     try {
       const since = instant(clock.now() - retentionDays * dayMs)
-      return answerQueries(projections.views('crawling-answers')).stored(uuid, { since })
+      return answerQueries(known.views('crawling-answers')).stored(uuid, { since })
     } catch (error) {
       throw new Unavailable(`the view of answers cannot be read: ${messageOf(error)}`)
     }
@@ -45,7 +46,7 @@ export const createPoll = ({
     if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: ['crawling-answers'] })))
       throw new Unavailable('the view of answers is behind the log')
     const context = requestContext(c)
-    for (const row of storedAnswers(uuid)) {
+    for (const row of storedAnswers(c.known, uuid)) {
       if (isAwaited(row.id)) continue
       const command = { type: 'PollAnswer', operation: row.id, uuid, isResult: isResult(row) } as const
       const outcome = await executor.execute(answer, command, { ...context, commandId: derivedId(context.commandId, row.id) })

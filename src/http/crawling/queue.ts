@@ -13,6 +13,9 @@ import { ClusterStatusSchema, CountersSchema, QueueSchema } from './crawl-schema
 import { listAnswers, listResponse, paged } from './list.ts'
 import type { NodeStatus } from './node.ts'
 
+/** How a process was and who lived is not in the log. */
+const unknown = { kafkaConnected: null, redisConnected: null, nodeHealth: null, uptimeMs: null, workers: null }
+
 const tag = 'Crawls'
 const scope = 'v1:read'
 
@@ -25,13 +28,12 @@ export const queueRoutes = ({
   status,
   id,
 }: {
-  readonly ports: Pick<HttpPorts, 'projections' | 'clock' | 'leases'>
+  readonly ports: Pick<HttpPorts, 'clock' | 'leases'>
   readonly settings: Throttling
   readonly status: () => Promise<NodeStatus>
   readonly id: string
 }): readonly NativeRoute[] => {
-  const { projections, clock, leases } = ports
-  const pages = () => projections.views('crawling-pages')
+  const { clock, leases } = ports
   return [
     nativeRoute({
       method: 'get',
@@ -42,14 +44,15 @@ export const queueRoutes = ({
       scope,
       query: z.object({ spiderid: anyOf('Of these spiders'), domain: anyOf('Of these domains'), limit: limit(), cursor }),
       answers: listAnswers(QueueSchema),
-      handle: ({ query }) => {
-        const views = pages()
-        const holdOf = createQueueHolds({ views, settings, clock })
+      reads: ['crawling-pages'],
+      handle: ({ known, query }) => {
+        const views = known.views('crawling-pages')
+        const holdOf = createQueueHolds({ views, settings, now: known.now })
         const shown = (row: QueueRow) => {
           const { blacklisted, nextStart } = holdOf(row)
           return { ...row, blacklisted, nextStartAt: Number.isFinite(nextStart) ? instant(nextStart) : null }
         }
-        return listResponse(crawlQueries(views).queues(paged(query, ['string', 'string'])), shown)
+        return listResponse(crawlQueries(views).queues(paged(query, ['string', 'string'])), known, shown)
       },
     }),
     nativeRoute({
@@ -60,9 +63,10 @@ export const queueRoutes = ({
       tag,
       scope,
       answers: { 200: { description: 'The counters', schema: CountersSchema } },
-      handle: () => {
-        const now = clock.now()
-        const counters = counterQueries(projections.views('crawling-counters'))
+      reads: ['crawling-counters'],
+      handle: ({ known }) => {
+        const now = known.now()
+        const counters = counterQueries(known.views('crawling-counters'))
         const incoming = counters.requests('incoming', now)
         const monitor = counters.requests('monitor', now)
         return json({ incoming, monitor, fetches: counters.fetches(now) })
@@ -75,13 +79,15 @@ export const queueRoutes = ({
       tag,
       scope,
       answers: { 200: { description: 'The state', schema: ClusterStatusSchema } },
-      handle: async () => {
+      reads: ['crawling-pages'],
+      handle: async ({ known }) => {
+        const totals = crawlQueries(known.views('crawling-pages')).totals()
+        if (known.asOf !== null) return json({ ...unknown, myId: id, ...totals })
         const { kafkaConnected, redisConnected, nodeHealth, uptimeMs } = await status()
         const workers = leases
           .live(clock.monotonic())
           .map(({ worker, host, kinds }) => ({ id: worker, host, kinds: kinds.filter((kind) => kind.startsWith('crawling.')) }))
           .filter(({ kinds }) => kinds.length > 0)
-        const totals = crawlQueries(pages()).totals()
         return json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals, workers })
       },
     }),

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import type { Known } from '../../projections/known.ts'
 import { allows, type Principal } from '../../stores/credentials.ts'
 import { type EventLog, origin, type Position, type RecordedEvent } from '../../stores/event-log.ts'
 import type { Answer } from '../answer.ts'
-import { goneSignal, headerOf, principalOf } from '../context.ts'
+import { caused, goneSignal, headerOf, principalOf } from '../context.ts'
 import { eventLine, shownEvent } from '../event-frames.ts'
 import { type EventSelection, scan } from '../event-scan.ts'
 import type { HttpContext } from '../face.ts'
@@ -48,6 +49,7 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
   nativeRoute({
     method: 'get',
     path: '/v1/events',
+    reads: [],
     summary: 'Read, filter and follow the log',
     description: 'A principal without `v1:read` sees the events of the faces that it may read.',
     tag: 'events',
@@ -72,11 +74,12 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
       ...eventAnswers,
       ...problems({ 401: 'Credentials are missing or wrong', 403: 'No scope lets the credentials read anything' }),
     },
-    handle: ({ c, ports, query }) => {
+    handle: ({ c, ports, known, query }) => {
       const { after, limit, order, ...filters } = query
       return answerEvents({
         c,
         ports,
+        known,
         tools,
         paging: { after, limit, order },
         selection: { ...filters, visible: visibleTo(c, ports) },
@@ -100,12 +103,14 @@ const mayReadSomething = ({ scopes }: Principal): boolean => scopes.some((scope)
 export const answerEvents = async ({
   c,
   ports,
+  known,
   tools,
   paging,
   selection,
 }: {
   readonly c: HttpContext
   readonly ports: HttpPorts
+  readonly known: Known
   readonly tools: RouteTools
   readonly paging: Paging
   readonly selection: EventSelection
@@ -114,9 +119,14 @@ export const answerEvents = async ({
   const type = negotiate(headerOf(c, 'accept'), representations)
   if (type === undefined) throw new Problem('not-acceptable', `events are offered as ${representations.join(', ')}`)
   const given = paging.after === undefined ? undefined : await parsePosition(ports, paging.after, '?after')
-  if (type === 'application/json') return page(c, ports, selection, { ...paging, after: given })
-  refuseJsonOnly(paging)
-  if (type === 'application/x-ndjson') return lines(log, selection, given ?? origin)
+  if (type !== 'application/json') refuseJsonOnly(paging)
+  if (type !== 'text/event-stream') {
+    const head = known.asOf ?? (await log.head())
+    caused(c, { position: head })
+    return type === 'application/json'
+      ? page(c, ports, selection, { ...paging, after: given, head })
+      : lines(log, selection, { after: given ?? origin, head })
+  }
   const lastEventId = headerOf(c, 'last-event-id')
   const resumed = lastEventId === undefined ? given : await parsePosition(ports, lastEventId, 'Last-Event-ID')
   const principal = principalOf(c)
@@ -138,9 +148,8 @@ const page = async (
   c: HttpContext,
   { log, clock }: HttpPorts,
   selection: EventSelection,
-  { after, limit = 50, order = 'asc' }: Paging,
+  { after, limit = 50, order = 'asc', head }: Paging & { readonly head: Position },
 ): Promise<Answer> => {
-  const head = await log.head()
   const signal = goneSignal(c)
   const until = clock.monotonic() + longestScanMs
   const items: RecordedEvent[] = []
@@ -166,9 +175,12 @@ const page = async (
   return json({ items: items.map(shownEvent), next, head })
 }
 
-/** One event a line up to the head at the time of the request, in constant memory. */
-const lines = async (log: EventLog, selection: EventSelection, after: Position): Promise<Answer> => {
-  const head = await log.head()
+/** One event a line up to the head, in constant memory. */
+const lines = (
+  log: EventLog,
+  selection: EventSelection,
+  { after, head }: { readonly after: Position; readonly head: Position },
+): Answer => {
   const events = scan(log, selection, { after })[Symbol.asyncIterator]()
   const body = new ReadableStream<Uint8Array>(
     {

@@ -20,6 +20,7 @@ const inputSchemaOf = (work: Work): JsonObject => {
 export const listKinds = nativeRoute({
   method: 'get',
   path: '/v1/kinds',
+  reads: [],
   summary: 'Kinds of operations',
   tag: 'operations',
   scope: 'v1:read',
@@ -28,12 +29,13 @@ export const listKinds = nativeRoute({
     200: { description: 'Every kind, by name', schema: listOf(KindDocument) },
     ...problems({ 400: 'A parameter is wrong' }),
   },
-  handle: ({ ports: { kinds, leases, clock }, query }) => {
+  handle: ({ ports: { kinds, leases, clock }, known, query }) => {
     const live = leases.live(clock.monotonic())
-    const { items, next } = pageOf(kinds.all, ({ kind }) => kind, query)
+    const { items, next } = pageOf(kinds.all, ({ kind }) => kind, query, known)
     const shown = items.map((work) => {
       const { kind, face, description, submittable, policy } = work
-      const workers = live.filter((lease) => lease.kinds.includes(kind)).length
+      // Who lived then is not in the log.
+      const workers = known.asOf === null ? live.filter((lease) => lease.kinds.includes(kind)).length : null
       return { kind, face, description, submittable, policy, inputSchema: inputSchemaOf(work), workers }
     })
     return json({ items: shown, next })

@@ -8,14 +8,18 @@ import type { HttpContext } from '../face.ts'
 import { json, jsonText } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
+import type { RouteRequest } from '../route.ts'
 
 const ended: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed-out']
 
 export const hasEnded = ({ state }: OperationResource): boolean => ended.includes(state)
 
+/** What a route looks operations up with. */
+export type Reading = Pick<RouteRequest<unknown, unknown>, 'ports' | 'known'>
+
 /** The operation of a path; a problem `not-found` for an unknown id, one of another form too. */
-export const findOperation = ({ operations }: HttpPorts, id: string): OperationResource => {
-  const found = operations.byId(id)
+export const findOperation = ({ ports, known }: Reading, id: string): OperationResource => {
+  const found = ports.operations(known).byId(id)
   if (found === undefined) throw new Problem('not-found', `there is no operation ${id}`)
   return found
 }
@@ -75,7 +79,7 @@ export const acceptedAnswer = (
   { id, kind, waited }: { readonly id: string; readonly kind: string; readonly waited: number | undefined },
 ): Answer => {
   // The input of an operation that the view does not know is not repeated: it may hold secrets.
-  const operation = ports.operations.byId(id) ?? justRequested(c, ports, id, kind, {})
+  const operation = ports.operations(c.known).byId(id) ?? justRequested(c, ports, id, kind, {})
   caused(c, { operationId: id })
   const applied = waited === undefined ? {} : { 'Preference-Applied': `wait=${waited}` }
   return operationAnswer(operation, waited !== undefined && hasEnded(operation) ? 200 : 202, {

@@ -3,12 +3,11 @@ import { operation } from '../../commands/operation.ts'
 import type { RetryRefusal } from '../../commands/retry.ts'
 import { pinnedRevision, versionMismatch } from '../conditional.ts'
 import { caused, headerOf, requestContext } from '../context.ts'
-import type { HttpPorts } from '../ports.ts'
 import { settle } from '../position.ts'
 import { Problem } from '../problem.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
-import { findOperation, operationAnswer } from './operation-answer.ts'
+import { findOperation, operationAnswer, type Reading } from './operation-answer.ts'
 import { unknownOperation } from './operations.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 import { accepted, submitProblem } from './submit.ts'
@@ -21,48 +20,52 @@ const impossible = (operationId: string, wish: string, state: string): Problem =
   new Problem('impossible-transition', `the operation is ${state}: it cannot be ${wish}`, { operationId })
 
 /** The revision that the client pinned; an operation that this node's view does not hold yet is pinned as the client said. */
-const pinOf = ({ operations }: HttpPorts, id: string, header: string | undefined): { pinnedRevision?: number } => {
-  const pinned = pinnedRevision(header, operations.byId(id)?.revision)
+const pinOf = ({ ports, known }: Reading, id: string, header: string | undefined): { pinnedRevision?: number } => {
+  const pinned = pinnedRevision(header, ports.operations(known).byId(id)?.revision)
   return pinned === undefined ? {} : { pinnedRevision: pinned }
 }
 
-const cancelOperation = nativeRoute({
-  method: 'post',
-  path: '/v1/operations/{id}/cancel',
-  summary: 'Cancel an operation',
-  description: 'A waiting one is cancelled at once; a running one is `cancelling` until its work has really stopped.',
-  tag: 'operations',
-  scope: 'v1:write',
-  headers: { 'If-Match': ifMatch },
-  params: { id: operationExample.id },
-  body: CancelBody,
-  optionalBody: true,
-  examples: { 'With a reason': { reason: 'no longer needed' }, 'Without one': {} },
-  answers: {
-    200: { description: 'It was cancelled, or asked to, before', schema: OperationDocument },
-    202: { description: 'Recorded', schema: OperationDocument },
-    ...problems({
-      404: 'There is no such operation',
-      409: 'It ended otherwise, or the same Idempotency-Key is being processed right now',
-      412: 'It has another revision',
-    }),
-  },
-  handle: async ({ c, ports, params: { id = '' }, body }) => {
-    const pin = pinOf(ports, id, headerOf(c, 'if-match'))
-    const command = { type: 'CancelOperation', id, reason: body.reason ?? null } as const
-    const { refused, position, revision } = withPosition(await ports.executor.execute(operation, command, requestContext(c), pin))
-    if (refused !== undefined) {
-      if (refused.reason === 'version-mismatch') throw versionMismatch(headerOf(c, 'if-match') ?? '', refused.actual)
-      if (refused.reason === 'already-finished') throw impossible(id, 'cancelled', refused.state)
-      throw unknownOperation(id)
-    }
-    await settle(ports, position)
-    const cancelled = findOperation(ports, id)
-    caused(c, { operationId: id, position: position ?? cancelled.position, revision })
-    // Repeated after a crash, the recorded wish is answered as it would have been then.
-    return operationAnswer(cancelled, position !== null || c.repeated ? 202 : 200)
-  },
-})
+const cancelOperation = ({ operationReads: reads }: RouteTools): NativeRoute =>
+  nativeRoute({
+    reads,
+    method: 'post',
+    path: '/v1/operations/{id}/cancel',
+    summary: 'Cancel an operation',
+    description: 'A waiting one is cancelled at once; a running one is `cancelling` until its work has really stopped.',
+    tag: 'operations',
+    scope: 'v1:write',
+    headers: { 'If-Match': ifMatch },
+    params: { id: operationExample.id },
+    body: CancelBody,
+    optionalBody: true,
+    examples: { 'With a reason': { reason: 'no longer needed' }, 'Without one': {} },
+    answers: {
+      200: { description: 'It was cancelled, or asked to, before', schema: OperationDocument },
+      202: { description: 'Recorded', schema: OperationDocument },
+      ...problems({
+        404: 'There is no such operation',
+        409: 'It ended otherwise, or the same Idempotency-Key is being processed right now',
+        412: 'It has another revision',
+      }),
+    },
+    handle: async ({ c, ports, known, params: { id = '' }, body }) => {
+      const pin = pinOf({ ports, known }, id, headerOf(c, 'if-match'))
+      const command = { type: 'CancelOperation', id, reason: body.reason ?? null } as const
+      const { refused, position, revision } = withPosition(
+        await ports.executor.execute(operation, command, requestContext(c), pin),
+      )
+      if (refused !== undefined) {
+        if (refused.reason === 'version-mismatch') throw versionMismatch(headerOf(c, 'if-match') ?? '', refused.actual)
+        if (refused.reason === 'already-finished') throw impossible(id, 'cancelled', refused.state)
+        throw unknownOperation(id)
+      }
+      await settle(ports, position)
+      const cancelled = findOperation({ ports, known }, id)
+      caused(c, { operationId: id, position: position ?? cancelled.position, revision })
+      // Repeated after a crash, the recorded wish is answered as it would have been then.
+      return operationAnswer(cancelled, position !== null || c.repeated ? 202 : 200)
+    },
+  })
 
 const withPosition = <Outcome extends object>(outcome: Outcome): Outcome & { position: string | null } => ({
   position: null,
@@ -73,6 +76,7 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'post',
     path: '/v1/operations/{id}/retry',
+    reads: tools.operationReads,
     summary: 'Do an ended operation again',
     description: 'A new operation with `retryOf`; history is never rewritten. `Prefer: wait=N` as for submitting.',
     tag: 'operations',
@@ -91,10 +95,10 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
         412: 'It has another revision',
       }),
     },
-    handle: async ({ c, ports, params: { id = '' } }) => {
-      const result = await ports.retry(id, requestContext(c), pinOf(ports, id, headerOf(c, 'if-match')))
+    handle: async ({ c, ports, known, params: { id = '' } }) => {
+      const result = await ports.retry(id, requestContext(c), pinOf({ ports, known }, id, headerOf(c, 'if-match')))
       if (result.refused !== undefined) throw retryProblem(id, result.refused, headerOf(c, 'if-match'))
-      return accepted(c, ports, tools, { ...result, kind: findOperation(ports, id).kind })
+      return accepted(c, ports, tools, { ...result, kind: findOperation({ ports, known }, id).kind })
     },
   })
 
@@ -112,4 +116,7 @@ const retryProblem = (id: string, refused: RetryRefusal, ifMatch = ''): Problem 
 }
 
 /** Writes to operations that exist. */
-export const operationCommandRoutes = (tools: RouteTools): readonly NativeRoute[] => [cancelOperation, retryOperation(tools)]
+export const operationCommandRoutes = (tools: RouteTools): readonly NativeRoute[] => [
+  cancelOperation(tools),
+  retryOperation(tools),
+]

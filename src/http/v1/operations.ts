@@ -14,36 +14,38 @@ import { answerEvents, eventAnswers } from './events.ts'
 import { createEndedAnswers, endedAnswer, findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
 import { listOf, OperationDocument, operationExample, problems } from './schemas.ts'
 
-const listOperations = nativeRoute({
-  method: 'get',
-  path: '/v1/operations',
-  summary: 'List operations',
-  tag: 'operations',
-  scope: 'v1:read',
-  query: z.object({
-    limit: limit(),
-    cursor,
-    order: order('desc'),
-    state: anyOf('States', z.enum(operationStates)),
-    kind: anyOf('Kinds'),
-    face: anyOf('Faces that they came through'),
-    lane: anyOf('Lanes'),
-    principal: anyOf('Who asked'),
-    from: time('Not requested before this time'),
-    to: time('Requested before this time'),
-  }),
-  answers: {
-    200: { description: 'A page of operations', schema: listOf(OperationDocument) },
-    ...problems({ 400: 'A parameter is wrong' }),
-  },
-  handle: ({ ports, query: { cursor, ...options } }) => {
-    const after = decodeCursor(cursor, ['number', 'number']) as readonly [number, number] | undefined
-    const { items, next } = ports.operations.list({ ...options, after })
-    return json({ items, next: next === null ? null : encodeCursor(next) })
-  },
-})
+const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
+  nativeRoute({
+    reads,
+    method: 'get',
+    path: '/v1/operations',
+    summary: 'List operations',
+    tag: 'operations',
+    scope: 'v1:read',
+    query: z.object({
+      limit: limit(),
+      cursor,
+      order: order('desc'),
+      state: anyOf('States', z.enum(operationStates)),
+      kind: anyOf('Kinds'),
+      face: anyOf('Faces that they came through'),
+      lane: anyOf('Lanes'),
+      principal: anyOf('Who asked'),
+      from: time('Not requested before this time'),
+      to: time('Requested before this time'),
+    }),
+    answers: {
+      200: { description: 'A page of operations', schema: listOf(OperationDocument) },
+      ...problems({ 400: 'A parameter is wrong' }),
+    },
+    handle: ({ ports, known, query: { cursor, ...options } }) => {
+      const after = decodeCursor(cursor, ['number', 'number']) as readonly [number, number] | undefined
+      const { items, next } = ports.operations(known).list({ ...options, after })
+      return json({ items, next: next === null ? null : encodeCursor(next, known) })
+    },
+  })
 
-const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
+const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): NativeRoute => {
   const ended = createEndedAnswers()
 
   const shown = (operation: OperationResource, known: string | undefined): Answer => {
@@ -54,6 +56,7 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
   return nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}',
+    reads,
     summary: 'One operation',
     description:
       '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
@@ -67,19 +70,20 @@ const getOperation = ({ changes, closing }: RouteTools): NativeRoute => {
       304: { description: 'It is still at the revision that the client knows' },
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
-    handle: ({ c, ports, params: { id = '' }, query: { wait = 0 } }) => {
-      const known = headerOf(c, 'if-none-match')
-      const final = ended.get(id)
-      if (final !== undefined) return isKnown(known, final.revision) ? unchanged(final.revision) : endedAnswer(final)
-      let operation = findOperation(ports, id)
-      const isDone = (): boolean => hasEnded(operation) || (known !== undefined && !isKnown(known, operation.revision))
-      if (wait === 0 || isDone()) return shown(operation, known)
+    handle: ({ c, ports, known, params: { id = '' }, query: { wait = 0 } }) => {
+      const seen = headerOf(c, 'if-none-match')
+      // What has ended by now may not have ended at a moment of the past.
+      const final = known.asOf === null ? ended.get(id) : undefined
+      if (final !== undefined) return isKnown(seen, final.revision) ? unchanged(final.revision) : endedAnswer(final)
+      let operation = findOperation({ ports, known }, id)
+      const isDone = (): boolean => hasEnded(operation) || (seen !== undefined && !isKnown(seen, operation.revision))
+      if (wait === 0 || isDone()) return shown(operation, seen)
       const look = (): true | undefined => {
-        operation = findOperation(ports, id)
+        operation = findOperation({ ports, known }, id)
         return isDone() ? true : undefined
       }
       const signal = AbortSignal.any([closing, goneSignal(c)])
-      return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, known))
+      return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, seen))
     },
   })
 }
@@ -90,6 +94,7 @@ const operationEvents = (tools: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}/events',
+    reads: tools.operationReads,
     summary: 'The events of one operation',
     tag: 'operations',
     scope: 'v1:read',
@@ -102,16 +107,16 @@ const operationEvents = (tools: RouteTools): NativeRoute =>
         .meta({ description: 'How many items at most (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
     }),
     answers: { ...eventAnswers, ...problems({ 404: 'There is no such operation' }) },
-    handle: async ({ c, ports, params: { id = '' }, query }) => {
-      findOperation(ports, id)
+    handle: async ({ c, ports, known, params: { id = '' }, query }) => {
+      findOperation({ ports, known }, id)
       const selection = { stream: [operationStream(id)], visible: () => true }
-      return answerEvents({ c, ports, tools, paging: query, selection })
+      return answerEvents({ c, ports, known, tools, paging: query, selection })
     },
   })
 
 /** Reading operations; what changes them stands in submit.ts and operation-commands.ts. */
 export const operationRoutes = (tools: RouteTools): readonly NativeRoute[] => [
-  listOperations,
+  listOperations(tools),
   getOperation(tools),
   operationEvents(tools),
 ]

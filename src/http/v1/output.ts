@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { outputStream } from '../../events/output.ts'
 import { readOutput } from '../../projections/output.ts'
-import { goneSignal } from '../context.ts'
+import { caused, goneSignal } from '../context.ts'
 import { number, wait } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
@@ -12,10 +12,11 @@ import { operationExample, problems } from './schemas.ts'
 const defaultBytes = 65_536
 const mostBytes = 1_048_576
 
-export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRoute =>
+export const operationOutput = ({ changes, hub, closing, operationReads: reads }: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}/output',
+    reads,
     summary: 'What an operation printed',
     description: '`Output-Next-Offset` is where to go on; `Output-Complete: true` says that nothing will follow it.',
     tag: 'operations',
@@ -30,13 +31,15 @@ export const operationOutput = ({ changes, hub, closing }: RouteTools): NativeRo
       200: { description: 'Bytes of the output', type: 'text/plain; charset=utf-8' },
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
-    handle: async ({ c, ports, params: { id = '' }, query }) => {
+    handle: async ({ c, ports, known, params: { id = '' }, query }) => {
       const { offset = 0, limit = defaultBytes } = query
-      findOperation(ports, id)
+      findOperation({ ports, known }, id)
       const look = async () => {
         // The state is read first: output that was there when the operation had ended is all there is.
-        const ended = hasEnded(findOperation(ports, id))
-        return { ended, ...(await readOutput(ports.log, id, { offset, limit })) }
+        const ended = hasEnded(findOperation({ ports, known }, id))
+        const upTo = known.asOf ?? (await ports.log.head())
+        caused(c, { position: upTo })
+        return { ended, ...(await readOutput(ports.log, id, { offset, limit, upTo })) }
       }
       let slice = await look()
       if (slice.content.length === 0 && !slice.ended && query.wait !== undefined && query.wait > 0) {

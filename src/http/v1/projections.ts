@@ -8,6 +8,7 @@ import { listOf, ProjectionDocument, problems } from './schemas.ts'
 const listProjections = nativeRoute({
   method: 'get',
   path: '/v1/projections',
+  reads: [],
   summary: 'The views and how far they are',
   tag: 'views',
   scope: 'v1:read',
@@ -16,8 +17,15 @@ const listProjections = nativeRoute({
     200: { description: 'Every view, by name', schema: listOf(ProjectionDocument) },
     ...problems({ 400: 'A parameter is wrong' }),
   },
-  handle: async ({ ports, query }) => json(pageOf(await ports.projections.status(), ({ name }) => name, query)),
+  handle: async ({ ports, known, query }) => {
+    const { items, next } = pageOf(await ports.projections.status(), ({ name }) => name, query, known)
+    const { asOf } = known
+    // How far a view was then is not in the log; what it says of that moment is.
+    return json({ items: asOf === null ? items : items.map((view) => ({ ...view, ...unknown, position: asOf })), next })
+  },
 })
+
+const unknown = { lag: null, state: null, fault: null }
 
 const rebuildProjection = nativeRoute({
   method: 'post',

@@ -30,9 +30,11 @@ export const OperationDocument = z
       .nullable(),
     waitingFor: z
       .object({
-        reason: z.enum(['start', 'lane', 'retry', 'worker', 'time', 'limit']),
-        detail: z.string(),
-        since: instant,
+        reason: z
+          .enum(['start', 'lane', 'retry', 'worker', 'time', 'limit', 'unknown'])
+          .meta({ description: '`unknown` of a moment of the past where it hung on the workers of then; the rest is null' }),
+        detail: z.string().nullable(),
+        since: instant.nullable(),
         until: instant.nullable(),
         operation: z.string().nullable(),
       })
@@ -102,7 +104,7 @@ export const KindDocument = z
     submittable: z.boolean(),
     policy: Policy.meta({ id: 'Policy', description: 'How an operation is attempted; `timeoutMs` is per attempt' }),
     inputSchema: z.record(z.string(), json).meta({ description: 'JSON Schema 2020-12' }),
-    workers: z.number().int().meta({ description: 'How many live workers take it' }),
+    workers: z.number().int().nullable().meta({ description: 'How many live workers take it; null of a moment of the past' }),
   })
   .meta({ id: 'Kind' })
 
@@ -111,8 +113,12 @@ export const ProjectionDocument = z
     name: z.string(),
     version: z.number().int(),
     position: z.string(),
-    lag: z.number().int().meta({ description: 'Events between the view and the head of the log' }),
-    state: z.enum(['live', 'catching-up', 'rebuilding', 'faulted']),
+    lag: z
+      .number()
+      .int()
+      .nullable()
+      .meta({ description: 'Events between the view and the head of the log; null, as the rest, of a moment of the past' }),
+    state: z.enum(['live', 'catching-up', 'rebuilding', 'faulted']).nullable(),
     fault: z.object({ position: z.string(), message: z.string() }).nullable(),
   })
   .meta({ id: 'Projection' })

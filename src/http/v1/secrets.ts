@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Remains } from '../../events/secret.ts'
+import type { Known } from '../../projections/known.ts'
 import { secretQueries } from '../../projections/secrets.ts'
 import { caused, requestContext } from '../context.ts'
 import { json } from '../json.ts'
@@ -7,6 +8,7 @@ import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { cursor, decodeCursor, encodeCursor, limit } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { RouteTools } from '../tools.ts'
 import { listOf, problems } from './schemas.ts'
 
 const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
@@ -36,11 +38,13 @@ const caughtUp = async ({ log, projections }: HttpPorts): Promise<void> => {
   throw new Problem('not-caught-up', 'the views of operations and secrets have not reached the end of the log')
 }
 
-const queries = ({ projections }: HttpPorts) => secretQueries(projections.views('secrets'))
+const reads = ['secrets']
+const queries = (known: Known) => secretQueries(known.views('secrets'))
 
 const listSecrets = nativeRoute({
   method: 'get',
   path: '/v1/secrets',
+  reads,
   summary: 'Whose secrets are sealed, without their values',
   tag: 'secrets',
   scope: 'v1:read',
@@ -49,47 +53,49 @@ const listSecrets = nativeRoute({
     200: { description: 'Every subject, forgotten ones too', schema: listOf(SubjectDocument) },
     ...problems({ 400: 'A parameter is wrong' }),
   },
-  handle: ({ ports, query }) => {
+  handle: ({ known, query }) => {
     const after = String(decodeCursor(query.cursor, ['string'])?.[0] ?? '')
-    const found = queries(ports).list(after, query.limit + 1)
+    const found = queries(known).list(after, query.limit + 1)
     const items = found.slice(0, query.limit)
     const last = items.at(-1)
     return json({
       items: items.map(({ subject, sealedAt, usedBy, forgottenAt }) => ({ subject, sealedAt, usedBy, forgottenAt })),
-      next: found.length > query.limit && last !== undefined ? encodeCursor([last.subject]) : null,
+      next: found.length > query.limit && last !== undefined ? encodeCursor([last.subject], known) : null,
     })
   },
 })
 
-const forgetSecrets = nativeRoute({
-  method: 'delete',
-  path: '/v1/secrets/{subject}',
-  summary: 'Forget the secrets of a subject, for ever',
-  description:
-    'Its key is erased: what was sealed for it stays in the log and cannot be read any more. Done twice it is done once.',
-  tag: 'secrets',
-  scope: 'v1:write',
-  answers: {
-    200: { description: 'They are forgotten', schema: ReceiptDocument },
-    ...problems({ 404: 'Nothing is sealed for this subject' }),
-  },
-  handle: async ({ c, ports, params: { subject = '' } }) => {
-    // What this node does not know yet may be sealed all the same.
-    await caughtUp(ports)
-    const known = queries(ports).bySubject(subject)
-    const running = (known?.usedBy ?? []).filter((id) => {
-      const state = ports.operations.byId(id)?.state
-      return state === 'running' || state === 'cancelling'
-    })
-    const forgotten = await ports.forget(subject, known && { events: known.events, running }, requestContext(c))
-    if (forgotten === undefined) throw new Problem('not-found', `nothing is sealed for ${subject}`)
-    await caughtUp(ports)
-    const { receipt, forgottenAt } = queries(ports).bySubject(subject) ?? { receipt: null, forgottenAt: null }
-    if (receipt === null) throw new Problem('not-caught-up', 'the secrets are forgotten, and the view does not show it yet')
-    caused(c, { position: receipt.position })
-    const { events, position, remains } = receipt
-    return json({ subject, forgottenAt, events, position, remains })
-  },
-})
+const forgetSecrets = ({ operationReads }: RouteTools): NativeRoute =>
+  nativeRoute({
+    reads: [...reads, ...operationReads],
+    method: 'delete',
+    path: '/v1/secrets/{subject}',
+    summary: 'Forget the secrets of a subject, for ever',
+    description:
+      'Its key is erased: what was sealed for it stays in the log and cannot be read any more. Done twice it is done once.',
+    tag: 'secrets',
+    scope: 'v1:write',
+    answers: {
+      200: { description: 'They are forgotten', schema: ReceiptDocument },
+      ...problems({ 404: 'Nothing is sealed for this subject' }),
+    },
+    handle: async ({ c, ports, known, params: { subject = '' } }) => {
+      // What this node does not know yet may be sealed all the same.
+      await caughtUp(ports)
+      const sealed = queries(known).bySubject(subject)
+      const running = (sealed?.usedBy ?? []).filter((id) => {
+        const state = ports.operations(known).byId(id)?.state
+        return state === 'running' || state === 'cancelling'
+      })
+      const forgotten = await ports.forget(subject, sealed && { events: sealed.events, running }, requestContext(c))
+      if (forgotten === undefined) throw new Problem('not-found', `nothing is sealed for ${subject}`)
+      await caughtUp(ports)
+      const { receipt, forgottenAt } = queries(known).bySubject(subject) ?? { receipt: null, forgottenAt: null }
+      if (receipt === null) throw new Problem('not-caught-up', 'the secrets are forgotten, and the view does not show it yet')
+      caused(c, { position: receipt.position })
+      const { events, position, remains } = receipt
+      return json({ subject, forgottenAt, events, position, remains })
+    },
+  })
 
-export const secretRoutes: readonly NativeRoute[] = [listSecrets, forgetSecrets]
+export const secretRoutes = (tools: RouteTools): readonly NativeRoute[] => [listSecrets, forgetSecrets(tools)]

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { RecordedEvent } from '../../stores/event-log.ts'
+import { lastOfStream } from '../../stores/stream-end.ts'
 import { etag, isKnown } from '../conditional.ts'
-import { headerOf } from '../context.ts'
+import { caused, headerOf } from '../context.ts'
 import { isShown, shownEvent } from '../event-frames.ts'
 import { json } from '../json.ts'
 import { Problem } from '../problem.ts'
@@ -12,6 +13,7 @@ import { EventDocument, operationExample, problems } from './schemas.ts'
 export const readStream = nativeRoute({
   method: 'get',
   path: '/v1/streams/{stream}',
+  reads: [],
   summary: 'The events of one stream',
   description: '`from` is the first revision of the page, inclusive, in either order; `next` is the `from` of the next page.',
   tag: 'events',
@@ -32,22 +34,22 @@ export const readStream = nativeRoute({
     304: { description: 'The stream is still at the revision that the client knows' },
     ...problems({ 400: 'A parameter is wrong', 404: 'The stream has no events' }),
   },
-  handle: async ({ c, ports: { log }, params, query }) => {
+  handle: async ({ c, ports: { log }, known, params, query }) => {
     const stream = params.stream ?? ''
-    const last = isShown(stream) ? await first(log.readStream(stream, { from: 'end', backwards: true, limit: 1 })) : undefined
+    const upTo = known.asOf ?? (await log.head())
+    caused(c, { position: upTo })
+    const last = isShown(stream) ? await lastOfStream(log, stream, upTo) : undefined
     if (last === undefined) throw new Problem('not-found', `there is no stream ${stream}`)
     const headers = { ETag: etag(last.revision) }
     if (isKnown(headerOf(c, 'if-none-match'), last.revision)) return { status: 304, headers, body: null }
     const backwards = query.order === 'desc'
-    const from = query.from ?? (backwards ? 'end' : 'start')
+    const from = backwards ? Math.min(query.from ?? last.revision, last.revision) : (query.from ?? 'start')
     const items: RecordedEvent[] = []
-    for await (const event of log.readStream(stream, { from, backwards, limit: query.limit + 1 })) items.push(event)
+    for await (const event of log.readStream(stream, { from, backwards, limit: query.limit + 1 })) {
+      if (event.revision > last.revision) break
+      items.push(event)
+    }
     const next = items.length > query.limit ? (items.pop()?.revision ?? null) : null
     return json({ items: items.map(shownEvent), next, revision: last.revision }, 200, headers)
   },
 })
-
-const first = async <Item>(items: AsyncIterable<Item>): Promise<Item | undefined> => {
-  for await (const item of items) return item
-  return undefined
-}

@@ -40,6 +40,7 @@ export const submitOperation = (tools: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'post',
     path: '/v1/operations',
+    reads: tools.operationReads,
     summary: 'Submit an operation',
     description: '`Prefer: wait=N` (seconds, at most 60) answers 200 when it ended in time. `Idempotency-Key` is honoured.',
     tag: 'operations',
@@ -83,7 +84,7 @@ export const accepted = async (
   const waited = preferredWait(headerOf(c, 'prefer'))
   if (waited !== undefined && waited > 0) {
     const ended = (): true | undefined => {
-      const operation = ports.operations.byId(operationId)
+      const operation = ports.operations(c.known).byId(operationId)
       return operation !== undefined && hasEnded(operation) ? true : undefined
     }
     const signal = AbortSignal.any([closing, goneSignal(c)])

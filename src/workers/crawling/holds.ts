@@ -1,5 +1,5 @@
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
-import { type Clock, instant } from '../../lib/clock.ts'
+import { instant } from '../../lib/clock.ts'
 import { comparableDomain } from '../../lib/domain-key.ts'
 import { type QueueName, queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Hold } from '../../projections/operation-waiting.ts'
@@ -21,20 +21,21 @@ type Throttling = Pick<CrawlingSettings, 'hits' | 'windowS' | 'moderated'>
 export interface HoldsOptions {
   readonly views: Views
   readonly settings: Throttling
-  readonly clock: Clock
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 /** Reckons for a queue what its spider does: the same throttle, filled with the starts that the view remembers. */
-export const createQueueHolds = ({ views, settings, clock }: HoldsOptions): ((queue: QueueName) => QueueHold) => {
+export const createQueueHolds = ({ views, settings, now }: HoldsOptions): ((queue: QueueName) => QueueHold) => {
   const queries = queueQueries(views)
   const rules = queries.throttleRules()
   return ({ spiderid, domain }) => {
     const { hits, windowS, moderated } = settings
-    const throttle = createThrottle({ hits, windowMs: windowS * 1000, moderated, clock: { monotonic: clock.now } })
+    const throttle = createThrottle({ hits, windowMs: windowS * 1000, moderated, clock: { monotonic: now } })
     for (const rule of rules)
       throttle.setRule(rule.domain, { hits: Math.floor(rule.hits * rule.scale), windowMs: rule.window * 1000 })
     const rule = throttle.ruleOf(domain)
-    throttle.restore(domain, queries.startsSince(spiderid, domain, clock.now() - rule.windowMs))
+    throttle.restore(domain, queries.startsSince(spiderid, domain, now() - rule.windowMs))
     const blacklisted = queries.isBlacklisted(comparableDomain(domain))
     return { ...rule, blacklisted, nextStart: blacklisted ? Number.POSITIVE_INFINITY : throttle.nextStart(domain) }
   }
@@ -45,7 +46,7 @@ const mostDomains = 100
 
 /** Says why a crawl with queued pages fetches none. */
 export const createCrawlHolds = (options: HoldsOptions) => {
-  const { views, clock } = options
+  const { views } = options
   const queries = queueQueries(views)
 
   const ofQueues = (spiderid: string, domains: readonly string[]): Hold | undefined => {
@@ -57,7 +58,7 @@ export const createCrawlHolds = (options: HoldsOptions) => {
         until: null,
       }
     const holdOf = createQueueHolds(options)
-    const now = clock.now()
+    const now = options.now()
     let first: { readonly domain: string; readonly hold: QueueHold } | undefined
     for (const domain of domains) {
       const hold = holdOf({ spiderid, domain })

@@ -140,7 +140,7 @@ describe.skipIf(kafkaBrokers === undefined)('in front of a Scrapy Cluster', () =
     await cluster.crawled('json failed to parse')
     await cluster.crawled(JSON.stringify(item))
     const face = await startBridge({ brokers, prefix, settings: { bridgeItems: true } })
-    const items = itemQueries(face.ports.projections.views('crawling-items'))
+    const items = itemQueries(face.ports.knowledge.present(['crawling-items']).views('crawling-items'))
     const kept = await new Promise<string>((resolve) => {
       const look = (): void => {
         const [row] = items.items({ limit: 10, appid: ['testapp'] }).items

@@ -72,7 +72,8 @@ describe('what feed answers', () => {
     expect(first).toBe('OperationRequested')
     const position = headers.get('event-position') ?? ''
     expect(await ports.projections.reached(position)).toBe(true)
-    expect(ports.operations.byId(headers.get('operation-id') ?? '')).toMatchObject({
+    const { byId } = ports.operations(ports.knowledge.present(ports.operations.reads))
+    expect(byId(headers.get('operation-id') ?? '')).toMatchObject({
       kind: 'crawling.crawl',
       face: 'crawling',
       input: { ...crawl, spiderid: 'link', priority: 1 },

@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { faces, projectionsOf } from '../../../src/app/faces.ts'
+import { openKnowledge } from '../../../src/app/knowledge.ts'
 import { createInProcessBus } from '../../../src/bus/in-process.ts'
 import { createRelay } from '../../../src/bus/relay.ts'
 import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
@@ -12,6 +13,7 @@ import { createExecutor } from '../../../src/commands/execute.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
 import { createForget } from '../../../src/commands/secret.ts'
 import { createSubmit } from '../../../src/commands/submit.ts'
+import { loadConfig } from '../../../src/config.ts'
 import { createHealth } from '../../../src/health.ts'
 import { createCrawlingFace } from '../../../src/http/crawling/face.ts'
 import { defaultHttpSettings, type HttpPorts, type HttpSettings } from '../../../src/http/ports.ts'
@@ -19,7 +21,6 @@ import { buildServer } from '../../../src/http/server.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
 import { createProjections } from '../../../src/projections/engine.ts'
-import { operationQueries } from '../../../src/projections/operations.ts'
 import { openCredentials } from '../../../src/stores/credentials.ts'
 import { openBlobs } from '../../../src/stores/embedded/blobs.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
@@ -97,7 +98,13 @@ export const startFace = async ({
   })
   const executor = createExecutor({ log, clock })
   const leases = createLocalLeases()
-  const operations = operationQueries({ views: projections.views('operations'), leases, clock })
+  const engines = { log, leases, viewsDirectory: join(directory, 'views') }
+  const {
+    knowledge,
+    operations: operationsOf,
+    parts,
+  } = await openKnowledge({ clock, logger, projections, engines }, loadConfig({}).faces)
+  const operations = operationsOf(knowledge.present(operationsOf.reads))
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
   const held = new Map<string, Held>()
   const known = createKinds(kinds.map((kind) => answering(kind, held)))
@@ -111,7 +118,8 @@ export const startFace = async ({
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
     forget: createForget({ executor, secrets }),
     projections,
-    operations,
+    knowledge,
+    operations: operationsOf,
     kinds: known,
     leases,
     blobs: openBlobs(join(directory, 'blobs')),
@@ -148,6 +156,7 @@ export const startFace = async ({
     await bridge?.stop()
     await server.close()
     await bus.close()
+    for (const { close } of parts) await close()
     await projections.stop()
     await log.close()
   }

@@ -94,7 +94,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   await projections.start()
   const leases = options.among?.leases ?? createLocalLeases()
   const { id = '0123456789ab', leaseMs = 8_000, leads = true } = options.among ?? {}
-  const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, clock })
+  const holds = createCrawlHolds({ views: projections.views('crawling-pages'), settings, now: clock.now })
   const queries = operationQueries({
     views: projections.views('operations'),
     leases,
