@@ -2,14 +2,15 @@ import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 import type { ConfiguredFace, FaceModule } from './app/face-module.ts'
 import { faces as allFaces } from './app/faces.ts'
-import { kafkaSettings } from './bus/kafka/settings.ts'
+import { kafkaSettings, kafkaVariables } from './bus/kafka/settings.ts'
 import { dataDirectory } from './data-directory.ts'
 import { isProxyEntry } from './http/client-address.ts'
 import { isOriginEntry } from './http/origins.ts'
 import { isHostEntry } from './http/own-hosts.ts'
 import { type Environment, list, whole, yesOrNo } from './lib/environment.ts'
 import { messageOf } from './lib/errors.ts'
-import { eventStoreDbSettings } from './stores/eventstoredb/settings.ts'
+import { unknownNames } from './lib/unknown-names.ts'
+import { eventStoreDbSettings, eventStoreDbVariables } from './stores/eventstoredb/settings.ts'
 
 /** A setting that cannot be honoured; the message is meant for the person who set it. */
 export class InvalidSettings extends Error {
@@ -78,6 +79,8 @@ export interface Config {
   readonly nativeHeadersOnFaces: boolean
   /** Every face, with its settings. */
   readonly faces: readonly ConfiguredFace[]
+  /** What is set and has no effect, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -134,7 +137,22 @@ export const loadConfig = (
     trustedProxies: settings.TRUSTED_PROXIES,
     nativeHeadersOnFaces: settings.NATIVE_HEADERS_ON_FACES,
     faces: configured,
+    warnings: unknownSettings(env, faces),
   }
+}
+
+const clientVariables = ['INTENDANT_URL', 'INTENDANT_TOKEN']
+
+/** A warning and no error: other programs on the machine may use the same prefixes. */
+const unknownSettings = (env: Environment, faces: readonly FaceModule[]): readonly string[] => {
+  const prefixed = [
+    ...kafkaVariables,
+    ...eventStoreDbVariables,
+    ...clientVariables,
+    ...faces.flatMap(({ variables }) => variables),
+  ]
+  const prefixes = [...new Set(prefixed.map((name) => name.slice(0, name.indexOf('_') + 1)))]
+  return unknownNames(Object.keys(env), { known: [...Object.keys(Settings.shape), ...prefixed], prefixes })
 }
 
 /** Whether only this machine can reach an address to listen on. */

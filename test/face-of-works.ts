@@ -6,6 +6,7 @@ export const faceOfWorks = (...works: readonly Work[]): FaceModule =>
   faceModule({
     name: 'further',
     settings: () => undefined,
+    variables: [],
     deciders: [],
     projections: [],
     kinds: Object.fromEntries(works.map(({ kind }) => [kind, { reads: [] }])),

@@ -8,8 +8,10 @@ import { checkData, refuseUnfinishedRestore } from '../stores/embedded/data-chec
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { loadMasterKey } from '../stores/embedded/secrets.ts'
 import { tighten } from '../stores/embedded/tighten.ts'
+import { refuseNoDirectory } from '../stores/make-directory.ts'
 import { createWalCheckpoints, type WalCheckpoints } from '../stores/wal-checkpoints.ts'
 import { type Engines, openEngines } from './engines.ts'
+import { unknownScope } from './faces.ts'
 import { closeAll, type Part } from './lifecycle.ts'
 
 /** What a process takes and opens before the rest of it is put together, or loaded. */
@@ -40,7 +42,14 @@ export const openBase = async ({
   /** Said to whoever finds the data directory taken. */
   readonly command: string
 }): Promise<Base> => {
+  for (const warning of config.warnings) logger.warn(warning)
+  refuseNoDirectory(config.dataDir)
   const credentials = openCredentials(config.credentialsFile)
+  for (const { name, scopes } of credentials.list())
+    for (const scope of scopes) {
+      const unknown = unknownScope(scope)
+      if (unknown !== undefined) logger.warn(`the credential ${name}: ${unknown}`)
+    }
   if (!isLoopback(config.host) && !credentials.configured()) throw new InvalidSettings(openToAll(config))
 
   const data = dataDirectory(config.dataDir)

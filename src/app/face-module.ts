@@ -25,6 +25,8 @@ export interface FaceModule<Settings = unknown> {
   readonly name: string
   /** From the environment. Throws an `Error` with one line per variable that cannot be honoured. */
   settings(environment: Environment, base: BaseSettings): Settings
+  /** The variables that they are read from. */
+  readonly variables: readonly string[]
   /** Every decider: the face owns the streams of their categories. */
   readonly deciders: readonly AnyDecider[]
   readonly projections: readonly Projection[]

@@ -9,6 +9,14 @@ export const faces: readonly FaceModule[] = [native, crawling]
 /** What scopes are about: the native API, and each other face by its name. */
 export const scopeAreas: readonly string[] = faces.map(({ name }) => (name === native.name ? 'v1' : name))
 
+const knownScopes = scopeAreas.flatMap((area) => [`${area}:read`, `${area}:write`])
+
+/** What to tell somebody who gave a scope that nothing asks for; undefined for every other one. */
+export const unknownScope = (scope: string): string | undefined =>
+  scope === '*' || knownScopes.includes(scope)
+    ? undefined
+    : `"${scope}" is no scope of this program; there are ${knownScopes.join(', ')} and *`
+
 /** Throws where two faces claim one name, stream category, view or kind: each has one owner. */
 export const checkOwners = (modules: readonly FaceModule[]): void => {
   const owners = new Map<string, string>()

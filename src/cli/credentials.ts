@@ -1,5 +1,6 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { unknownScope } from '../app/faces.ts'
 import { loadClientConfig } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { Unacceptable } from '../lib/errors.ts'
@@ -48,6 +49,8 @@ async function add(
   name: string,
   options: Options & { readonly scope: readonly string[]; readonly passwordStdin?: boolean },
 ): Promise<void> {
+  const unknown = options.scope.map(unknownScope).find((words) => words !== undefined)
+  if (unknown !== undefined) throw new CommandFailed('usage', unknown)
   const password = options.passwordStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : undefined
   try {
     const { token } = await open(options).add({ name, scopes: options.scope, ...(password === undefined ? {} : { password }) })

@@ -10,7 +10,7 @@ import { CommandFailed } from './exit.ts'
 import { type JsonOption, wholeNumber, withJson } from './options.ts'
 import { print, printJson, printTable } from './terminal.ts'
 
-/** `dead-letters ls|redrive`: messages of the job bus that nobody could make use of. Talks to Kafka by itself. */
+/** `dead-letters ls|redrive|discard`: messages of the job bus that nobody could make use of. Talks to Kafka by itself. */
 export const deadLettersCommand = (program: Command): void => {
   const group = program
     .command('dead-letters')
@@ -21,6 +21,9 @@ export const deadLettersCommand = (program: Command): void => {
   withJson(group.command('redrive [ids...]').description('publish them again as they were; they are not listed any more'))
     .option('--all', 'every one that is listed')
     .action(redrive)
+  withJson(group.command('discard [ids...]').description('give them up: they are neither published again nor listed any more'))
+    .option('--all', 'every one that is listed')
+    .action(discard)
 }
 
 async function ls({ limit, json }: JsonOption & { readonly limit?: number }): Promise<void> {
@@ -30,18 +33,35 @@ async function ls({ limit, json }: JsonOption & { readonly limit?: number }): Pr
   printTable(['id', 'at', 'topic', 'partition', 'offset', 'reason', 'value'], items)
 }
 
-async function redrive(ids: readonly string[], { all = false, json }: JsonOption & { readonly all?: boolean }): Promise<void> {
+type Which = JsonOption & { readonly all?: boolean }
+
+async function redrive(ids: readonly string[], { json, ...which }: Which): Promise<void> {
+  const redriven = await each(ids, which, (box, letters) => box.redrive(letters))
+  if (json) return printJson({ redriven: redriven.map(({ id }) => id) })
+  print(redriven.length === 1 ? '1 message was published again' : `${redriven.length} messages were published again`)
+}
+
+async function discard(ids: readonly string[], { json, ...which }: Which): Promise<void> {
+  const discarded = await each(ids, which, (box, letters) => box.discard(letters))
+  if (json) return printJson({ discarded: discarded.map(({ id }) => id) })
+  print(discarded.length === 1 ? '1 message was given up' : `${discarded.length} messages were given up`)
+}
+
+/** Does something with the letters that are meant, and answers with them. */
+async function each(
+  ids: readonly string[],
+  { all = false }: Which,
+  use: (box: LetterBox, letters: readonly DeadLetter[]) => Promise<void>,
+): Promise<readonly DeadLetter[]> {
   if (all === ids.length > 0) throw new CommandFailed('usage', 'name the letters by their id, or give --all')
-  const redriven = await withBox(async (box) => {
+  return withBox(async (box) => {
     const listed = await box.list()
     const unknown = ids.filter((id) => !listed.some((letter) => letter.id === id))
     if (unknown.length > 0) throw new CommandFailed('notFound', `there is no dead letter ${unknown.join(', ')}`)
     const meant = all ? listed : listed.filter(({ id }) => ids.includes(id))
-    if (meant.length > 0) await box.redrive(meant)
+    if (meant.length > 0) await use(box, meant)
     return meant
   })
-  if (json) return printJson({ redriven: redriven.map(({ id }) => id) })
-  print(redriven.length === 1 ? '1 message was published again' : `${redriven.length} messages were published again`)
 }
 
 async function withBox<Result>(use: (box: LetterBox) => Promise<Result>): Promise<Result> {

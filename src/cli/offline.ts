@@ -7,6 +7,7 @@ import { checkData, refuseUnfinishedRestore } from '../stores/embedded/data-chec
 import { lockDataDir } from '../stores/embedded/lock.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
 import type { EventLog } from '../stores/event-log.ts'
+import { refuseNoDirectory } from '../stores/make-directory.ts'
 import { CommandFailed } from './exit.ts'
 
 export interface OfflineOptions {
@@ -14,7 +15,11 @@ export interface OfflineOptions {
 }
 
 /** The data directory that a command means. */
-export const directoryOf = (options: OfflineOptions): string => options.dataDir ?? loadClientConfig().dataDir
+export const directoryOf = (options: OfflineOptions): string => {
+  const directory = options.dataDir ?? loadClientConfig().dataDir
+  refuseNoDirectory(directory)
+  return directory
+}
 
 /** Runs `use` on a data directory that no server holds; refuses with a message that says who does. */
 export const withLockedData = async <Result>(

@@ -110,11 +110,19 @@ const given = (members: Readonly<Record<string, JsonValue | undefined>>): JsonOb
   Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
 
 async function inputOf(option: string): Promise<JsonValue> {
+  const text = option === '-' ? await readAll(process.stdin) : option.startsWith('@') ? await textOf(option.slice(1)) : option
   try {
-    if (option === '-') return JSON.parse(await readAll(process.stdin))
-    return JSON.parse(option.startsWith('@') ? await readFile(option.slice(1), 'utf8') : option)
+    return JSON.parse(text)
   } catch (error) {
-    throw new CommandFailed('usage', `--input is no JSON: ${error instanceof Error ? error.message : error}`)
+    throw new CommandFailed('usage', `--input is not JSON: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+const textOf = async (file: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandFailed('usage', `--input: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
   }
 }
 

@@ -1,3 +1,4 @@
+import { type Config, loadConfig } from '../config.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { CommandFailed } from './exit.ts'
@@ -30,12 +31,43 @@ export const runUntilSignalled = async <App extends Running>(
   }
 }
 
+/** The settings of a process. What cannot be honoured is wrong usage, as a wrong option is. */
+export const settingsOf = (options: Parameters<typeof loadConfig>[1]): Config => {
+  try {
+    return loadConfig(undefined, options)
+  } catch (error) {
+    throw new CommandFailed('usage', messageOf(error))
+  }
+}
+
 const failing = async <Result>(step: () => Promise<Result>): Promise<Result> => {
   try {
     return await step()
   } catch (error) {
-    throw new CommandFailed('failed', messageOf(error))
+    throw new CommandFailed('failed', listenFailure(error) ?? messageOf(error))
   }
+}
+
+/** Why it cannot listen, and what to do; undefined for every other error. */
+const listenFailure = (error: unknown): string | undefined => {
+  const { syscall, code = '', address, port, hostname } = error as NodeJS.ErrnoException & ListenError
+  if (syscall === 'getaddrinfo')
+    return `HOST ${hostname} is no name of this machine (${code}): set HOST (--host) to one of its addresses`
+  if (syscall !== 'listen' && syscall !== 'bind') return undefined
+  const advice = listenAdvice[code] ?? 'set HOST (--host) and PORT (--port) to an address that it may use'
+  return `cannot listen on ${address}:${port} (${code}): ${advice}`
+}
+
+interface ListenError {
+  readonly address?: string
+  readonly port?: number
+  readonly hostname?: string
+}
+
+const listenAdvice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there; stop it, or name another port with --port (PORT)',
+  EACCES: 'this user may not use the port; name one from 1024 on with --port (PORT)',
+  EADDRNOTAVAIL: 'this machine has no such address; name another with --host (HOST)',
 }
 
 const signals = ['SIGTERM', 'SIGINT'] as const

@@ -1,9 +1,8 @@
 import { type Command, Option } from 'commander'
 import { type App, buildApp } from '../app.ts'
-import { loadConfig } from '../config.ts'
 import { version } from '../lib/version.ts'
 import { withJson } from './options.ts'
-import { runUntilSignalled } from './running.ts'
+import { runUntilSignalled, settingsOf } from './running.ts'
 import { print, printJson } from './terminal.ts'
 
 interface ServeOptions {
@@ -28,9 +27,10 @@ export const serveCommand = (program: Command): void => {
 
 async function serve(options: ServeOptions): Promise<void> {
   const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
+  const config = settingsOf({ above: given })
   await runUntilSignalled(
     () =>
-      buildApp(loadConfig(undefined, { above: given }), {
+      buildApp(config, {
         version,
         takesWork: options.workers,
         acceptLoss: options.acceptLoss ?? false,

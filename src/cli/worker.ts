@@ -1,12 +1,11 @@
 import { type Command, Option } from 'commander'
 import { buildWorker } from '../app/worker.ts'
-import { loadConfig } from '../config.ts'
 import { messageOf } from '../lib/errors.ts'
 import { version } from '../lib/version.ts'
 import { parseKindPatterns } from '../workers/kind-patterns.ts'
 import { CommandFailed } from './exit.ts'
 import { withJson } from './options.ts'
-import { runUntilSignalled } from './running.ts'
+import { runUntilSignalled, settingsOf } from './running.ts'
 import { print, printJson } from './terminal.ts'
 
 interface WorkerOptions {
@@ -32,9 +31,10 @@ export const workerCommand = (program: Command): void => {
 async function work({ kinds, json, acceptLoss = false, ...options }: WorkerOptions): Promise<void> {
   const given = { HOST: options.host, PORT: options.port, DATA_DIR: options.dataDir }
   const patterns = patternsOf(kinds)
+  // Beside a server on the same machine, the server's port is taken.
+  const config = settingsOf({ above: given, below: { PORT: '0' } })
   await runUntilSignalled(
-    // Beside a server on the same machine, the server's port is taken.
-    () => buildWorker(loadConfig(undefined, { above: given, below: { PORT: '0' } }), { version, patterns, acceptLoss }),
+    () => buildWorker(config, { version, patterns, acceptLoss }),
     (app) => {
       if (app.state() !== 'ready') return
       if (json) return printJson({ url: app.url(), kinds: app.kinds })

@@ -38,15 +38,21 @@ export const settingsFrom = <Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   environment: Environment,
 ): z.infer<z.ZodObject<Shape>> => {
-  const variableOf = (member: string): string => `${prefix}_${member.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
   const given: Record<string, string> = {}
   for (const member of Object.keys(schema.shape)) {
-    const value = environment[variableOf(member)]
+    const value = environment[variableOf(prefix, member)]
     if (value !== undefined && value !== '') given[member] = value
   }
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   throw new InvalidVariables(
-    parsed.error.issues.map(({ path, message }) => `${variableOf(String(path[0]))} ${message}`).join('\n'),
+    parsed.error.issues.map(({ path, message }) => `${variableOf(prefix, String(path[0]))} ${message}`).join('\n'),
   )
 }
+
+/** The variables that `settingsFrom` reads. */
+export const variablesOf = (prefix: string, { shape }: z.ZodObject): readonly string[] =>
+  Object.keys(shape).map((member) => variableOf(prefix, member))
+
+const variableOf = (prefix: string, member: string): string =>
+  `${prefix}_${member.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`

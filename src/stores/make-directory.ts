@@ -16,6 +16,13 @@ export const makeDirectory = (directory: string): boolean => {
   return missing.length > 0
 }
 
+/** Throws for a path that leads to, or through, what is no directory; a missing one is not at fault. */
+export const refuseNoDirectory = (directory: string): void => {
+  let path = resolve(directory)
+  while (!existsSync(path) && path !== dirname(path)) path = dirname(path)
+  if (!statSync(path).isDirectory()) throw new Error(`the data directory ${directory} cannot be used: ${path} is not a directory`)
+}
+
 const makeOne = (path: string): void => {
   try {
     mkdirSync(path, { mode: ownerOnly })

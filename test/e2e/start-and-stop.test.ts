@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import {
@@ -47,7 +49,7 @@ test.each([
   [{ PORT: 'eighty' }, 'PORT is not a whole number'],
 ])('the setting %j is refused at the start', async (env, message) => {
   const refused = await runCommand(['serve'], { env: { DATA_DIR: temporaryDirectory(), ...env } as Record<string, string> })
-  expect(refused.code).toBe(1)
+  expect(refused.code).toBe(2)
   expect(refused.stderr).toContain(message)
 })
 
@@ -55,7 +57,8 @@ test('a port that is taken is refused in one sentence', async () => {
   const { url } = await startServer()
   const refused = await runCommand(['serve'], { env: { DATA_DIR: temporaryDirectory(), PORT: new URL(url).port } })
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain('EADDRINUSE')
+  expect(refused.stderr).toContain(`cannot listen on 127.0.0.1:${new URL(url).port} (EADDRINUSE): another process listens there`)
+  expect(refused.stderr).toContain('--port')
   expect(refused.stderr).not.toContain('    at ')
 })
 
@@ -108,3 +111,24 @@ test('a signal that reaches the process twice at once, as under npm, stops it in
   server.kill('SIGINT')
   expect(await server.ended).toEqual({ code: 0, signal: null })
 })
+
+test('settings and scopes that mean nothing are named at the start', async () => {
+  const dataDir = temporaryDirectory()
+  const credentials = [{ name: 'old', scopes: ['nothing:read', 'v1:read'], token: '0'.repeat(64) }]
+  writeFileSync(join(dataDir, 'credentials.json'), JSON.stringify({ version: 1, credentials }))
+  const server = await startServer({ dataDir, env: { CRAWLING_HITTS: '5', KAFKA_HEAP_OPTS: '-Xmx1g' } })
+  expect(server.output()).toContain('CRAWLING_HITTS is no setting and has no effect; did you mean CRAWLING_HITS?')
+  expect(server.output()).toContain('the credential old: \\"nothing:read\\" is no scope of this program')
+  expect(server.output()).not.toContain('KAFKA_HEAP_OPTS')
+  const refused = await runCommand(['credentials', 'add', 'new', '--scope', 'crawlings:read', '--data-dir', dataDir])
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('there are v1:read, v1:write, crawling:read') })
+})
+
+test.each(['/proc/intendant/data', '/dev/null/data', '/dev/null'])(
+  'the data directory %s is refused by its path',
+  async (dataDir) => {
+    const refused = await runCommand(['serve'], { env: { DATA_DIR: dataDir, PORT: '0' } })
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(dataDir) })
+    expect(refused.stderr).toContain('data directory')
+  },
+)

@@ -6,7 +6,7 @@ import { feed } from '../../commands/crawling/feed.ts'
 import { forward } from '../../commands/crawling/forward.ts'
 import { page } from '../../commands/crawling/page.ts'
 import { receivedItem } from '../../commands/crawling/received-item.ts'
-import { type CrawlingSettings, crawlingSettings } from '../../commands/crawling/settings.ts'
+import { type CrawlingSettings, crawlingSettings, crawlingVariables } from '../../commands/crawling/settings.ts'
 import type { Environment } from '../../lib/environment.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { answers } from '../../projections/crawling/answers.ts'
@@ -28,6 +28,7 @@ const pages = { reads: ['crawling-pages'] }
 /** Scrapy Cluster's Rest service. */
 export const crawling = faceModule<CrawlingFaceSettings>({
   name: 'crawling',
+  variables: crawlingVariables,
   settings: (environment, { isLocal }) => {
     const settings = crawlingSettings(environment)
     // A server that other machines can reach does not fetch private pages for them, unless told to.

@@ -12,6 +12,7 @@ import { faceModule } from '../face-module.ts'
 export const native = faceModule({
   name: 'native',
   settings: () => undefined,
+  variables: [],
   deciders: [operation, lane, request, secret],
   projections: [operations, secrets, moments],
   kinds: { probe: { reads: [] } },

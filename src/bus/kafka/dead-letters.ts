@@ -117,6 +117,14 @@ export const redrive = async (
   await Promise.all(
     letters.map(({ topic: origin, key, value, headers }) => producer.send([{ topic: origin, key, value, headers }])),
   )
+  await discard(letters, { producer, topic })
+}
+
+/** Marks letters as dealt with: they are not listed any more. */
+export const discard = async (
+  letters: readonly DeadLetter[],
+  { producer, topic }: { readonly producer: GatheringProducer; readonly topic: string },
+): Promise<void> => {
   await Promise.all(letters.map(({ letterKey }) => producer.send([{ topic, key: letterKey, value: null }])))
 }
 

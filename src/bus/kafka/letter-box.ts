@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { Unavailable } from '../../lib/errors.ts'
 import { checkKafka } from './check.ts'
 import { createKafka } from './client.ts'
-import { type DeadLetter, openLetters, redrive } from './dead-letters.ts'
+import { type DeadLetter, discard, openLetters, redrive } from './dead-letters.ts'
 import { createGatheringProducer } from './gathering-producer.ts'
 import { readTopic } from './read-topic.ts'
 import type { KafkaSettings } from './settings.ts'
@@ -15,6 +15,8 @@ export interface LetterBox {
   list(): Promise<readonly DeadLetter[]>
   /** Publishes them again where they were found; they are not listed any more. */
   redrive(letters: readonly DeadLetter[]): Promise<void>
+  /** They are not published again, and not listed any more. */
+  discard(letters: readonly DeadLetter[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -40,6 +42,7 @@ export const openLetterBox = async ({
     list: async () =>
       openLetters(await readTopic({ kafka, topic, groupPrefix: `${settings.topicPrefix}.dead-letters-reader`, clock })),
     redrive: (letters) => redrive(letters, { producer, topic }),
+    discard: (letters) => discard(letters, { producer, topic }),
     close: () => producer.close(),
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
+import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
 
 /** An address like `[::1]:9092`: kafkajs splits it at the first colon and asks for a host named `[`. */
 const isIpv6 = (broker: string): boolean => broker.startsWith('[')
@@ -68,3 +68,5 @@ export const kafkaSettings = (environment: Environment): KafkaSettings | undefin
     throw new Error('KAFKA_TLS_CA_FILE and KAFKA_TLS_CERT_FILE need KAFKA_TLS=true')
   return brokers === undefined ? undefined : { ...settings, brokers }
 }
+
+export const kafkaVariables = variablesOf('KAFKA', KafkaVariables)

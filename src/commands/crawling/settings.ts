@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Environment, settingsFrom, whole, yesOrNo } from '../../lib/environment.ts'
+import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
 import { noProxies, type ProxyFor, proxiesOf } from './proxy-settings.ts'
 
 const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is no name of a topic')
@@ -95,3 +95,5 @@ export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSett
   group: `${topicPrefix}-group`,
   itemsGroup: `${topicPrefix}-intendant-items`,
 })
+
+export const crawlingVariables = variablesOf('CRAWLING', CrawlingSettings)

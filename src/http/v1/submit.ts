@@ -96,7 +96,7 @@ export const accepted = async (
 export const submitProblem = (refused: SubmitRefusal): Problem => {
   switch (refused.reason) {
     case 'unknown-kind':
-      return new Problem('invalid', `there is no kind ${refused.kind}`, {
+      return new Problem('invalid', `there is no kind ${refused.kind}; GET /v1/kinds lists those there are`, {
         errors: [{ pointer: '/kind', message: 'unknown kind' }],
       })
     case 'kind-not-submittable':

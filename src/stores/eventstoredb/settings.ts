@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Environment, settingsFrom, whole } from '../../lib/environment.ts'
+import { type Environment, settingsFrom, variablesOf, whole } from '../../lib/environment.ts'
 import { isConnectionString } from './connection-string.ts'
 
 /** Every setting of the EventStoreDB log, named `EVENTSTOREDB_…` in the environment. Source: README, Settings. */
@@ -24,3 +24,5 @@ export const eventStoreDbSettings = (environment: Environment): EventStoreDbSett
   const { url, appendTimeoutMs } = settingsFrom('EVENTSTOREDB', EventStoreDbVariables, environment)
   return url === undefined ? undefined : { url, appendTimeoutMs }
 }
+
+export const eventStoreDbVariables = variablesOf('EVENTSTOREDB', EventStoreDbVariables)

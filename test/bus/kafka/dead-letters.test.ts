@@ -53,6 +53,10 @@ describe.skipIf(kafkaBrokers === undefined)('dead letters', () => {
     for (const item of found)
       expect(item).toMatchObject({ topic: `${ours.topicPrefix}.jobs`, partition: 0, at: expect.stringMatching(/^\d{4}-.*Z$/) })
     expect((await intendant(ours, 'ls', '--limit', '1')).items).toHaveLength(1)
+    expect(await intendant(ours, 'discard', found[0].id)).toEqual({ discarded: [found[0].id] })
+    expect((await intendant(ours, 'ls')).items).toHaveLength(3)
+    expect((await intendant(ours, 'discard', '--all')).discarded).toHaveLength(3)
+    expect((await intendant(ours, 'ls')).items).toEqual([])
   })
 
   test('a message that two groups stumble over is one letter', async () => {
