@@ -113,7 +113,10 @@ describe('a crawl of a web where everything goes wrong', () => {
     expect([times('/flaky'), times('/broken'), times('/reset'), times('/never')]).toEqual([3, 4, 4, 4])
     expect([times('/hop/20'), times('/hop/21'), times('/picture.png'), times('/huge')]).toEqual([1, 0, 0, 1])
     expect(site.mostAtOnce('127.0.0.2')).toBeLessThanOrEqual(8)
-    expect(visits.every(({ headers }) => headers['user-agent'] === 'Test crawler' && headers.cookie === 'a=1; b=2')).toBe(true)
+    expect(visits.every(({ headers }) => headers['user-agent'] === 'Test crawler')).toBe(true)
+    // The cookie is the seed's site's alone.
+    const cookieFor = (host: string) => (host === '127.0.0.2' ? 'a=1; b=2' : undefined)
+    expect(visits.filter(({ host, headers }) => headers.cookie !== cookieFor(host))).toEqual([])
     expect(visits.find(({ path }) => path === '/page/0')?.headers.referer).toBe(`${site.main}/list/0`)
     expect(visits.find(({ path }) => path === '/')?.headers.referer).toBeUndefined()
 
@@ -204,7 +207,7 @@ test('a seed that cannot be fetched fails its operation with the reason', async 
 }, 60_000)
 
 test('the throttle spaces the starts of a domain and lets others go', async () => {
-  const server = await startServer({ env: { ...hasty, CRAWLING_HITS: '4', CRAWLING_WINDOW_S: '1', CRAWLING_MODERATED: 'true' } })
+  const server = await startServer({ env: { ...hasty, CRAWLING_HITS: '4', CRAWLING_WINDOW_S: '4', CRAWLING_MODERATED: 'true' } })
   const first = await feed(server, {
     appid: 'testapp',
     crawlid: 'throttled',
@@ -221,12 +224,12 @@ test('the throttle spaces the starts of a domain and lets others go', async () =
     .map(({ recordedAt }) => Date.parse(recordedAt))
   expect(starts).toHaveLength(9)
   // What is recorded may lag a little behind what was granted.
-  const slackMs = 150
+  const slackMs = 600
   for (const [index, start] of starts.entries()) {
     const before = starts[index - 1]
     const fourBefore = starts[index - 4]
-    if (before !== undefined && index < 4) expect(start - before).toBeGreaterThanOrEqual(250 - slackMs)
-    if (fourBefore !== undefined) expect(start - fourBefore).toBeGreaterThanOrEqual(1000 - slackMs)
+    if (before !== undefined && index < 4) expect(start - before).toBeGreaterThanOrEqual(1000 - slackMs)
+    if (fourBefore !== undefined) expect(start - fourBefore).toBeGreaterThanOrEqual(4000 - slackMs)
   }
 }, 60_000)
 
@@ -267,7 +270,7 @@ test('info counts what is queued; stop purges it and lets pages in flight finish
 
 test('nothing is lost when the process is killed in the middle of a crawl', async () => {
   const dataDir = temporaryDirectory()
-  const env = { ...hasty, LEASE_MS: '1000', CRAWLING_HITS: '120', CRAWLING_MODERATED: 'true' }
+  const env = { ...hasty, LEASE_MS: '3000', CRAWLING_HITS: '120', CRAWLING_MODERATED: 'true' }
   const first = await startServer({ dataDir, env })
   const { operation } = await feed(first, { appid: 'testapp', crawlid: 'killed', url: `${site.main}/list/3`, maxdepth: 1 })
   await untilState(first.url, operation, 'running')
