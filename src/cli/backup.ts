@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
 import type { Command } from 'commander'
@@ -9,6 +9,7 @@ import { instant, systemClock } from '../lib/clock.ts'
 import { version } from '../lib/version.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
 import { checkWhole } from '../stores/embedded/whole-check.ts'
+import { makeDirectory } from '../stores/make-directory.ts'
 import {
   type BackupManifest,
   backupNames,
@@ -49,7 +50,7 @@ async function backup(target: string, options: OfflineOptions & JsonOption): Pro
 
 async function copy(directory: string, target: string): Promise<BackupManifest> {
   const data = dataDirectory(directory)
-  await mkdir(target, { recursive: true, mode: 0o700 })
+  makeDirectory(target)
   await chmod(target, 0o700)
   const database = new DatabaseSync(data.log)
   try {

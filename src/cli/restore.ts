@@ -73,6 +73,7 @@ async function bring(source: string, directory: string, manifest: BackupManifest
 
 async function manifestOf(source: string): Promise<BackupManifest> {
   const path = join(source, manifestName)
+  if (!existsSync(source)) throw new CommandFailed('notFound', `${source} does not exist`)
   if (!existsSync(path)) throw new CommandFailed('notFound', `${source} is no complete backup: it has no ${manifestName}`)
   try {
     return BackupManifest.parse(JSON.parse(await readFile(path, 'utf8')))
