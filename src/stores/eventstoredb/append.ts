@@ -20,7 +20,7 @@ const triesTime = 3
 /** What the client's own deadline is given before ours. */
 const graceMs = 250
 /** Characters; what is longer goes by a call of its own, so that others do not wait behind it. */
-const longestInBatch = 256 * 1024
+export const longestInBatch = 256 * 1024
 const firstRetryMs = 25
 const longestRetryMs = 500
 /** Where the caller expects no revision, its ids are looked for among so many of the stream's last events. */

@@ -7,6 +7,7 @@ import { isKeyStream } from '../hidden-streams.ts'
 import { isCopied, type LogEnd, LogsDiffer } from '../log-end.ts'
 import { collect } from './collect.ts'
 import { unavailable } from './faults.ts'
+import type { CopiedAppend } from './log.ts'
 import type { OpenedEventStoreDb } from './open.ts'
 import { fromPosition, toPosition } from './positions.ts'
 import { isSystemType, toRecorded } from './recorded.ts'
@@ -84,14 +85,18 @@ export const openEventStoreDbLogEnd = async ({
     }
   }
 
-  const appendRun = async (run: readonly RecordedEvent[]): Promise<void> => {
-    const [first] = run
-    if (first === undefined) return
+  const appendOf = (events: readonly RecordedEvent[]): readonly CopiedAppend[] => {
+    const [first] = events
+    if (first === undefined) return []
     const { stream, revision } = first
     // A key stream that was forgotten here goes on with the revisions of the forgotten one.
     const expected = revision === 0 ? 'noStream' : isKeyStream(stream) ? 'streamExists' : revision - 1
+    return [{ stream, expected, events }]
+  }
+
+  const append = async (copied: readonly RecordedEvent[]): Promise<void> => {
     try {
-      await log.appendCopied(stream, expected, run)
+      await log.appendCopied(runsOf(copied).flatMap(appendOf))
     } catch (error) {
       if (error instanceof RevisionConflict) throw new LogsDiffer(`${server}: ${error.message}`)
       throw error
@@ -101,10 +106,7 @@ export const openEventStoreDbLogEnd = async ({
   return {
     name: server,
     events,
-    // One after the other: only so is the order of the log the order of the copy.
-    append: async (copied) => {
-      for (const run of runsOf(copied)) await appendRun(run)
-    },
+    append,
     forget: (stream) => log.forget(stream),
     share: (position) => {
       if (position === origin) return 0

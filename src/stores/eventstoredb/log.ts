@@ -20,6 +20,7 @@ import type { EventStoreDbConnection } from './client.ts'
 import { createFollow } from './follow.ts'
 import { createForget } from './forget.ts'
 import { createHub, type Hub } from './hub.ts'
+import { createOrderedAppender, type OrderedAppender } from './ordered-append.ts'
 import { fromPosition } from './positions.ts'
 import { createReader, isNarrow, pageEvents } from './reader.ts'
 import { isSystemType, toStoredMetadata } from './recorded.ts'
@@ -35,12 +36,16 @@ export interface EventStoreDbLogOptions {
 
 const tailEventsDefault = 8192
 
-/** An event of another log, with the time of its recording there. */
-export type CopiedEvent = NewEvent & Pick<RecordedEvent, 'recordedAt'>
+/** Events of another log, with the times of their recording there. */
+export interface CopiedAppend {
+  readonly stream: string
+  readonly expected: Expected
+  readonly events: readonly (NewEvent & Pick<RecordedEvent, 'recordedAt'>)[]
+}
 
 export interface EventStoreDbLog extends EventLog {
-  /** Like `append`, for events that were recorded elsewhere before: they keep their `recordedAt`. */
-  appendCopied(stream: string, expected: Expected, events: readonly CopiedEvent[]): Promise<Appended>
+  /** Like `append`, for events that were recorded elsewhere before: they keep their `recordedAt`, and the log the order of the appends. */
+  appendCopied(appends: readonly CopiedAppend[]): Promise<void>
 }
 
 /**
@@ -95,18 +100,33 @@ export const createEventStoreDbLog = ({
     if (lost !== undefined) throw lost
   }
 
-  const append = async (stream: string, expected: Expected, events: readonly NewEvent[], times?: readonly string[]) => {
+  const append = async (stream: string, expected: Expected, events: readonly NewEvent[]): Promise<Appended> => {
     mustBeOpen()
     // Events of one command share their metadata object, and what is stored of it.
     const stored = new Map<unknown, NewEvent['metadata']>()
-    const given = events.map((event, index) => {
-      const recordedAt = times?.[index]
-      const metadata =
-        (recordedAt === undefined ? stored.get(event.metadata) : undefined) ?? toStoredMetadata(event.metadata, recordedAt)
-      if (recordedAt === undefined) stored.set(event.metadata, metadata)
+    const given = events.map((event) => {
+      const metadata = stored.get(event.metadata) ?? toStoredMetadata(event.metadata)
+      stored.set(event.metadata, metadata)
       return { ...event, metadata }
     })
     return appender.append(encodeAppend(stream, expected, given))
+  }
+
+  let ordered: OrderedAppender | undefined
+  const appendCopied = async (appends: readonly CopiedAppend[]): Promise<void> => {
+    mustBeOpen()
+    ordered ??= createOrderedAppender({ connection, appender, answerWithinMs: appendTimeoutMs, clock })
+    await ordered.append(
+      appends.map(({ stream, expected, events }) => {
+        const given = events.map(({ id, type, data, metadata, recordedAt }) => ({
+          id,
+          type,
+          data,
+          metadata: toStoredMetadata(metadata, recordedAt),
+        }))
+        return encodeAppend(stream, expected, given)
+      }),
+    )
   }
 
   async function* readStream(
@@ -162,18 +182,13 @@ export const createEventStoreDbLog = ({
   const close = async (): Promise<void> => {
     end.abort()
     await appender.close()
+    ordered?.close()
     await Promise.all([hub, ...[...parts.values()].map((part) => part.hub)].map((each) => each.close()))
   }
 
   return {
-    append: (stream, expected, events) => append(stream, expected, events),
-    appendCopied: (stream, expected, events) =>
-      append(
-        stream,
-        expected,
-        events.map(({ id, type, data, metadata }) => ({ id, type, data, metadata })),
-        events.map(({ recordedAt }) => recordedAt),
-      ),
+    append,
+    appendCopied,
     readStream,
     readAll,
     subscribe: (options: SubscribeOptions) =>

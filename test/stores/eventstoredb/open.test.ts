@@ -140,8 +140,9 @@ describe.skipIf(eventStoreDbUrl === undefined)('what is stored', () => {
     const { log } = await opened(eventStoreDbUrl ?? '')
     const stream = `copied-${newId()}`
     const given = [1, 2].map((n) => ({ ...event(), recordedAt: `2020-01-0${n}T03:04:05.678Z` }))
-    await log.appendCopied(stream, 'noStream', given)
-    await log.appendCopied(stream, 'noStream', given)
+    const copied = { stream, expected: 'noStream', events: given } as const
+    await log.appendCopied([copied])
+    await log.appendCopied([copied])
     const stored = await all(log.readStream(stream))
     expect(stored.map(({ id, metadata, recordedAt }) => ({ id, metadata, recordedAt }))).toEqual(
       given.map(({ id, metadata, recordedAt }) => ({ id, metadata, recordedAt })),
