@@ -121,7 +121,8 @@ describe('a crawl of a web where everything goes wrong', () => {
     expect(visits.find(({ path }) => path === '/')?.headers.referer).toBeUndefined()
 
     const items = await listed(`${server.url}/v1/crawls/${crawl.key}/items`)
-    expect(items).toHaveLength(fine + 3)
+    // The last redirect of a circle is an item, too.
+    expect(items).toHaveLength(fine + 3 + 1)
     const pages = await listed(`${server.url}/v1/crawls/${crawl.key}/pages`)
     expect(
       pages.filter(({ state }) => state === 'failed').map(({ url, reason }) => [String(url).replace(site.main, ''), reason]),
@@ -142,7 +143,7 @@ describe('a crawl of a web where everything goes wrong', () => {
       attrs: { any: ['thing'] },
       status_code: 200,
       status_msg: 'OK',
-      request_headers: { 'User-Agent': ['Test crawler'], Cookie: ['a=1; b=2'], Referer: [`${site.main}/`] },
+      request_headers: { 'User-Agent': ['Test crawler'], Cookie: ['***'], Referer: [`${site.main}/`] },
       response_headers: { 'Content-Type': ['text/html; charset=utf-8'] },
       body: expect.stringContaining('<h1>List 0</h1>'),
       encoding: 'utf-8',
@@ -159,7 +160,7 @@ describe('a crawl of a web where everything goes wrong', () => {
     expect(await itemOf(server, pages, `${site.main}/gzip`)).toMatchObject({ body: expect.stringContaining('Squeezed') })
     expect(await itemOf(server, pages, `${site.main}/picture`)).toMatchObject({
       body: 'iVBORwD/',
-      encoding: null,
+      encoding: 'iso-8859-1',
       body_base64: true,
     })
     expect(await itemOf(server, pages, `${site.main}/broken`)).toMatchObject({ status_code: 500 })
