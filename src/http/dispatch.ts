@@ -238,17 +238,29 @@ export const createDispatch = ({
     if (moment !== undefined)
       return asOf.during(c, moment, reads, async (known) => {
         c.known = known
-        const answer = await routed(c, owner, found)
         c.caused.position = known.asOf
+        const answer = await routed(c, owner, found)
         return isForEver(moment) ? withHeaders(answer, { 'Cache-Control': forEver }) : answer
       })
-    const positioned = (answer: Answer): Answer => {
+    // What was not found was not found there, too.
+    const stands = (): void => {
       if (reads.length > 0) c.caused.position ??= c.known.position()
-      return answer
     }
     const ready = ports.projections.together(reads)
-    const answer = ready === true ? routed(c, owner, found) : Promise.resolve(ready).then(() => routed(c, owner, found))
-    return answer instanceof Promise ? answer.then(positioned) : positioned(answer)
+    if (ready !== true)
+      return Promise.resolve(ready)
+        .then(() => routed(c, owner, found))
+        .finally(stands)
+    let answer: Answer | Promise<Answer>
+    try {
+      answer = routed(c, owner, found)
+    } catch (error) {
+      stands()
+      throw error
+    }
+    if (answer instanceof Promise) return answer.finally(stands)
+    stands()
+    return answer
   }
 
   function routed(c: HttpContext, { face, table }: Owner, found: Match<Metered> | undefined): Answer | Promise<Answer> {
