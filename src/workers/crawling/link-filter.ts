@@ -44,14 +44,14 @@ export const createLinkFilter = (lists: LinkLists, clock: Clock = systemClock): 
   const count = (allowRegex?.length ?? 0) + (denyRegex?.length ?? 0)
   if (count > mostPatterns) return { error: `the crawl has ${count} patterns, more than ${mostPatterns}` }
   const patterns = { allow: [] as Pattern[], deny: [] as Pattern[] }
-  const compileUntil = clock.now() + compileMs
+  const compileUntil = clock.monotonic() + compileMs
   let instructions = 0
   for (const [list, sources] of [
     ['allow', allowRegex ?? []],
     ['deny', denyRegex ?? []],
   ] as const) {
     for (const source of sources) {
-      if (clock.now() > compileUntil) return { error: `the patterns take longer than ${compileMs} ms to compile` }
+      if (clock.monotonic() > compileUntil) return { error: `the patterns take longer than ${compileMs} ms to compile` }
       const compiled = compilePattern(source)
       if ('error' in compiled) return compiled
       instructions += compiled.instructions
@@ -75,9 +75,9 @@ export const createLinkFilter = (lists: LinkLists, clock: Clock = systemClock): 
   let usedMs = 0
   const found = (pattern: Pattern, url: string): boolean => {
     if (usedMs > matchMs) throw new PatternsTooSlow(`the patterns took longer than ${matchMs} ms with the links of this page`)
-    const begunAt = clock.now()
+    const begunAt = clock.monotonic()
     const isFound = pattern.found(url)
-    usedMs += clock.now() - begunAt
+    usedMs += clock.monotonic() - begunAt
     return isFound
   }
 

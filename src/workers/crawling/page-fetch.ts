@@ -16,7 +16,7 @@ import { itemDocument } from './item.ts'
 import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { listedLinks, pageLinks } from './page-links.ts'
 import type { PageReading } from './page-reading.ts'
-import { createReadingPool, ReadingFailed } from './reading-pool.ts'
+import { createReadingPool, ReadingFailed, type ReadPage } from './reading-pool.ts'
 import { createRedirectMemory, joinedCookies } from './redirect-memory.ts'
 import { createRobots } from './robots.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
@@ -127,7 +127,7 @@ export const createPageFetcher = ({
       return { outcome: { type: 'PageRedirected', data: redirected }, found: [], memory: sameMemory, release }
     }
 
-    const item = async (fetched: FetchedPage, reading: PageReading): Promise<PageResult> => {
+    const item = async (fetched: Omit<FetchedPage, 'body'> & { body: Uint8Array }, reading: PageReading): Promise<PageResult> => {
       const test = (candidates: readonly Candidate[]): Tested => tests.test(input, own, candidates, limits)
       const kept = await pageLinks(page, reading, { tests, test, queue, signal })
       const { found, memory, dropped, droppedLinks, release } = kept
@@ -214,19 +214,19 @@ export const createPageFetcher = ({
     const contentType = headerOf(fetched, 'content-encoding') === undefined ? headerOf(fetched, 'content-type') : undefined
     const disposition = headerOf(fetched, 'content-disposition')
     const follow = habits.goesOn(page.depth, input.maxdepth) ? habits.chooses() : 'none'
-    let reading: PageReading
+    let read: ReadPage
     try {
-      reading = await pool.read({ body, contentType, disposition, responseUrl, lists, follow }, signal)
+      read = await pool.read({ body, contentType, disposition, responseUrl, lists, follow }, signal)
     } catch (error) {
       if (!(error instanceof ReadingFailed)) throw error
       const why = { reason: 'parse', message: error.message } as const
       return error.retryable && page.retries < settings.retries ? again(why) : failed(why.reason, why.message)
     }
-    const { refresh } = reading
+    const { refresh } = read.reading
     const refreshed = refresh === null || fingerprint('GET', refresh) === own ? undefined : hop(fetched, refresh, 'refresh')
     if (refreshed !== undefined) return refreshed
     if (retriedCodes.has(fetched.status) && page.retries < settings.retries) return again({ statusCode: fetched.status })
-    return item(fetched, reading)
+    return item({ ...fetched, body: read.body }, read.reading)
   }
 }
 

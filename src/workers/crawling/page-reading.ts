@@ -1,4 +1,5 @@
 import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { domainKeyOf } from '../../lib/domain-key.ts'
 import { fingerprint } from './canonical-url.ts'
 import { createLinkFilter, type LinkLists, PatternsTooSlow } from './link-filter.ts'
@@ -42,7 +43,7 @@ export interface PageReading {
 }
 
 /** So many links, and so many characters of their addresses, are queued in one append. */
-const linksPerText = 500
+const linksPerText = 250
 const charactersPerText = 250_000
 /** Lists that would be larger end the reading: a thread has as much memory as a page may honestly need. */
 const mostCharacters = 128 * 1024 * 1024
@@ -52,13 +53,13 @@ const knownFilters = 50
 type Filter = ReturnType<typeof createLinkFilter>
 
 /** Reads pages one after the other; filters of recent crawls are kept. Whatever it throws is the page's fault. */
-export const createPageReader = (): ((order: ReadingOrder) => PageReading) => {
+export const createPageReader = (clock: Clock = systemClock): ((order: ReadingOrder) => PageReading) => {
   const filters = new Map<string, Filter>()
   const filterOf = (lists: string): Filter => {
     const known = filters.get(lists)
     if (known !== undefined) return known
     if (filters.size >= knownFilters) filters.clear()
-    const made = createLinkFilter(JSON.parse(lists) as LinkLists)
+    const made = createLinkFilter(JSON.parse(lists) as LinkLists, clock)
     filters.set(lists, made)
     return made
   }

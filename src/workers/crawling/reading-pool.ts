@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { PageReading, ReadingOrder } from './page-reading.ts'
-import type { FromReader } from './reading-thread.ts'
+import type { FromReader, ReaderData, ToReader } from './reading-thread.ts'
 
 /** Thrown when a page could not be read. `retryable` says whether the page need not be at fault. */
 export class ReadingFailed extends Error {
@@ -19,14 +19,23 @@ export class ReadingFailed extends Error {
 export interface ReadingPool {
   /** Starts a thread where there is none: it takes as long as fetching a page. */
   prepare(): void
-  /** Rejects with `ReadingFailed`, and with the signal's reason where it aborts first. */
-  read(order: ReadingOrder, signal: AbortSignal): Promise<PageReading>
+  /**
+   * Rejects with `ReadingFailed`, and with the signal's reason where it aborts first. The order's body must not be used any more: a
+   * large one is handed to the thread and back, because a copy would hold up the main thread.
+   */
+  read(order: ReadingOrder, signal: AbortSignal): Promise<ReadPage>
+}
+
+export interface ReadPage {
+  readonly reading: PageReading
+  /** The body of the order. */
+  readonly body: Uint8Array
 }
 
 interface Job {
   readonly order: ReadingOrder
   readonly waitsSince: number
-  readonly resolve: (reading: PageReading) => void
+  readonly resolve: (read: ReadPage) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -34,6 +43,7 @@ interface Thread {
   readonly worker: Worker
   /** Handed over, in their order: the first is being read. */
   readonly jobs: Job[]
+  readonly begunAt: Float64Array
   isReady: boolean
   cancelTimer: () => void
 }
@@ -46,8 +56,12 @@ const jobsPerThread = 2
 const growAfterMs = 100
 /** A thread that read nothing for so long is ended. */
 const idleMs = 60_000
-/** An answer may have come while this thread was busy: time for it to be heard. */
-const graceMs = 20
+/** A thread that does not say for so long how much time it has used is ended. */
+const silentMs = 1_000
+/** On a busy machine a page may wait for the processor, up to so many times its time. */
+const mostPatience = 3
+/** Larger bodies are handed over instead of copied, one at a time. */
+const largestCopy = 262_144
 
 export const createReadingPool = ({
   timeLimitMs,
@@ -68,9 +82,12 @@ export const createReadingPool = ({
   let cancelGrowth: (() => void) | undefined
 
   const start = (): void => {
-    const worker = new Worker(new URL('./reading-thread.ts', import.meta.url), { name: 'page-reader', resourceLimits })
+    const begunAt = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT)
+    const workerData: ReaderData = { begunAt }
+    const options = { name: 'page-reader', workerData, resourceLimits }
+    const worker = new Worker(new URL('./reading-thread.ts', import.meta.url), options)
     worker.unref()
-    const thread: Thread = { worker, jobs: [], isReady: false, cancelTimer: () => {} }
+    const thread: Thread = { worker, jobs: [], begunAt: new Float64Array(begunAt), isReady: false, cancelTimer: () => {} }
     threads.add(thread)
     worker.on('message', (message: FromReader) => hear(thread, message))
     worker.on('error', (error) => lose(thread, reasonOf(error)))
@@ -93,7 +110,7 @@ export const createReadingPool = ({
     else {
       const job = thread.jobs.shift()
       if ('failed' in message) job?.reject(new ReadingFailed(`the page cannot be read: ${message.failed}`))
-      else job?.resolve(message.reading)
+      else job?.resolve({ reading: message.reading, body: message.body ?? job.order.body })
     }
     watch(thread)
     handOut()
@@ -104,7 +121,7 @@ export const createReadingPool = ({
     thread.cancelTimer()
     const job = thread.jobs[0]
     if (job === undefined) thread.cancelTimer = clock.after(signal.aborted ? 0 : idleMs, () => retire(thread))
-    else if (thread.isReady) thread.cancelTimer = clock.after(timeLimitMs, () => doubt(thread, job))
+    else if (thread.isReady) thread.cancelTimer = clock.after(timeLimitMs, () => doubt(thread, job, timeLimitMs))
   }
 
   const retire = (thread: Thread): void => {
@@ -112,39 +129,54 @@ export const createReadingPool = ({
     void thread.worker.terminate()
   }
 
-  const doubt = (thread: Thread, job: Job): void => {
-    const why = new ReadingFailed(`reading the page took longer than ${timeLimitMs} ms (CRAWLING_READ_TIMEOUT_MS)`)
-    thread.cancelTimer = clock.after(graceMs, () => {
-      if (thread.jobs[0] === job) lose(thread, why)
-    })
+  /** The limit is one of processor time: a page of an honest site must not fail because the machine is busy. */
+  const doubt = (thread: Thread, job: Job, waitedMs: number): void => {
+    const judge = (usedMs: number): void => {
+      if (thread.jobs[0] !== job || !threads.has(thread)) return
+      thread.cancelTimer()
+      const leftMs = Math.ceil(timeLimitMs - usedMs)
+      if (leftMs <= 0 || waitedMs + leftMs > mostPatience * timeLimitMs)
+        lose(thread, new ReadingFailed(`reading the page took longer than ${timeLimitMs} ms (CRAWLING_READ_TIMEOUT_MS)`))
+      else thread.cancelTimer = clock.after(leftMs, () => doubt(thread, job, waitedMs + leftMs))
+    }
+    thread.cancelTimer = clock.after(silentMs, () => judge(Number.POSITIVE_INFINITY))
+    thread.worker.cpuUsage().then(
+      ({ user, system }) => judge((user + system) / 1000 - (thread.begunAt[0] ?? 0)),
+      // It has ended meanwhile, and says so itself.
+      () => undefined,
+    )
   }
 
+  /** A body that fills its memory can be handed over; what is small, or shares its memory with others, is copied. */
   const handOver = (thread: Thread, job: Job): void => {
-    // A copy of its own: the body is kept, and may lie in memory that is shared with others.
-    const body = new Uint8Array(job.order.body)
+    const { body } = job.order
+    const goesBack = isLarge(job)
+    const given = goesBack ? (body as Uint8Array<ArrayBuffer>) : new Uint8Array(body)
     thread.jobs.push(job)
-    thread.worker.postMessage({ ...job.order, body } satisfies ReadingOrder, [body.buffer])
+    thread.worker.postMessage({ ...job.order, body: given, goesBack } satisfies ToReader, [given.buffer])
     if (thread.jobs.length === 1) watch(thread)
   }
 
   const handOut = (): void => {
-    while (waiting.length > 0) {
+    for (let job = waiting[0]; job !== undefined; job = waiting[0]) {
       if (threads.size === 0) start()
       const [first] = [...threads].sort((one, other) => one.jobs.length - other.jobs.length)
-      if (first === undefined || first.jobs.length >= jobsPerThread) break
-      handOver(first, waiting.shift() as Job)
+      // Who is second loses nothing but time where the thread has to be ended.
+      if (first === undefined || first.jobs.length >= (isLarge(job) ? 1 : jobsPerThread)) break
+      waiting.shift()
+      handOver(first, job)
     }
     grow()
   }
 
   const grow = (): void => {
     if (waiting.length === 0 || threads.size >= most || cancelGrowth !== undefined) return
-    const dueMs = (waiting[0]?.waitsSince ?? 0) + growAfterMs - clock.now()
+    const dueMs = (waiting[0]?.waitsSince ?? 0) + growAfterMs - clock.monotonic()
     cancelGrowth = clock.after(Math.max(dueMs, 0), () => {
       cancelGrowth = undefined
       const [job] = waiting
       if (job === undefined) return
-      if (job.waitsSince + growAfterMs <= clock.now()) start()
+      if (job.waitsSince + growAfterMs <= clock.monotonic()) start()
       handOut()
     })
   }
@@ -168,10 +200,10 @@ export const createReadingPool = ({
         const end = (): void => whose.removeEventListener('abort', onAbort)
         const job: Job = {
           order,
-          waitsSince: clock.now(),
-          resolve: (reading) => {
+          waitsSince: clock.monotonic(),
+          resolve: (read) => {
             end()
-            resolve(reading)
+            resolve(read)
           },
           reject: (error) => {
             end()
@@ -184,6 +216,9 @@ export const createReadingPool = ({
       }),
   }
 }
+
+const isLarge = ({ order: { body } }: Job): boolean =>
+  body.byteLength > largestCopy && body.byteLength === body.buffer.byteLength && body.buffer instanceof ArrayBuffer
 
 const reasonOf = (error: unknown): ReadingFailed =>
   (error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
