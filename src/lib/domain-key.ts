@@ -8,10 +8,7 @@ import { parse } from 'tldts'
  * original names it, its last label (or the whole address) and the dot of the missing suffix: `127.0.0.1.`, `localhost.`.
  */
 export const domainKey = (host: string): string => {
-  const bare = host
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, '$1')
-    .replace(/\.+$/, '')
+  const bare = withoutEndingDots(host.toLowerCase().replace(/^\[(.*)\]$/, '$1'))
   if (isIP(bare) !== 0) return `${bare}.`
   const { domain, isIcann } = parse(bare, { allowPrivateDomains: false, validateHostname: false })
   if (domain && isIcann) return domain
@@ -24,7 +21,14 @@ export const asciiName = (name: string): string =>
   /^[\x00-\x7f]*$/.test(name) ? name : domainToASCII(name) || name
 
 /** A domain key as it is compared: case, the trailing dot and the spelling of an international name do not matter. */
-export const comparableDomain = (domain: string): string => asciiName(domain.toLowerCase()).replace(/\.+$/, '')
+export const comparableDomain = (domain: string): string => withoutEndingDots(asciiName(domain.toLowerCase()))
+
+/** A pattern for this takes quadratic time where many dots stand before something else. */
+const withoutEndingDots = (text: string): string => {
+  let end = text.length
+  while (text[end - 1] === '.') end--
+  return text.slice(0, end)
+}
 
 /** A fed URL with the scheme it lacks: `http://`, but only where there is no colon at all (`host:80/x` stays, unsupported). */
 export const withScheme = (url: string): string => {

@@ -100,3 +100,19 @@ test('what was found is queued before the outcome, in events of bounded size, th
   const long = queuedIn(Array.from({ length: 500 }, (_, n) => queued(n, 2000)))
   expect(Math.max(...long.map((event) => JSON.stringify(event).length))).toBeLessThan(300_000)
 })
+
+test('links that are queued before the outcome keep the fetch under way, and no other may queue them', () => {
+  const asked = (attempt: number) =>
+    ({ type: 'QueueLinks', page: 'p', fetch: { ...owner, attempt }, found: [queued(1)], memory }) as const
+  const recorded: PageEvent = { type: 'PagesQueued', data: { ...owner, ...memory, attempt: 2, pages: [queued(1)] } }
+  given(page, [started(2)])
+    .when(asked(2))
+    .then([recorded])
+  given(page, [started(2)])
+    .when(asked(1))
+    .then({ refused: { reason: 'attempt-superseded', attempt: 2 } })
+  // The last event of a page alone is known after a restart.
+  given(page, [recorded])
+    .when({ type: 'EndFetch', page: 'p', outcome: failed(2), found: [], memory })
+    .then([failed(2)])
+})

@@ -63,3 +63,8 @@ test('a fingerprint knows a request by method and canonical URL', () => {
   expect(fingerprint('GET', 'http://example.com/')).not.toBe(fingerprint('POST', 'http://example.com/'))
   expect(fingerprint('GET', 'http://example.com/')).toMatch(/^[0-9a-f]{32}$/)
 })
+
+test('takes linear time where an address is full of spaces or dots', () => {
+  expect(canonicalUrl(` http://x/${' '.repeat(200_000)}x `)).toBe(`http://x/${'%20'.repeat(200_000)}x`)
+  expect(canonicalUrl(`http://x${'.'.repeat(200_000)}y/`)).toBe(`http://x${'.'.repeat(200_000)}y/`)
+})
