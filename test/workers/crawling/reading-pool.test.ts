@@ -12,6 +12,7 @@ const order = (
 ) => ({
   body: Buffer.from(html),
   contentType: 'text/html',
+  disposition: undefined,
   responseUrl: 'http://a.example/',
   follow: 'all' as const,
   lists: JSON.stringify({ ...noLists, ...lists }),
