@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { messageOf } from '../../lib/errors.ts'
 import { checksum } from './damage.ts'
+import { hasSums } from './schema.ts'
 
 /** Where bytes of the log are not what was written, and what is wrong there. */
 export interface Damage {
@@ -20,14 +21,19 @@ type CheckedRow = [
   sum: number | null,
 ]
 
-const rowSql = `SELECT e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at, e.sum
+const rowSql = (
+  sum: string,
+): string => `SELECT e.position, s.name, e.revision, e.type, e.id, e.data, e.metadata, e.recorded_at, ${sum}
   FROM events e LEFT JOIN streams s ON s.id = e.stream`
 
 /** Checks stretches of the log row by row; each call is one short read. Throws nothing of the file's. */
 export const createRowCheck = (db: DatabaseSync) => {
-  const next = db.prepare(`${rowSql} WHERE e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?`, {
-    returnArrays: true,
-  })
+  const next = db.prepare(
+    `${rowSql(hasSums(db) ? 'e.sum' : 'NULL')} WHERE e.position > ? AND e.position <= ? ORDER BY e.position LIMIT ?`,
+    {
+      returnArrays: true,
+    },
+  )
 
   const faultOf = ([position, stream, revision, type, id, data, metadata, recordedAt, sum]: CheckedRow): string | undefined => {
     if (stream === null) return 'its stream is not known'

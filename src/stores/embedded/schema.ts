@@ -56,9 +56,12 @@ export const openWritingConnection = (path: string): DatabaseSync => {
   }
 }
 
+/** Whether events have checksums; a log of an earlier release has none until a server was started on it. */
+export const hasSums = (db: DatabaseSync): boolean =>
+  db.prepare(`SELECT count(*) AS known FROM pragma_table_info('events') WHERE name = 'sum'`).get()?.known === 1
+
 const addSum = (db: DatabaseSync): void => {
-  const known = db.prepare(`SELECT count(*) AS known FROM pragma_table_info('events') WHERE name = 'sum'`).get()?.known
-  if (known === 0) db.exec('ALTER TABLE events ADD COLUMN sum INTEGER')
+  if (!hasSums(db)) db.exec('ALTER TABLE events ADD COLUMN sum INTEGER')
 }
 
 /** A connection that sees what is committed and can change nothing. */

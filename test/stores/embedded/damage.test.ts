@@ -142,8 +142,10 @@ test('events of an earlier release, which have no checksum, are read and checked
   const db = new DatabaseSync(path)
   db.exec('ALTER TABLE events DROP COLUMN sum')
   db.close()
-  expect(await readAll(path)).toHaveLength(600)
   const damages: unknown[] = []
+  // A backup checks a log that no server of this release was started on.
+  checkWhole(path, (damage) => damages.push(damage))
+  expect(await readAll(path)).toHaveLength(600)
   checkWhole(path, (damage) => damages.push(damage))
   expect(damages).toEqual([])
 })
