@@ -49,13 +49,6 @@ export const createAsOf = (ports: Pick<HttpPorts, 'log' | 'knowledge' | 'clock'>
     return position
   }
 
-  const worded = (error: unknown): unknown => {
-    if (error instanceof Unavailable) return new Problem('not-caught-up', error.message, { headers: { 'Retry-After': '5' } })
-    if (error instanceof Poisoned)
-      return new Problem('not-caught-up', `the views of that moment cannot be built: ${error.message}`)
-    return error
-  }
-
   return {
     asked: (c) => (c.face === null ? nativeMoment(c) : headerOf(c, 'as-of')),
     during: async (c, moment, reads, work) => {
@@ -68,7 +61,7 @@ export const createAsOf = (ports: Pick<HttpPorts, 'log' | 'knowledge' | 'clock'>
         const known = await positionOf(moment)
           .then((position) => knowledge.at(position, reads))
           .catch((error: unknown) => {
-            throw worded(error)
+            throw notCaughtUp(error)
           })
         try {
           return await work(known)
@@ -82,6 +75,13 @@ export const createAsOf = (ports: Pick<HttpPorts, 'log' | 'knowledge' | 'clock'>
       }
     },
   }
+}
+
+/** What a view becomes that is not there yet, or cannot be. */
+export const notCaughtUp = (error: unknown): unknown => {
+  if (error instanceof Unavailable) return new Problem('not-caught-up', error.message, { headers: { 'Retry-After': '5' } })
+  if (error instanceof Poisoned) return new Problem('not-caught-up', `the views of that moment cannot be built: ${error.message}`)
+  return error
 }
 
 const unknown = (detail: string): Problem =>

@@ -7,6 +7,7 @@ import type { BodyBudget } from './body-budget.ts'
 import type { ClientAddress } from './client-address.ts'
 import type { Caused } from './context.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
+import type { Summaries } from './summary.ts'
 
 /** One request as routes see it, and what the server learns of it on the way; context.ts has what is asked of it. */
 export interface HttpContext extends Arrival {
@@ -83,6 +84,8 @@ export interface Face {
   close?(): void
   /** Routes that this face adds to the native API under `/v1`. */
   readonly native?: readonly NativeRoute[]
+  /** What its events say, in one sentence for each type. */
+  readonly summaries?: Summaries
   /** Its own routes in the words of the OpenAPI document, from the schemas that validate. */
   readonly documents?: readonly DocumentedRoute[]
 }

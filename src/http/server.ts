@@ -23,6 +23,8 @@ import { projectionRoutes } from './v1/projections.ts'
 import { secretRoutes } from './v1/secrets.ts'
 import { readStream } from './v1/streams.ts'
 import { submitOperation } from './v1/submit.ts'
+import { nativeSummaries } from './v1/summaries.ts'
+import { whyRoutes } from './v1/why.ts'
 
 export interface HttpServer {
   /** One request without a socket. */
@@ -54,7 +56,8 @@ export const buildServer = (
   const hub = createEventHub(ports)
   const metrics = createMetrics({ ports, hub })
   const { reads: operationReads } = ports.operations
-  const tools: RouteTools = { changes, hub, metrics, operationReads, closing: closing.signal }
+  const summaries = [nativeSummaries, ...faces.flatMap(({ summaries }) => (summaries === undefined ? [] : [summaries]))]
+  const tools: RouteTools = { changes, hub, metrics, operationReads, summaries, closing: closing.signal }
   const ownRoutes: readonly NativeRoute[] = [
     listKinds,
     submitOperation(tools),
@@ -62,6 +65,7 @@ export const buildServer = (
     ...operationCommandRoutes(tools),
     operationOutput(tools),
     ...eventRoutes(tools),
+    ...whyRoutes(tools),
     readStream,
     ...projectionRoutes,
     ...secretRoutes(tools),

@@ -1,6 +1,7 @@
 import type { Changes } from './changes.ts'
 import type { EventHub } from './event-hub.ts'
 import type { Metrics } from './metrics.ts'
+import type { Summaries } from './summary.ts'
 
 /** What the server itself lends to its native routes. */
 export interface RouteTools {
@@ -9,6 +10,8 @@ export interface RouteTools {
   readonly metrics: Metrics
   /** The views that say what operations are. */
   readonly operationReads: readonly string[]
+  /** What events say in one sentence, the native API's and the faces'. */
+  readonly summaries: readonly Summaries[]
   /** Aborts when the server goes down: whatever waits answers then. */
   readonly closing: AbortSignal
 }

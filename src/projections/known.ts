@@ -4,7 +4,7 @@ import { lastRecordedAt, moments, positionAt } from './moments.ts'
 import type { OnDemandView } from './on-demand.ts'
 import type { Past } from './past.ts'
 import type { Projections, Views } from './projection.ts'
-import { trailQueries } from './trail.ts'
+import { type TrailQueries, trailQueries } from './trail.ts'
 
 /** What one request may read: the present, or a moment of the past. Routes have no other way to read. */
 export interface Known {
@@ -34,6 +34,8 @@ export interface Knowledge {
   at(position: Position, reads: readonly string[]): Promise<KnownPast>
   /** Where the log ended at an instant in milliseconds since the epoch. */
   positionAt(at: number): Promise<Position>
+  /** What caused what, of all that is recorded up to a position. Rejects with `Unavailable` while events are being indexed. */
+  trail(upTo: Position): Promise<TrailQueries>
   /** Where an event stands; undefined for an unknown id. Rejects with `Unavailable` while events are being indexed. */
   positionOf(eventId: string): Promise<Position | undefined>
 }
@@ -52,6 +54,7 @@ export const createKnowledge = ({
   readonly clock: Clock
 }): Knowledge => {
   const times = { views: projections.views(moments.name), log }
+  const trailUpTo: Knowledge['trail'] = async (upTo) => trailQueries(await trail.upTo(upTo), upTo)
   return {
     present: (reads) => {
       const views = new Map(reads.map((name) => [name, projections.views(name)]))
@@ -72,9 +75,10 @@ export const createKnowledge = ({
     },
     positionAt: (at) => positionAt(times, at),
     positionOf: async (eventId) => {
-      const head = await log.head()
-      return trailQueries(await trail.upTo(head), head).byId(eventId)?.position
+      const { byId } = await trailUpTo(await log.head())
+      return byId(eventId)?.position
     },
+    trail: trailUpTo,
   }
 }
 

@@ -5,7 +5,7 @@ import type { Projection, Tables, Tx, Views } from './projection.ts'
 /**
  * Which event caused which: one row for each event. `parent` is the position of its cause, null for the event that began a connection. A
  * cause is what the event names as its `causationId` (an event, or an operation by its id), else the operation that its data name, else the
- * first event of its stream, else the first of its correlation.
+ * first event of its stream, else the first of its correlation. A request begins a connection: others of the same correlation did not cause it.
  */
 export const trail: Projection = {
   name: 'trail',
@@ -22,11 +22,24 @@ export const trail: Projection = {
     const { position, id, stream, revision, metadata } = event
     const correlation = `correlation ${metadata.correlationId}`
     const inStream = `stream ${stream}`
-    const parent = causeOf(event, tx) ?? firstOf(inStream, tx) ?? firstOf(correlation, tx) ?? null
+    const parent =
+      cancelOf(event, tx) ??
+      causeOf(event, tx) ??
+      firstOf(inStream, tx) ??
+      (isRequest(event) ? null : (firstOf(correlation, tx) ?? null))
     tx.run(`INSERT INTO events VALUES (?, ?, ?, ?, ?)`, position, id, stream, revision, parent)
-    for (const name of [correlation, inStream]) tx.run(`INSERT INTO firsts VALUES (?, ?) ON CONFLICT DO NOTHING`, name, position)
+    const names = [correlation, inStream, ...(event.type === 'OperationCancelRequested' ? [`cancel ${stream}`] : [])]
+    for (const name of names) tx.run(`INSERT INTO firsts VALUES (?, ?) ON CONFLICT DO NOTHING`, name, position)
   },
 }
+
+/** Somebody from outside asked, or an operation begins. */
+const isRequest = ({ stream, metadata: { actor } }: RecordedEvent): boolean =>
+  actor.address !== null || stream.startsWith(operationPrefix)
+
+/** What was cancelled was so because somebody asked for it. */
+const cancelOf = ({ type, stream }: RecordedEvent, tx: Tx): Position | undefined =>
+  type === 'OperationCancelled' ? firstOf(`cancel ${stream}`, tx) : undefined
 
 const firstOf = (name: string, tables: Tables): Position | undefined =>
   tables.get<{ position: Position }>(`SELECT position FROM firsts WHERE name = ?`, name)?.position
@@ -49,6 +62,8 @@ export interface Step {
 }
 
 const columns = `position, stream, revision`
+
+export type TrailQueries = ReturnType<typeof trailQueries>
 
 /** Causes and effects, of what was recorded up to a position. */
 export const trailQueries = (views: Views, upTo: Position) => ({

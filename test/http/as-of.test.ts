@@ -53,6 +53,7 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
       `/v1/operations/${id}`,
       `/v1/operations/${id}/events`,
       `/v1/operations/${id}/output`,
+      `/v1/operations/${id}/why?limit=5`,
       `/v1/streams/operation-${id}?order=desc`,
     ]),
     ...keys.flatMap((key) => [`/v1/crawls/${key}`, `/v1/crawls/${key}/pages`, `/v1/crawls/${key}/items`]),

@@ -17,6 +17,7 @@ import { messages } from './messages.ts'
 import { type CrawlingNode, createNodeStatus } from './node.ts'
 import { createPoll } from './poll.ts'
 import { queueRoutes } from './queue.ts'
+import { crawlingSummaries } from './summaries.ts'
 import { crossOrigin, failure } from './wrapper.ts'
 
 /**
@@ -88,6 +89,7 @@ export const createCrawlingFace = ({
       return isIndex ? index() : unwell(c, error)
     },
     native: [...itemRoutes(ports, settings), ...queueRoutes({ ports, settings, status, id }), ...crawlRoutes({ settings })],
+    summaries: crawlingSummaries,
     documents: crawlingDocuments,
   }
 }

@@ -65,7 +65,7 @@ export const createFeed = ({
 
   /** Records that the answer is handed out here, so that no poll gets it; false where it is taken or cannot be recorded. */
   const deliver = async (c: HttpContext, operation: string, uuid: string): Promise<boolean> => {
-    const context = { ...requestContext(c), commandId: derivedId('deliver', operation) }
+    const context = { ...requestContext(c), commandId: derivedId('deliver', operation), causationId: operation }
     try {
       return (
         (await executor.execute(answer, { type: 'DeliverAnswer', operation, uuid, isResult: true }, context)).refused ===

@@ -49,7 +49,8 @@ export const createPoll = ({
     for (const row of storedAnswers(c.known, uuid)) {
       if (isAwaited(row.id)) continue
       const command = { type: 'PollAnswer', operation: row.id, uuid, isResult: isResult(row) } as const
-      const outcome = await executor.execute(answer, command, { ...context, commandId: derivedId(context.commandId, row.id) })
+      const commandId = derivedId(context.commandId, row.id)
+      const outcome = await executor.execute(answer, command, { ...context, commandId, causationId: row.id })
       if (outcome.refused === undefined) {
         if (outcome.position !== null) caused(c, { position: outcome.position })
         return handOut(row.answer)

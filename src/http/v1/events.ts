@@ -89,7 +89,7 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
 ]
 
 /** What this principal may see of the log: everything with `v1:read`, else what the faces caused that it may read. */
-const visibleTo = (c: HttpContext, { credentials }: HttpPorts): ((event: RecordedEvent) => boolean) => {
+export const visibleTo = (c: HttpContext, { credentials }: HttpPorts): ((event: RecordedEvent) => boolean) => {
   const principal = principalOf(c)
   if (allows(principal, 'v1:read')) return () => true
   if (!c.authenticated) throw unauthenticated()

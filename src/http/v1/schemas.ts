@@ -96,6 +96,29 @@ export const EventDocument = z
   })
   .meta({ id: 'Event' })
 
+export const StepDocument = z
+  .object({
+    position: z.string(),
+    stream: z.string(),
+    type: z.string(),
+    id: z.string().meta({ format: 'uuid' }),
+    actor: ActorDocument,
+    at: instant,
+    summary: z.string().meta({ description: 'What happened, in one sentence' }),
+  })
+  .meta({ id: 'Step' })
+
+/** The event that an operation begins with, as a step. */
+export const stepExample = {
+  position: '0000000000000001',
+  stream: `operation-${operationExample.id}`,
+  type: 'OperationRequested',
+  id: '01a1feb0-1fd7-83b1-a108-4b257b40f451',
+  actor: operationExample.requestedBy,
+  at: operationExample.requestedAt,
+  summary: 'anonymous at 127.0.0.1 asked for a probe through the native API',
+}
+
 export const KindDocument = z
   .object({
     kind: z.string(),

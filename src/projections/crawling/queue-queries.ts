@@ -151,9 +151,9 @@ export const queueQueries = (views: Views) => ({
 
   job: (operation: string): Job | undefined => views.get<Job>(`SELECT * FROM jobs WHERE operation = ?`, operation),
   /** Operations that must be cancelled because their crawl was stopped or has expired. */
-  doomed: (limit: number): { operation: string; doomed: 'stopped' | 'expired' }[] =>
+  doomed: (limit: number): { operation: string; crawl: string; doomed: 'stopped' | 'expired' }[] =>
     views.all(
-      `SELECT operation, doomed FROM jobs WHERE doomed IS NOT NULL AND state NOT IN ('ended', 'cancelling') LIMIT ?`,
+      `SELECT operation, crawl, doomed FROM jobs WHERE doomed IS NOT NULL AND state NOT IN ('ended', 'cancelling') LIMIT ?`,
       limit,
     ),
 

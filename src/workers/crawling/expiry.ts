@@ -9,12 +9,13 @@ import { newId } from '../../lib/ids.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
 import { type QueueQueries, queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Projections } from '../../projections/projection.ts'
-import type { RecordedEvent } from '../../stores/event-log.ts'
+import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
 import type { Leases } from '../leases.ts'
 import { createCrawlers } from './crawlers.ts'
 import { gentleReasons } from './gentle-reasons.ts'
 
 export interface ExpiryPorts {
+  readonly log: EventLog
   readonly executor: Executor
   readonly projections: Projections
   readonly leases: Leases
@@ -38,6 +39,7 @@ const longestWaitMs = 60_000
  * believe for a moment that they are the one, the log takes the first. Source: crawling contract, section 6.7.
  */
 export const createExpiry = ({
+  log,
   executor,
   projections,
   leases,
@@ -68,13 +70,22 @@ export const createExpiry = ({
     }
   }
 
+  /** The event that ended a crawl. */
+  const endingOf = async (key: string, cause: 'stopped' | 'expired'): Promise<string | undefined> => {
+    const type = cause === 'stopped' ? 'CrawlStopped' : 'CrawlExpired'
+    for await (const event of log.readStream(`${crawl.category}-${key}`, { from: 'end', backwards: true }))
+      if (event.type === type) return event.id
+    return undefined
+  }
+
   const cancelDoomed = async (): Promise<void> => {
     for (;;) {
       const doomed = queries().doomed(cancelledAtOnce)
       if (doomed.length === 0 || signal.aborted) return
       const positions = await Promise.all(
-        doomed.map(async ({ operation: id, doomed: cause }) => {
-          const context = { commandId: newId(), actor, correlationId: id }
+        doomed.map(async ({ operation: id, crawl: key, doomed: cause }) => {
+          const causationId = await endingOf(key, cause)
+          const context = { commandId: newId(), actor, correlationId: id, ...(causationId === undefined ? {} : { causationId }) }
           const command = { type: 'CancelOperation', id, reason: gentleReasons[cause] } as const
           const cancelled = await executor.execute(operation, command, context)
           return cancelled.refused ? null : cancelled.position

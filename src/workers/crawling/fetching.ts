@@ -4,7 +4,7 @@ import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { newId } from '../../lib/ids.ts'
+import { eventId, newId } from '../../lib/ids.ts'
 import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import { fingerprint } from './canonical-url.ts'
 import type { createPageFetcher, FetchOrder, PageResult } from './page-fetch.ts'
@@ -52,8 +52,8 @@ export const createFetching = ({
   readonly isAlone: () => boolean
 }): ((run: Run, picked: PickedPage) => Promise<void>) => {
   /** Repeats while the log is out of reach: a page without an outcome would keep its crawl from ending. False where it is refused. */
-  const record = async (run: Run, command: Recorded): Promise<boolean> => {
-    const context = contextOf(run)
+  const record = async (run: Run, cause: string, command: Recorded): Promise<boolean> => {
+    const context = contextOf(run, cause)
     for (;;) {
       try {
         const recorded = await executor.execute(pageDecider, command, context)
@@ -80,12 +80,12 @@ export const createFetching = ({
   }
 
   /** Whether the start may be followed by a fetch. One that came too early is put off. */
-  const isInTime = async (run: Run, picked: PickedPage, about: FetchedBy): Promise<boolean> => {
+  const isInTime = async (run: Run, picked: PickedPage, about: FetchedBy, cause: string): Promise<boolean> => {
     const { page } = picked
     const earlyMs = picked.tooEarlyMs(about.attempt)
     if (earlyMs === 0) return true
     const fetch = { ...about, domain: page.domain }
-    const put = await executor.execute(pageDecider, { type: 'PutOffFetch', page: page.id, fetch }, contextOf(run))
+    const put = await executor.execute(pageDecider, { type: 'PutOffFetch', page: page.id, fetch }, contextOf(run, cause))
     picked.takeBack(earlyMs)
     await sight.seen((put.refused ? null : put.position) ?? undefined)
     return false
@@ -106,7 +106,9 @@ export const createFetching = ({
       priority,
       worker: node.id,
     }
-    const started = await executor.execute(pageDecider, { type: 'StartFetch', page: page.id, fetch }, contextOf(run))
+    const context = contextOf(run)
+    const cause = eventId(context.commandId, 0)
+    const started = await executor.execute(pageDecider, { type: 'StartFetch', page: page.id, fetch }, context)
     if (started.refused || started.position === null) {
       // The view was behind: what it does not show yet is before the head of the log.
       picked.takeBack()
@@ -116,10 +118,10 @@ export const createFetching = ({
     const isShared = !isAlone()
     // A cap of queued pages must not count this one any longer when its links are tested.
     const isShown = (isShared || settings.maxQueued > 0) && (await sight.seen(started.position))
-    if (isShared && isShown && !(await isInTime(run, picked, about))) return
+    if (isShared && isShown && !(await isInTime(run, picked, about, cause))) return
     const fetchOne = await fetchPage()
     const queue: FetchOrder['queue'] = async ({ found, memory }) => {
-      if (!(await record(run, { type: 'QueueLinks', page: page.id, fetch: about, found, memory }))) throw new Superseded()
+      if (!(await record(run, cause, { type: 'QueueLinks', page: page.id, fetch: about, found, memory }))) throw new Superseded()
     }
     const result = await fetchOne(page, { input, lists, queue, signal: abort.signal }).catch((error: unknown): PageResult => {
       if (abort.signal.aborted || error instanceof Superseded) throw error
@@ -128,17 +130,22 @@ export const createFetching = ({
     })
     try {
       const { outcome, found, memory } = result
-      await record(run, { type: 'EndFetch', page: page.id, outcome, found, memory })
+      await record(run, cause, { type: 'EndFetch', page: page.id, outcome, found, memory })
     } catch (error) {
       // No other way to end it: what cannot be recorded now will not be recordable later.
       if (!(error instanceof Unacceptable)) throw error
       const data = { ...about, url, reason: 'parse' as const, message: error.message }
       const outcome = { type: 'PageFetchFailed', data } as const
-      await record(run, { type: 'EndFetch', page: page.id, outcome, found: [], memory: sameMemory })
+      await record(run, cause, { type: 'EndFetch', page: page.id, outcome, found: [], memory: sameMemory })
     } finally {
       result.release()
     }
   }
 }
 
-const contextOf = ({ context }: Run): CommandContext => ({ ...context, commandId: newId() })
+/** What becomes of a page is caused by the event that says that its fetch began; that, by the operation. */
+const contextOf = ({ context }: Run, causationId = context.causationId): CommandContext => ({
+  ...context,
+  ...(causationId === undefined ? {} : { causationId }),
+  commandId: newId(),
+})

@@ -130,7 +130,7 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
         operation,
         input,
         lists: JSON.stringify(listsOf(input)),
-        context: { actor, correlationId },
+        context: { actor, correlationId, causationId: operation },
         work,
         inFlight: new Set(),
         abort: new AbortController(),

@@ -23,7 +23,7 @@ export const stopWork = (ports: AnsweringPorts & { readonly executor: Executor }
     const stopped = await ports.executor.execute(
       crawl,
       { type: 'StopCrawl', name, operation: operationId, uuid },
-      { commandId: derivedId('stop', operationId), actor, correlationId },
+      { commandId: derivedId('stop', operationId), actor, correlationId, causationId: operationId },
     )
     await caughtUp(ports, ['crawling-pages'], stopped.refused ? null : stopped.position)
     const total = queueQueries(ports.projections.views('crawling-pages')).purged(operationId) ?? 0

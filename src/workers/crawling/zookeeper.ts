@@ -18,7 +18,7 @@ export const zookeeperWork = (ports: AnsweringPorts & { readonly executor: Execu
   run: async (request, { operationId, attempt, actor, correlationId }) => {
     const { action, domain, uuid, appid } = request
     const command = commandOf(request, operationId)
-    const context = { commandId: derivedId('zookeeper', operationId), actor, correlationId }
+    const context = { commandId: derivedId('zookeeper', operationId), actor, correlationId, causationId: operationId }
     const acknowledged = () => ({ action, domain, uuid, appid, server_time: serverTime(ports.clock) })
     let position: Position | null
     try {

@@ -1,0 +1,44 @@
+import type { laneEvents } from '../../events/lane.ts'
+import type { operationEvents } from '../../events/operation.ts'
+import type { outputEvents } from '../../events/output.ts'
+import type { requestEvents } from '../../events/request.ts'
+import type { secretEvents } from '../../events/secret.ts'
+import type { SummariesOf } from '../summary.ts'
+
+type NativeSummaries = SummariesOf<typeof operationEvents> &
+  SummariesOf<typeof outputEvents> &
+  SummariesOf<typeof laneEvents> &
+  SummariesOf<typeof requestEvents> &
+  SummariesOf<typeof secretEvents>
+
+const because = (reason: string | null): string => (reason === null ? '' : `: ${reason}`)
+const article = (word: string): string => (/^[aeiou]/i.test(word) ? 'an' : 'a')
+
+/** What the events of the native API say. */
+export const nativeSummaries: NativeSummaries = {
+  OperationRequested: ({ kind, retryOf }, { who, through }) =>
+    retryOf === null
+      ? `${who} asked for ${article(kind)} ${kind} through ${through}`
+      : `${who} asked for a retry of operation ${retryOf}, ${article(kind)} ${kind}, through ${through}`,
+  OperationStarted: ({ attempt, worker }) => `attempt ${attempt} started on worker ${worker}`,
+  OperationProgressed: ({ attempt, phase, fraction, detail, step }) => {
+    if (step !== undefined) return `attempt ${attempt} finished the step ${step.name}`
+    const parts = [phase, fraction === null ? null : `${Math.round(fraction * 100)} %`, detail]
+    return `attempt ${attempt} reported progress${because(parts.filter((part) => part !== null).join(', ') || null)}`
+  },
+  OperationAttemptFailed: ({ attempt, error, retryAt }) =>
+    `attempt ${attempt} failed and is repeated at ${retryAt}: ${error.message}`,
+  OperationCancelRequested: ({ reason }, { who }) => `${who} asked for its cancellation${because(reason)}`,
+  OperationSucceeded: ({ attempt }) => `attempt ${attempt} succeeded`,
+  OperationFailed: ({ attempt, error }) => `attempt ${attempt} failed, and no other follows: ${error.message}`,
+  OperationCancelled: ({ reason }) => `the operation was cancelled${because(reason)}`,
+  OperationTimedOut: ({ attempt, timeoutMs }) => `attempt ${attempt} was ended after ${timeoutMs} ms, its time limit`,
+  OutputWritten: ({ attempt, bytes }) => `attempt ${attempt} printed ${bytes} bytes`,
+  LaneAcquired: ({ operation }, { key }) => `operation ${operation} entered the lane ${key}`,
+  LaneReleased: ({ operation }, { key }) => `operation ${operation} left the lane ${key}`,
+  KeyClaimed: (_data, { who, through }) => `${who} sent a request with an Idempotency-Key through ${through}`,
+  KeyAnswered: ({ status }) => `the answer with status ${status} was kept for the Idempotency-Key`,
+  KeyFreed: () => 'the Idempotency-Key may be used again',
+  SecretForgetRequested: (_data, { who, key }) => `${who} asked to forget the secrets of ${key}`,
+  SecretForgotten: ({ events }, { key }) => `the secrets of ${key} were forgotten, in ${events} events`,
+}
