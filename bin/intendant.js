@@ -12,8 +12,8 @@ const restarted = 'INTENDANT_RESTARTED'
 
 const refuse = (why) => {
   console.error(
-    `intendant: needs Node.js ${neededVersion} or newer and runs on ${process.versions.node}; ${why}. ` +
-      'Run "npm ci --ignore-scripts=false" in the project, which brings it along, or install it.',
+    `intendant: needs Node.js ${neededVersion} or newer but this is ${process.versions.node}; ${why}. ` +
+      'Run "npm ci --ignore-scripts=false" in the project, which installs it, or install Node.js yourself.',
   )
   process.exit(1)
 }
@@ -29,11 +29,11 @@ if (Number(process.versions.node.split('.')[0]) >= neededVersion) {
   const { existsSync } = await import('node:fs')
   const { constants } = await import('node:os')
   const bundled = join(root, 'node_modules/node/bin/node')
-  if (process.env[restarted] !== undefined) refuse(`so does ${process.execPath}, which was installed with the project`)
-  if (!existsSync(bundled)) refuse(`the one of the project is missing (${bundled})`)
+  if (process.env[restarted] !== undefined) refuse(`${process.execPath}, which was installed with the project, is too old as well`)
+  if (!existsSync(bundled)) refuse(`the project's own Node.js is missing (${bundled})`)
   const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const child = spawn(bundled, words, { stdio: 'inherit', env: { ...process.env, [restarted]: 'true' } })
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  child.on('error', (error) => refuse(`the one of the project does not start (${error.message})`))
+  child.on('error', (error) => refuse(`the project's own Node.js does not start (${error.message})`))
   child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
 }

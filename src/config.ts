@@ -45,11 +45,11 @@ const Settings = z.object({
   /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
   MAX_BODIES_BYTES: whole(1024).default(8_388_608),
   /** Hosts beside loopback that are answered for without credentials: `name`, `name:port`, `*.name`, an address, `*`. */
-  ALLOWED_HOSTS: list(isHostEntry, 'is no host (name, name:port, *.name or an address)'),
+  ALLOWED_HOSTS: list(isHostEntry, 'is not a host (name, name:port, *.name or an address)'),
   /** Origins whose pages may use the server without credentials: `https://name:port`, `null`, `*`. */
-  ALLOWED_ORIGINS: list(isOriginEntry, 'is no origin (https://name:port without a path)'),
+  ALLOWED_ORIGINS: list(isOriginEntry, 'is not an origin (https://name:port without a path)'),
   /** Addresses and networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed. */
-  TRUSTED_PROXIES: list(isProxyEntry, 'is no address and no network (10.0.0.0/8)'),
+  TRUSTED_PROXIES: list(isProxyEntry, 'is not an address or a network (10.0.0.0/8)'),
   /** Whether the faces' answers carry Operation-Id and the other additional headers. */
   NATIVE_HEADERS_ON_FACES: yesOrNo.default(true),
 })
@@ -112,7 +112,7 @@ export const loadConfig = (
   const configured = faces.map((module) => ({ module, settings: part((environment) => module.settings(environment, base)) }))
   if (kafka !== undefined && eventStoreDb === undefined && problems.length === 0)
     problems.push(
-      'KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so there is nobody to share a bus with (brokers of crawling topics alone: CRAWLING_KAFKA_BROKERS)',
+      'KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so no other process can share the bus. For the crawling topics alone, set CRAWLING_KAFKA_BROKERS',
     )
   if (!result.success || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
   const settings = result.data

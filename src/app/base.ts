@@ -59,7 +59,7 @@ export const openBase = async ({
   const checkpoints = createWalCheckpoints()
   const opened = async () => {
     const loose = tighten(directory, { sealed: data.blobs })
-    if (loose.length > 0) logger.warn({ paths: loose }, 'other users may read these, and their mode cannot be changed')
+    if (loose.length > 0) logger.warn({ paths: loose }, 'other users can read these files, and their mode cannot be changed')
     refuseUnfinishedRestore(data)
     const keyFile = config.secretsKey === undefined ? (config.secretsKeyFile ?? data.key) : undefined
     if (config.eventStoreDb === undefined) checkData({ ...data, keyFile }, { acceptLoss })

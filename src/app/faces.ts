@@ -15,7 +15,7 @@ const knownScopes = scopeAreas.flatMap((area) => [`${area}:read`, `${area}:write
 export const unknownScope = (scope: string): string | undefined =>
   scope === '*' || knownScopes.includes(scope)
     ? undefined
-    : `"${scope}" is no scope of this program; there are ${knownScopes.join(', ')} and *`
+    : `"${scope}" is not a scope of this program; the scopes are ${knownScopes.join(', ')} and *`
 
 /** Throws where two faces claim one name, stream category, view or kind: each has one owner. */
 export const checkOwners = (modules: readonly FaceModule[]): void => {

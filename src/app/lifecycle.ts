@@ -42,7 +42,7 @@ export const createLifecycle = ({
     try {
       await drain()
     } catch (error) {
-      logger.error({ err: error }, 'what ran was not handed back; others find out when the lease runs out')
+      logger.error({ err: error }, 'running work was not handed back; others take it over when the lease expires')
     }
     await close()
     logger.info('stopped')
@@ -82,9 +82,10 @@ export const closeAll = async ({
     const { promise: late, resolve } = Promise.withResolvers<'late'>()
     const cancel = clock.after(closeWithinMs, () => resolve('late'))
     try {
-      if ((await Promise.race([part.close(), late])) === 'late') logger.error({ part: part.name }, 'a part did not close in time')
+      if ((await Promise.race([part.close(), late])) === 'late')
+        logger.error({ part: part.name }, 'a component did not close in time')
     } catch (error) {
-      logger.error({ err: error, part: part.name }, 'a part did not close')
+      logger.error({ err: error, part: part.name }, 'a component did not close')
     }
     cancel()
   }

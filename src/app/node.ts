@@ -121,7 +121,7 @@ export const createNode = async ({
         leaseMs: config.leaseMs,
       })
       health.watch('lease', async () => {
-        if (!runtime.holdsLease()) throw new Error('this worker holds no lease: it starts nothing until it does')
+        if (!runtime.holdsLease()) throw new Error('this worker has no lease and starts no work until it has one')
       })
       return runtime
     },

@@ -43,7 +43,7 @@ export const createOffice = ({
       await supervisor.sweep()
       swept()
     } catch (error) {
-      logger.warn({ err: error }, 'the first sweep broke off; the next one looks again')
+      logger.warn({ err: error }, 'the first sweep failed; the next one repeats it')
       swept(error)
     }
     if (!signal.aborted) supervisor.start()
@@ -57,7 +57,7 @@ export const createOffice = ({
         campaigning = leadership.campaign({ office: name, signal: leaving.signal, lead: (signal) => lead(signal, swept) }).then(
           () => resolve(),
           (error: unknown) => {
-            logger.error({ err: error, office: name }, 'the campaign for the office broke off')
+            logger.error({ err: error, office: name }, 'the campaign for the office failed')
             reject(error)
           },
         )

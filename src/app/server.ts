@@ -37,7 +37,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     logger,
   })
   const runtime = takesWork ? node.createRuntime(kinds) : undefined
-  if (!takesWork && !engines.isShared) logger.warn('this server takes no work, and with an embedded log nobody else can')
+  if (!takesWork && !engines.isShared) logger.warn('this server runs no work, and no other process can with an embedded log')
 
   const settings = {
     maxBodyBytes: config.maxBodyBytes,

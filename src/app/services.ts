@@ -66,7 +66,7 @@ const ofOneNode = ({
     start: async () => {
       campaign = leadership
         .campaign({ office, signal: leaving.signal, lead })
-        .catch((error: unknown) => logger.error({ err: error, office }, 'a service broke off'))
+        .catch((error: unknown) => logger.error({ err: error, office }, 'a service failed'))
     },
     stop: () => {
       leaving.abort()

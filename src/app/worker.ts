@@ -49,8 +49,7 @@ const assemble = async (
 
   const known = node.kinds.all.map(({ kind }) => kind)
   const [idle] = patterns.idle(known)
-  if (idle !== undefined)
-    throw new InvalidSettings(`"${idle}" is no kind of work that is known here; there are ${known.join(', ')}`)
+  if (idle !== undefined) throw new InvalidSettings(`"${idle}" is not a known kind of work; the kinds are ${known.join(', ')}`)
   const kinds = createKinds(node.kinds.all.filter(({ kind }) => patterns.matches(kind)))
   const names = kinds.all.map(({ kind }) => kind)
   const runtime = node.createRuntime(kinds, { hearsRequests: true })

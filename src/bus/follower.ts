@@ -92,7 +92,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
         return await run()
       } catch (error) {
         if (signal.aborted) throw error
-        logger.warn({ office, reason: messageOf(error), pauseMs }, `${what} failed; it is tried again`)
+        logger.warn({ office, reason: messageOf(error), pauseMs }, `${what} failed; trying again`)
         await clock.sleep(pauseMs, signal)
       }
     }
@@ -133,7 +133,10 @@ export const createFollower = (options: FollowerOptions): Follower => {
         return true
       } catch (error) {
         if (!(error instanceof RevisionConflict)) {
-          logger.warn({ office, reason: messageOf(error) }, 'the place of delivery could not be kept; a restart repeats events')
+          logger.warn(
+            { office, reason: messageOf(error) },
+            'the delivery checkpoint could not be stored; a restart repeats events',
+          )
           return true
         }
         // It may have been this node's own append, whose outcome was unknown.
@@ -181,7 +184,7 @@ export const createFollower = (options: FollowerOptions): Follower => {
       await untilDone('finding where to begin', stopping.signal, firstMark)
       const run = (signal: AbortSignal) =>
         lead(signal).catch((error: unknown) => {
-          if (!signal.aborted) logger.error({ err: error, office }, 'events are no longer delivered from here')
+          if (!signal.aborted) logger.error({ err: error, office }, 'this node stopped delivering events')
         })
       campaign ??= leadership.campaign({ office, signal: stopping.signal, lead: run })
     },

@@ -17,11 +17,11 @@ interface ReplayOptions extends ServerCommandOptions {
 
 /** `audit replay`: what happened in a stream, and the state it folds to at a moment of the past. */
 export const auditCommand = (program: Command): void => {
-  const group = program.command('audit').description('the past, as it was')
-  withServer(group.command('replay').description("print a stream's history and the state it folds to"))
+  const group = program.command('audit').description('inspect past state')
+  withServer(group.command('replay').description("print a stream's events and the state that they lead to"))
     .requiredOption('--stream <stream>', 'the stream, such as operation-<id>')
-    .option('--as-of <moment>', 'a time (RFC 3339) or a position; without it, now')
-    .option('--data-dir <directory>', 'read the log of a stopped server')
+    .option('--as-of <moment>', 'a time (RFC 3339) or a position; default: now')
+    .option('--data-dir <directory>', 'read the files of a stopped server')
     .action(replay)
 }
 
@@ -59,7 +59,7 @@ async function replay(options: ReplayOptions): Promise<void> {
   }
   print('')
   print(`state at revision ${last?.revision}${asOf === undefined ? '' : `, as of ${asOf}`}:`)
-  print(state === undefined ? '(no decider folds this category)' : harmless(JSON.stringify(state, null, 2)))
+  print(state === undefined ? '(no decider has this category)' : harmless(JSON.stringify(state, null, 2)))
 }
 
 /** One number, or the pair that an EventStoreDB log has. */
@@ -70,7 +70,7 @@ const bound = (asOf: string | undefined): ((event: RecordedEvent) => boolean) =>
   if (asOf === undefined) return () => true
   if (/^\d{4}-\d\d-\d\d/.test(asOf)) {
     const until = parseInstant(asOf)
-    if (Number.isNaN(until)) throw new CommandFailed('usage', `"${asOf}" is no time, such as 2026-11-21T05:27:00.123Z`)
+    if (Number.isNaN(until)) throw new CommandFailed('usage', `"${asOf}" is not a time, such as 2026-11-21T05:27:00.123Z`)
     return ({ recordedAt }) => parseInstant(recordedAt) <= until
   }
   if (!positionForm.test(asOf)) throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position`)
@@ -82,7 +82,7 @@ const paddedLike = (position: string, text: string): string => {
   const lengths = position.split('-').map((part) => part.length)
   const parts = text.split('-')
   if (parts.length > 1 && parts.length !== lengths.length)
-    throw new CommandFailed('usage', `"${text}" is no position of this log, such as ${position}`)
+    throw new CommandFailed('usage', `"${text}" is not a position of this log, such as ${position}`)
   // Of a pair the commit position alone means all that was committed by then.
   return lengths.map((length, index) => (parts[index] ?? parts[0] ?? '').padStart(length, '0')).join('-')
 }

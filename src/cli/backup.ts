@@ -45,7 +45,9 @@ async function backup(target: string, options: OfflineOptions & JsonOption): Pro
   if (options.json) return printJson(manifest)
   print(`${target}: ${manifest.events} events up to ${manifest.head}, ${manifest.files.length} files`)
   if (!existsSync(data.key))
-    print('The master key is not in it: it comes from SECRETS_KEY. Keep it; sealed secrets open with nothing else.')
+    print(
+      'The backup does not contain the master key, because it comes from SECRETS_KEY. Keep the key: without it, sealed secrets cannot be read.',
+    )
 }
 
 async function copy(directory: string, target: string): Promise<BackupManifest> {

@@ -93,6 +93,6 @@ const outOfReach = (base: string, error: unknown): CommandFailed => {
 const baseOf = (url: string): string => {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
-    throw new CommandFailed('usage', `"${url}" is no http or https address`)
+    throw new CommandFailed('usage', `"${url}" is not an http or https address`)
   return url.replace(/\/+$/, '')
 }

@@ -14,14 +14,14 @@ type Options = OfflineOptions & JsonOption & { readonly file?: string }
 
 /** `credentials add|ls|rm`: works on the file, also while a server runs, which reads it again by itself. */
 export const credentialsCommand = (program: Command): void => {
-  const group = program.command('credentials').description('who may use the server')
+  const group = program.command('credentials').description('manage the credentials of the server')
   const withFile = (command: Command): Command =>
     withDataDir(command).option(
       '--file <path>',
       'the credentials file (CREDENTIALS_FILE; default credentials.json in the data directory)',
     )
 
-  withFile(group.command('add <name>').description('make a credential; its token is printed this once'))
+  withFile(group.command('add <name>').description('create a credential; its token is printed once'))
     .requiredOption('--scope <scope...>', "such as v1:read, crawling:write or '*'", several)
     .option('--password-stdin', 'a user of HTTP Basic with the password from stdin, instead of a token')
     .action(add)
@@ -56,7 +56,11 @@ async function add(
     const { token } = await open(options).add({ name, scopes: options.scope, ...(password === undefined ? {} : { password }) })
     if (options.json) return printJson({ name, scopes: options.scope, token })
     if (token !== null) print(token)
-    complain(token === null ? `${name} may log in with the password` : 'This token is shown only now; its hash alone is kept.')
+    complain(
+      token === null
+        ? `${name} can log in with the password now`
+        : 'Save this token: it is shown only once, and the server keeps only its hash.',
+    )
   } catch (error) {
     if (error instanceof Unacceptable) throw new CommandFailed('usage', error.message)
     throw error

@@ -12,17 +12,15 @@ import { print, printJson, printTable } from './terminal.ts'
 
 /** `dead-letters ls|redrive|discard`: messages of the job bus that nobody could make use of. Talks to Kafka by itself. */
 export const deadLettersCommand = (program: Command): void => {
-  const group = program
-    .command('dead-letters')
-    .description('messages of the Kafka bus that no worker could make use of; takes the KAFKA_… variables')
-  withJson(group.command('ls').description('list them, the earliest first'))
-    .option('--limit <count>', 'only so many of the latest', wholeNumber)
+  const group = program.command('dead-letters').description('messages that no worker could handle; reads the KAFKA_… variables')
+  withJson(group.command('ls').description('list dead letters, the oldest first'))
+    .option('--limit <count>', 'only the newest <count>', wholeNumber)
     .action(ls)
-  withJson(group.command('redrive [ids...]').description('publish them again as they were; they are not listed any more'))
-    .option('--all', 'every one that is listed')
+  withJson(group.command('redrive [ids...]').description('publish dead letters again unchanged, and remove them from the list'))
+    .option('--all', 'all listed dead letters')
     .action(redrive)
-  withJson(group.command('discard [ids...]').description('give them up: they are neither published again nor listed any more'))
-    .option('--all', 'every one that is listed')
+  withJson(group.command('discard [ids...]').description('remove dead letters without publishing them'))
+    .option('--all', 'all listed dead letters')
     .action(discard)
 }
 
@@ -44,7 +42,7 @@ async function redrive(ids: readonly string[], { json, ...which }: Which): Promi
 async function discard(ids: readonly string[], { json, ...which }: Which): Promise<void> {
   const discarded = await each(ids, which, (box, letters) => box.discard(letters))
   if (json) return printJson({ discarded: discarded.map(({ id }) => id) })
-  print(discarded.length === 1 ? '1 message was given up' : `${discarded.length} messages were given up`)
+  print(discarded.length === 1 ? '1 message was discarded' : `${discarded.length} messages were discarded`)
 }
 
 /** Does something with the letters that are meant, and answers with them. */
@@ -53,7 +51,7 @@ async function each(
   { all = false }: Which,
   use: (box: LetterBox, letters: readonly DeadLetter[]) => Promise<void>,
 ): Promise<readonly DeadLetter[]> {
-  if (all === ids.length > 0) throw new CommandFailed('usage', 'name the letters by their id, or give --all')
+  if (all === ids.length > 0) throw new CommandFailed('usage', 'name the dead letters by id, or use --all')
   return withBox(async (box) => {
     const listed = await box.list()
     const unknown = ids.filter((id) => !listed.some((letter) => letter.id === id))

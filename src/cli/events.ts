@@ -12,11 +12,11 @@ const reconnectMs = 1000
 
 /** `events ls|tail` against a server. */
 export const eventsCommand = (program: Command): void => {
-  const group = program.command('events').description('everything that happened')
+  const group = program.command('events').description('read the event log')
 
   filtered(group.command('ls').description('list events'))
     .option('--order <order>', 'asc (default) or desc')
-    .option('--limit <n>', 'how many at most', wholeNumber)
+    .option('--limit <n>', 'maximum number of items', wholeNumber)
     .action(async (options: ServerCommandOptions) => {
       const query = queryOf({ ...options }, [...filters, 'after', 'order', 'limit'])
       const page = await createClient(options).json('/v1/events', { query })
@@ -25,8 +25,8 @@ export const eventsCommand = (program: Command): void => {
       if (page.next !== null) print(`more: --after ${page.next}`)
     })
 
-  filtered(group.command('tail').description('follow events as they happen, for ever'))
-    .option('--limit <n>', 'end after so many', wholeNumber)
+  filtered(group.command('tail').description('follow new events until stopped'))
+    .option('--limit <n>', 'stop after this many events', wholeNumber)
     .action(tail)
 }
 
@@ -35,11 +35,11 @@ const filtered = (command: Command): Command =>
     .option('--type <type>', 'only these types', several)
     .option('--category <category>', 'only these categories of streams', several)
     .option('--stream <stream>', 'only these streams', several)
-    .option('--correlation <id>', 'only of these correlations', several)
-    .option('--principal <name>', 'only caused by these', several)
+    .option('--correlation <id>', 'only with these correlation ids', several)
+    .option('--principal <name>', 'only caused by these principals', several)
     .option('--from <time>', 'recorded at or after')
     .option('--to <time>', 'recorded before')
-    .option('--after <position>', 'only past this position')
+    .option('--after <position>', 'only after this position')
 
 interface EventLine extends JsonObject {
   readonly position: string
@@ -95,7 +95,7 @@ async function follow({ client, query, limit, state, json }: FollowOptions): Pro
   if (response.status >= 400) throw await refusal(response)
   try {
     for await (const { event, data, id } of readServerSentEvents(bodyOf(response))) {
-      if (event === 'gap') complain(`a stretch is missing: ${data}`)
+      if (event === 'gap') complain(`events are missing here: ${data}`)
       if (event === 'live' && id === undefined) state.last ??= (JSON.parse(data) as EventLine).position
       if (id === undefined) continue
       if (json) print(data)

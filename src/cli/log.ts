@@ -22,10 +22,10 @@ interface CopyOptions extends JsonOption {
 
 /** `log copy`: moves a log to another engine. */
 export const logCommand = (program: Command): void => {
-  const group = program.command('log').description('the event log itself')
-  withJson(group.command('copy').description('copy a log to another place; run again, it goes on where it was interrupted'))
+  const group = program.command('log').description('copy the event log')
+  withJson(group.command('copy').description('copy a log of a stopped server; an interrupted copy continues when run again'))
     .requiredOption('--from <where>', 'a data directory, a log file, or esdb://…, kurrentdb://…')
-    .requiredOption('--to <where>', 'the same; it must be empty, or hold an interrupted copy')
+    .requiredOption('--to <where>', 'the same; empty, or an interrupted copy')
     .action(copy)
 }
 
@@ -33,7 +33,7 @@ const appendTimeoutMs = 10_000
 const startWithinMs = 5_000
 
 const notes = [
-  'Sealed secrets open with the same master key only: give the new place the same SECRETS_KEY, or take secrets.key along.',
+  'Sealed secrets can be read with the same master key only: use the same SECRETS_KEY there, or copy secrets.key.',
   'Blobs (bodies of pages and items) are not in the log: copy the directory "blobs" to the new DATA_DIR or BLOBS_DIR.',
 ]
 
@@ -46,7 +46,7 @@ async function copy({ from, to, json = false }: CopyOptions): Promise<void> {
   const seconds = (systemClock.monotonic() - began) / 1000
   if (json) return printJson({ ...report, verified: true, seconds, notes })
   const { events, alreadyThere, forgotten, digest } = report
-  print(`${events} events, ${alreadyThere} of them copied before; both logs compared event by event (sha256 ${digest}).`)
+  print(`${events} events, ${alreadyThere} of them copied earlier; both logs compared event by event (sha256 ${digest}).`)
   if (forgotten > 0) print(`${forgotten} key streams that the source has forgotten are forgotten in the copy.`)
   for (const note of notes) print(note)
 }

@@ -14,54 +14,54 @@ const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'or
 
 /** `operations ls|get|submit|wait|tail|cancel|retry` against a server. */
 export const operationsCommand = (program: Command): void => {
-  const group = program.command('operations').description('the long-running things')
+  const group = program.command('operations').description('manage operations')
 
   withServer(group.command('ls').description('list operations, newest first'))
     .option('--state <state>', 'only these states', several)
     .option('--kind <kind>', 'only these kinds', several)
     .option('--face <face>', 'only from these faces', several)
     .option('--lane <lane>', 'only in these lanes', several)
-    .option('--principal <name>', 'only asked for by these', several)
+    .option('--principal <name>', 'only requested by these principals', several)
     .option('--from <time>', 'requested at or after')
     .option('--to <time>', 'requested before')
     .option('--order <order>', 'asc or desc')
-    .option('--limit <n>', 'how many at most', wholeNumber)
-    .option('--cursor <cursor>', 'go on where a page ended')
+    .option('--limit <n>', 'maximum number of items', wholeNumber)
+    .option('--cursor <cursor>', 'the "next" of the previous page')
     .action(ls)
 
   withServer(group.command('get <id>').description('show one operation')).action(
     async (id: string, options: ServerCommandOptions) => show(await createClient(options).json(pathOf(id)), options),
   )
 
-  withServer(group.command('submit <kind>').description('ask for a new operation'))
-    .option('--input <json>', 'its input; "-" reads it from stdin, "@file" from a file', '{}')
-    .option('--lane <lane>', 'one at a time per lane')
-    .option('--priority <n>', '0 to 1000, lower first', wholeNumber)
-    .option('--run-at <time>', 'not before')
-    .option('--attempts <n>', 'how often it is attempted at most', wholeNumber)
-    .option('--timeout-ms <ms>', 'how long an attempt may take', wholeNumber)
-    .option('--idempotency-key <key>', 'the same key asks only once')
-    .option('--wait [seconds]', 'wait for its end', wholeNumber)
+  withServer(group.command('submit <kind>').description('submit a new operation'))
+    .option('--input <json>', 'its input; "-" reads stdin, "@file" reads a file', '{}')
+    .option('--lane <lane>', 'operations of the same lane run one at a time')
+    .option('--priority <n>', '0 to 1000; lower numbers run first', wholeNumber)
+    .option('--run-at <time>', 'the earliest start')
+    .option('--attempts <n>', 'maximum number of attempts', wholeNumber)
+    .option('--timeout-ms <ms>', 'time limit of one attempt', wholeNumber)
+    .option('--idempotency-key <key>', 'repeated requests with the same key submit one operation')
+    .option('--wait [seconds]', 'wait until it ends', wholeNumber)
     .action(submit)
 
-  withServer(group.command('wait <id>').description('wait until it has ended'))
-    .option('--timeout <seconds>', 'give up after so long', wholeNumber)
+  withServer(group.command('wait <id>').description('wait until an operation ends'))
+    .option('--timeout <seconds>', 'maximum wait', wholeNumber)
     .action(async (id: string, options: ServerCommandOptions & { timeout?: number }) => {
       const operation = await untilFinished(createClient(options), id, options.timeout)
       show(operation, options)
       judge(operation)
     })
 
-  withServer(group.command('tail <id>').description('follow its output to its end')).action(tail)
+  withServer(group.command('tail <id>').description('follow the output of an operation to its end')).action(tail)
 
-  withServer(group.command('cancel <id>').description('stop it'))
+  withServer(group.command('cancel <id>').description('cancel an operation'))
     .option('--reason <text>', 'why')
     .action(async (id: string, options: ServerCommandOptions & { reason?: string }) => {
       const body = options.reason === undefined ? {} : { reason: options.reason }
       show(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
     })
 
-  withServer(group.command('retry <id>').description('ask for it again, as a new operation')).action(
+  withServer(group.command('retry <id>').description('retry as a new operation')).action(
     async (id: string, options: ServerCommandOptions) =>
       show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST' }), options),
   )

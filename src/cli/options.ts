@@ -7,7 +7,7 @@ export interface JsonOption {
 export type ServerCommandOptions = ServerOptions & JsonOption
 
 /** `--json`, which every command takes. */
-export const withJson = (command: Command): Command => command.option('--json', 'print JSON: one value, or one a line')
+export const withJson = (command: Command): Command => command.option('--json', 'print JSON: one value, or one value per line')
 
 /** For commands that talk to a server. */
 export const withServer = (command: Command): Command =>

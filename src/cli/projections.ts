@@ -20,10 +20,10 @@ interface Options extends ServerCommandOptions {
 
 /** `projections ls|rebuild`, at a server or on the files of a stopped one. */
 export const projectionsCommand = (program: Command): void => {
-  const group = program.command('projections').description('the views of the log')
-  const offline = 'on the files of a stopped server'
+  const group = program.command('projections').description('manage the views')
+  const offline = 'use the files of a stopped server'
   withServer(group.command('ls').description('list the views')).option('--data-dir <directory>', offline).action(ls)
-  withServer(group.command('rebuild <name>').description('make a view again from the log'))
+  withServer(group.command('rebuild <name>').description('rebuild a view from the log'))
     .option('--data-dir <directory>', offline)
     .action(rebuild)
 }
@@ -49,7 +49,7 @@ async function rebuild(name: string, options: Options): Promise<void> {
   if (!allProjections.some((projection) => projection.name === name))
     throw new CommandFailed(
       'notFound',
-      `there is no view "${name}"; there are ${allProjections.map((one) => one.name).join(', ')}`,
+      `there is no view "${name}"; the views are ${allProjections.map((one) => one.name).join(', ')}`,
     )
   const status = await offline(dataDir, 'projections rebuild', async (projections) => {
     await withBar(name, (progress) => projections.rebuild(name, progress))

@@ -24,7 +24,7 @@ import { print, printJson } from './terminal.ts'
 
 /** `restore`: a backup into an empty data directory, verified file by file and event by event. */
 export const restoreCommand = (program: Command): void => {
-  withDataDir(program.command('restore <backup>').description('bring a backup into an empty data directory')).action(restore)
+  withDataDir(program.command('restore <backup>').description('restore a backup into an empty data directory')).action(restore)
 }
 
 async function restore(source: string, options: OfflineOptions & JsonOption): Promise<void> {
@@ -40,7 +40,7 @@ async function restore(source: string, options: OfflineOptions & JsonOption): Pr
   }
   if (options.json) return printJson(manifest)
   print(
-    `${directory}: ${manifest.events} events up to ${manifest.head}, as the backup of ${manifest.createdAt} says. Views are made at the next start.`,
+    `${directory}: ${manifest.events} events up to ${manifest.head}, equal to the backup of ${manifest.createdAt}. Views are built at the next start.`,
   )
 }
 
@@ -74,11 +74,11 @@ async function bring(source: string, directory: string, manifest: BackupManifest
 async function manifestOf(source: string): Promise<BackupManifest> {
   const path = join(source, manifestName)
   if (!existsSync(source)) throw new CommandFailed('notFound', `${source} does not exist`)
-  if (!existsSync(path)) throw new CommandFailed('notFound', `${source} is no complete backup: it has no ${manifestName}`)
+  if (!existsSync(path)) throw new CommandFailed('notFound', `${source} is not a complete backup: it has no ${manifestName}`)
   try {
     return BackupManifest.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch (error) {
-    throw new CommandFailed('failed', `${path} is no manifest of this program: ${messageOf(error)}`)
+    throw new CommandFailed('failed', `${path} is not a manifest of this program: ${messageOf(error)}`)
   }
 }
 
@@ -91,7 +91,7 @@ async function verifyFiles(source: string, manifest: BackupManifest): Promise<vo
     if (found.bytes !== bytes || found.sha256 !== sha256)
       throw new CommandFailed(
         'failed',
-        `${path} is not what was backed up: ${found.bytes} bytes, expected ${bytes}; or other content`,
+        `${path} differs from the backup: ${found.bytes} bytes, expected ${bytes}; or its content differs`,
       )
   }
 }

@@ -52,7 +52,7 @@ const failing = async <Result>(step: () => Promise<Result>): Promise<Result> => 
 const listenFailure = (error: unknown): string | undefined => {
   const { syscall, code = '', address, port, hostname } = error as NodeJS.ErrnoException & ListenError
   if (syscall === 'getaddrinfo')
-    return `HOST ${hostname} is no name of this machine (${code}): set HOST (--host) to one of its addresses`
+    return `HOST ${hostname} is not a name of this machine (${code}): set HOST (--host) to one of its addresses`
   if (syscall !== 'listen' && syscall !== 'bind') return undefined
   const advice = listenAdvice[code] ?? 'set HOST (--host) and PORT (--port) to an address that it may use'
   return `cannot listen on ${address}:${port} (${code}): ${advice}`
@@ -65,9 +65,9 @@ interface ListenError {
 }
 
 const listenAdvice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there; stop it, or name another port with --port (PORT)',
-  EACCES: 'this user may not use the port; name one from 1024 on with --port (PORT)',
-  EADDRNOTAVAIL: 'this machine has no such address; name another with --host (HOST)',
+  EADDRINUSE: 'another process listens on it; stop that process, or choose another port with --port (PORT)',
+  EACCES: 'this user is not allowed to use the port; choose 1024 or higher with --port (PORT)',
+  EADDRNOTAVAIL: 'this machine does not have that address; choose another with --host (HOST)',
 }
 
 const signals = ['SIGTERM', 'SIGINT'] as const

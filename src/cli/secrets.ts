@@ -6,15 +6,15 @@ import { harmless, print, printJson, printTable } from './terminal.ts'
 
 /** `secrets ls|forget`: whose secrets are sealed, and how they are made unreadable. */
 export const secretsCommand = (program: Command): void => {
-  const group = program.command('secrets').description('secrets that are sealed in the log; no command shows a value')
-  withServer(group.command('ls').description('list whose secrets are sealed or were forgotten'))
-    .option('--limit <count>', 'how many at most', wholeNumber)
-    .option('--cursor <cursor>', 'the "next" of the page before')
+  const group = program.command('secrets').description('manage sealed secrets; no command shows a value')
+  withServer(group.command('ls').description('list subjects with sealed or forgotten secrets'))
+    .option('--limit <count>', 'maximum number of items', wholeNumber)
+    .option('--cursor <cursor>', 'the "next" of the previous page')
     .action(ls)
   withServer(
     group
       .command('forget <subject>')
-      .description('make what is sealed for a subject, such as operation-<id>, unreadable for ever'),
+      .description('erase the key of a subject, such as operation-<id>: its sealed values are unreadable for ever'),
   ).action(forget)
 }
 
@@ -29,8 +29,10 @@ async function forget(subject: string, options: ServerCommandOptions): Promise<v
   const receipt = await createClient(options).json(`/v1/secrets/${encodeURIComponent(subject)}`, { method: 'DELETE' })
   if (options.json) return printJson(receipt)
   print(
-    harmless(`${subject} is forgotten since ${receipt.forgottenAt}: sealed values of ${receipt.events} events are unreadable`),
+    harmless(
+      `the key of ${subject} was erased at ${receipt.forgottenAt}: the sealed values of ${receipt.events} events are unreadable`,
+    ),
   )
   for (const remains of Array.isArray(receipt.remains) ? receipt.remains.filter(isObject) : [])
-    print(harmless(`  still: ${remains.what}${remains.until === null ? '' : ` (until ${remains.until})`}`))
+    print(harmless(`  still holds it: ${remains.what}${remains.until === null ? '' : ` (until ${remains.until})`}`))
 }

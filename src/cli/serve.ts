@@ -16,12 +16,12 @@ interface ServeOptions {
 
 /** `serve`: the server and, unless told otherwise, workers in one process; ends with 0 after SIGTERM or SIGINT. */
 export const serveCommand = (program: Command): void => {
-  withJson(program.command('serve').description('run the server; every setting is an environment variable, see README'))
+  withJson(program.command('serve').description('run the server; for the settings see docs/configuration.md'))
     .addOption(new Option('--host <address>', 'HOST'))
     .addOption(new Option('--port <port>', 'PORT'))
     .addOption(new Option('--data-dir <directory>', 'DATA_DIR'))
-    .addOption(new Option('--no-workers', 'take no work: leave it to "intendant worker" processes on the same engines'))
-    .option('--accept-loss', 'go on where the data directory proves that events or keys are gone')
+    .addOption(new Option('--no-workers', 'run no work: leave it to "intendant worker" processes on the same engines'))
+    .option('--accept-loss', 'start even if events or keys are missing from the data directory')
     .action(serve)
 }
 
@@ -51,7 +51,7 @@ function announce(app: App, { json }: ServeOptions): void {
 export const hints = (url: string, { needsToken }: { readonly needsToken: boolean }): readonly string[] => {
   const curl = needsToken ? 'curl -H "Authorization: Bearer $TOKEN"' : 'curl'
   return [
-    `Intendant ${version} is ready on ${url} (documents at ${url}/docs). Try${needsToken ? ' (TOKEN is what "intendant credentials add" printed)' : ''}:`,
+    `Intendant ${version} is ready on ${url} (API documentation at ${url}/docs). Try${needsToken ? ' (TOKEN is what "intendant credentials add" printed)' : ''}:`,
     `  curl ${url}/readyz`,
     `  ${curl} -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{"kind":"probe","input":{"echo":"hello"}}' ${url}/v1/operations`,
     `  ${curl} '${url}/v1/events?limit=5&order=desc'`,

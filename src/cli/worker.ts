@@ -19,12 +19,12 @@ interface WorkerOptions {
 
 /** `worker`: a process that only works, beside others on the same EventStoreDB and Kafka; ends with 0 after SIGTERM or SIGINT. */
 export const workerCommand = (program: Command): void => {
-  withJson(program.command('worker').description('work for servers on the same EventStoreDB and Kafka'))
-    .addOption(new Option('--kinds <kinds>', "kinds of work that it takes, such as 'crawling.*,probe'").default('*'))
+  withJson(program.command('worker').description('run work for servers on the same EventStoreDB and Kafka'))
+    .addOption(new Option('--kinds <kinds>', "kinds of work to run, such as 'crawling.*,probe'").default('*'))
     .addOption(new Option('--host <address>', 'HOST, for /livez, /readyz and /metrics'))
-    .addOption(new Option('--port <port>', 'PORT; a free one where it is not set'))
-    .addOption(new Option('--data-dir <directory>', 'DATA_DIR: each process has its own'))
-    .option('--accept-loss', 'go on where the data directory proves that events are gone')
+    .addOption(new Option('--port <port>', 'PORT; default: a free port'))
+    .addOption(new Option('--data-dir <directory>', 'DATA_DIR; each process needs its own'))
+    .option('--accept-loss', 'start even if events are missing from the data directory')
     .action(work)
 }
 
@@ -38,7 +38,7 @@ async function work({ kinds, json, acceptLoss = false, ...options }: WorkerOptio
     (app) => {
       if (app.state() !== 'ready') return
       if (json) return printJson({ url: app.url(), kinds: app.kinds })
-      print(`Intendant ${version} works off ${app.kinds.join(', ')}. It tells how it is on ${app.url()}/readyz`)
+      print(`Intendant ${version} runs work of the kinds ${app.kinds.join(', ')}. Its status is at ${app.url()}/readyz`)
     },
   )
 }

@@ -37,7 +37,7 @@ export const createTurns = (clock: Clock): TakeTurn => {
     if (queues.has(key)) failure = await turnOf(key)
     else queues.set(key, undefined)
     try {
-      if (failure !== undefined) throw new Unavailable(`what was to be done before was not: ${failure.message}`)
+      if (failure !== undefined) throw new Unavailable(`an earlier command on this stream failed: ${failure.message}`)
       return await work()
     } catch (error) {
       failure = error instanceof Unavailable ? error : undefined

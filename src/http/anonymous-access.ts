@@ -31,12 +31,12 @@ export const createAnonymousAccess = ({
         if (!isOwnHost(host))
           throw new Problem(
             'misdirected',
-            `without credentials this server answers for loopback names and addresses alone, not for ${host === '' ? 'an empty host' : host}; ALLOWED_HOSTS names others`,
+            `without credentials this server answers for loopback names and addresses only, not for ${host === '' ? 'an empty host' : host}; ALLOWED_HOSTS names others`,
           )
       if (!safe && isForeign(arrival))
         throw new Problem(
           'foreign-origin',
-          'without credentials this server takes changes from its own pages and from programs alone; ALLOWED_ORIGINS names other pages',
+          'without credentials this server takes changes from its own pages and from programs only; ALLOWED_ORIGINS allows other pages',
         )
     },
     shared: (arrival, answer) => {

@@ -55,7 +55,7 @@ export const createAsOf = (ports: Pick<HttpPorts, 'log' | 'knowledge' | 'clock'>
       refuseCombinations(c)
       const { name } = c.principal
       const others = open.get(name) ?? 0
-      if (others >= mostPerPrincipal) throw new Problem('overloaded', 'too many questions about the past at a time')
+      if (others >= mostPerPrincipal) throw new Problem('overloaded', 'too many requests for past moments at a time')
       open.set(name, others + 1)
       try {
         const known = await positionOf(moment)
@@ -85,7 +85,7 @@ export const notCaughtUp = (error: unknown): unknown => {
 }
 
 const unknown = (detail: string): Problem =>
-  new Problem('moment-unknown', detail, { errors: [{ pointer: '?asOf', message: 'not a moment of the past' }] })
+  new Problem('moment-unknown', detail, { errors: [{ pointer: '?asOf', message: 'not a past moment' }] })
 
 /** A `+` that was not percent-encoded arrives as a space. */
 const nativeMoment = ({ query }: HttpContext): string | undefined => {

@@ -139,7 +139,7 @@ export const readJsonObject = async (c: HttpContext, optional = false): Promise<
   const encoding = (headerOf(c, 'content-encoding') ?? 'identity').toLowerCase()
   if (type !== '' && type !== 'application/json')
     throw new Problem('unsupported-media-type', `the body is declared ${type}; it must be application/json`)
-  if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies are taken without Content-Encoding')
+  if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies with a Content-Encoding are not accepted')
   const bytes = await readBody(c)
   if (bytes.length === 0 && optional) return {}
   if (type === '' && bytes.length > 0)
@@ -151,7 +151,7 @@ export const readJsonObject = async (c: HttpContext, optional = false): Promise<
   if (!isObject(parsed.value))
     throw new Problem('invalid', 'the body is not a JSON object', { errors: [{ pointer: '', message: 'must be an object' }] })
   const errors = inexactNumbers(parsed.text)
-  if (errors.length > 0) throw new Problem('invalid', 'a number in the body cannot be kept as it was sent', { errors })
+  if (errors.length > 0) throw new Problem('invalid', 'a number in the body cannot be stored exactly', { errors })
   // What is large is recorded in a turn of its own.
   await c.bodies.turn(bytes.length)
   return parsed.value

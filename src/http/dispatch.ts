@@ -181,8 +181,8 @@ export const createDispatch = ({
   /** A fault in the words of the face. */
   async function worded(c: HttpContext, { face }: Owner, error: unknown): Promise<Answer> {
     if (error instanceof RevisionConflict) {
-      logger.warn({ err: error, path: c.sentPath }, 'other nodes changed the same stream, again and again')
-      return face.failed(c, new Problem('overloaded', 'other nodes change the same resource at the moment; ask again'))
+      logger.warn({ err: error, path: c.sentPath }, 'other nodes changed the same stream on every try')
+      return face.failed(c, new Problem('overloaded', 'other nodes are changing the same resource; try again'))
     }
     if (error instanceof Unavailable) logger.warn({ err: error, path: c.sentPath }, 'a store did not answer')
     else if (!(error instanceof Problem)) logger.error({ err: error, path: c.sentPath }, 'a request failed')
@@ -207,7 +207,7 @@ export const createDispatch = ({
     }
     const reads = safe || found?.route.isRead === true
     const moment = asOf.asked(c)
-    if (moment !== undefined && !reads) throw new Problem('moment-unknown', 'only what reads can be asked about the past')
+    if (moment !== undefined && !reads) throw new Problem('moment-unknown', 'only GET and HEAD requests support a past moment')
     if (safe) {
       const position = headerOf(c, 'event-position')
       return position === undefined
@@ -279,10 +279,12 @@ export const createDispatch = ({
     if (fault !== undefined) throw fault
     switch (health.state()) {
       case 'starting':
-        throw new Problem('not-caught-up', 'the server is starting: its views are catching up')
+        throw new Problem('not-caught-up', 'the server is starting: its views are reading the log')
       case 'draining':
         if (!safe)
-          throw new Problem('draining', 'the server is going down and takes no new work', { headers: { Connection: 'close' } })
+          throw new Problem('draining', 'the server is shutting down and accepts no new work', {
+            headers: { Connection: 'close' },
+          })
     }
   }
 

@@ -30,7 +30,7 @@ export const documentRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/openapi.json',
-      summary: 'This document',
+      summary: 'This API description',
       tag: 'documents',
       scope: 'v1:read',
       answers: { 200: { description: 'OpenAPI 3.1', schema: z.record(z.string(), z.unknown()) } },
@@ -56,7 +56,7 @@ export const documentRoutes = ({
     nativeRoute({
       method: 'get',
       path: '/docs',
-      summary: 'This document as a page',
+      summary: 'This API description as a page',
       tag: 'documents',
       scope: null,
       description: 'Where the server asks for credentials, the page asks for a token.',
@@ -67,7 +67,7 @@ export const documentRoutes = ({
       method: 'get',
       path: '/docs/{file}',
       params: { file: 'start.js' },
-      summary: 'Files of the page',
+      summary: 'Static files of /docs',
       tag: 'documents',
       scope: null,
       answers: {

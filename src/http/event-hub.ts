@@ -74,7 +74,7 @@ export const createEventHub = ({
       } catch (error) {
         flush()
         if (end.signal.aborted) return
-        logger.warn({ err: error }, 'the followers of the log lost it; trying again')
+        logger.warn({ err: error }, 'followers lost the connection to the log; trying again')
       }
       await clock.sleep(retryMs, end.signal).catch(() => undefined)
     }

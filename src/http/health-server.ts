@@ -35,7 +35,7 @@ export const createHealthServer = ({
         if (!(await mayRead(authorization))) return { status: 401, headers: { 'WWW-Authenticate': challenge }, body: null }
         return { status: 200, headers: { 'Content-Type': registry.contentType }, body: await registry.metrics() }
       default:
-        return json({ status: 'unknown', detail: 'this process only works: it answers /livez, /readyz and /metrics' }, 404)
+        return json({ status: 'unknown', detail: 'this process is a worker: it answers /livez, /readyz and /metrics only' }, 404)
     }
   }
 

@@ -14,20 +14,23 @@ export const healthRoutes = (health: Health): readonly NativeRoute[] => [
   nativeRoute({
     method: 'get',
     path: '/livez',
-    summary: 'Whether the process runs',
+    summary: 'Liveness',
     tag: 'health',
     scope: null,
-    answers: { 200: { description: 'It does', schema: Live } },
+    answers: { 200: { description: 'The process runs', schema: Live } },
     handle: () => json({ status: 'ok' }),
   }),
   nativeRoute({
     method: 'get',
     path: '/readyz',
-    summary: 'Whether requests are welcome',
-    description: 'Members of `checks` that are not `ok` say what is wrong.',
+    summary: 'Readiness',
+    description: 'Members of `checks` that are not `ok` name the problem.',
     tag: 'health',
     scope: null,
-    answers: { 200: { description: 'They are', schema: Ready }, 503: { description: 'Not now', schema: Ready } },
+    answers: {
+      200: { description: 'The server is ready', schema: Ready },
+      503: { description: 'The server is not ready', schema: Ready },
+    },
     handle: () => readiness(health),
   }),
 ]

@@ -118,7 +118,7 @@ export const createIdempotency = ({
 
   const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Answer> => {
     const content = blob === undefined ? Buffer.from(body, 'base64') : await blobs.get(blob)
-    if (content === undefined) throw new Unavailable(`the kept answer ${blob} is not in the blob store`)
+    if (content === undefined) throw new Unavailable(`the stored answer ${blob} is not in the blob store`)
     return {
       status,
       headers: { ...headers, 'Idempotency-Replayed': 'true' },

@@ -82,7 +82,8 @@ export const nativeFace = ({
       if (error instanceof Unavailable) return problemAnswer(new Problem('overloaded', 'the log does not answer'), path)
       if (error instanceof SecretForgotten) return problemAnswer(new Problem('secret-forgotten', error.message), path)
       // The body was within its limit, the event made of it is not: a log on a server has a limit of its own.
-      if (error instanceof Oversize) return problemAnswer(new Problem('too-large', 'the log takes no request of this size'), path)
+      if (error instanceof Oversize)
+        return problemAnswer(new Problem('too-large', 'the log does not accept a request of this size'), path)
       if (error instanceof Unacceptable) return problemAnswer(new Problem('invalid', error.message), path)
       return problemAnswer(new Problem('internal', 'the server failed; its log says more'), path)
     },
@@ -127,7 +128,7 @@ const validated = (schema: z.ZodType, given: unknown): unknown => {
 }
 
 const asOf = z.string().min(1).max(100).optional().meta({
-  description: 'The answer of a moment of the past: a position, a time (RFC 3339), or the id of an event',
+  description: 'Answers as of a past moment: a position, a time (RFC 3339) or the id of an event',
 })
 
 const usualHeaders = {
@@ -153,7 +154,7 @@ const usualProblems = ({ scope, method, body }: NativeRoute): NativeRoute['answe
         409: 'The same Idempotency-Key is being processed right now',
         413: 'The body is too large',
         415: body === undefined ? 'The body is not JSON' : 'The body is not declared as application/json',
-        422: 'The Idempotency-Key belongs to another request',
+        422: 'The Idempotency-Key was used for a different request',
       })),
 })
 

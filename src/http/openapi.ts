@@ -33,15 +33,15 @@ export const openApiDocument = ({
 
 const description =
   'Long-running work is an **operation**: `POST /v1/operations` requests one, workers attempt it, `GET /v1/operations/{id}` shows it, and every step is an event ' +
-  'under `/v1/events`. `GET /v1/kinds` lists the kinds of work that there are. Paths outside `/v1` speak the APIs of other programs.\n\n' +
+  'under `/v1/events`. `GET /v1/kinds` lists the kinds of work. Paths outside `/v1` speak the APIs of other programs.\n\n' +
   'Where credentials are configured, every request needs `Authorization: Bearer <token>` (or Basic).'
 
 /** Groups of routes, by the name that routes give them. */
 const tags: Readonly<Record<string, readonly [title: string, description: string]>> = {
   operations: ['Operations', 'Long-running work: submit, follow, cancel and retry it.'],
-  events: ['Events', 'The log: everything that happened, in order, as JSON, NDJSON or a live stream.'],
-  views: ['Views', 'What is computed from the log, and how far it is.'],
-  health: ['Health', 'Whether the process runs and wants requests, and its metrics.'],
+  events: ['Events', 'The event log, in order, as JSON, NDJSON or a live stream.'],
+  views: ['Views', 'Views are computed from the log. Lists them with their lag, and rebuilds them.'],
+  health: ['Health', 'Liveness, readiness and metrics.'],
   documents: ['Documents', 'This description of the API.'],
   Crawls: ['Crawls', 'Crawls in detail: pages, items, queues, throttles.'],
   'Crawling (Scrapy Cluster)': ['Crawling (Scrapy Cluster)', 'The REST service of Scrapy Cluster, for clients of that program.'],

@@ -4,30 +4,30 @@ import type { Answer } from './answer.ts'
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
   invalid: [400, 'The request is not valid'],
-  'moment-unknown': [400, 'This is not a moment of the past'],
+  'moment-unknown': [400, 'This is not a past moment'],
   unauthenticated: [401, 'Credentials are missing or wrong'],
   forbidden: [403, 'The credentials do not allow this'],
   'kind-not-submittable': [403, 'This kind cannot be submitted here'],
-  'foreign-origin': [403, 'Pages of other origins may not do this'],
-  'not-found': [404, 'There is nothing here'],
-  'method-not-allowed': [405, 'The resource does not know this method'],
+  'foreign-origin': [403, 'Pages of other origins are not allowed to do this'],
+  'not-found': [404, 'The resource does not exist'],
+  'method-not-allowed': [405, 'The resource does not support this method'],
   'not-acceptable': [406, 'None of the accepted types is offered'],
   'request-timeout': [408, 'The request took too long to arrive'],
-  'impossible-transition': [409, 'The operation is in another state'],
+  'impossible-transition': [409, 'The state of the operation does not allow this'],
   'secret-forgotten': [409, 'A secret that this needs was forgotten'],
-  'key-in-use': [409, 'The Idempotency-Key is being processed right now'],
-  'version-mismatch': [412, 'The resource has another revision'],
+  'key-in-use': [409, 'A request with this Idempotency-Key is being processed'],
+  'version-mismatch': [412, 'The resource is at a different revision'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'The body must be application/json'],
   'expectation-failed': [417, 'The expectation cannot be met'],
   misdirected: [421, 'The request is meant for another server'],
-  'key-reused': [422, 'The Idempotency-Key belongs to another request'],
+  'key-reused': [422, 'The Idempotency-Key was used for a different request'],
   'header-too-large': [431, 'The request headers are too large'],
   damaged: [500, 'The log is damaged'],
   internal: [500, 'The server failed'],
-  overloaded: [503, 'The server has too much to do'],
+  overloaded: [503, 'The server is overloaded'],
   'not-caught-up': [503, 'The views have not reached the position'],
-  draining: [503, 'The server is going down'],
+  draining: [503, 'The server is shutting down'],
 } as const
 export type ProblemSlug = keyof typeof problemKinds
 
@@ -54,7 +54,7 @@ export class Problem extends Error {
   }
 }
 
-export const forbidden = (scope: string): Problem => new Problem('forbidden', `the credentials lack the scope ${scope}`)
+export const forbidden = (scope: string): Problem => new Problem('forbidden', `the credentials do not have the scope ${scope}`)
 
 export const unauthenticated = (): Problem =>
   new Problem('unauthenticated', 'credentials are missing or wrong', {

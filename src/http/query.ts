@@ -19,9 +19,9 @@ export const number = (min: number, max: number, description: string) =>
 export const limit = (fallback = 50, max = 1000) =>
   wholeNumber(1, max)
     .default(fallback)
-    .meta({ description: 'How many items at most', type: 'integer', minimum: 1, maximum: max, default: fallback })
+    .meta({ description: 'Maximum number of items', type: 'integer', minimum: 1, maximum: max, default: fallback })
 
-export const cursor = z.string().min(1).max(2000).optional().meta({ description: 'The `next` of the page before' })
+export const cursor = z.string().min(1).max(2000).optional().meta({ description: 'The `next` of the previous page' })
 
 export const order = (fallback: 'asc' | 'desc') =>
   z.enum(['asc', 'desc']).default(fallback).meta({ description: 'Order of the items' })

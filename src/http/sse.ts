@@ -107,7 +107,7 @@ const follow = async (sink: Sink, { log, hub, selection, after, isAllowed, closi
   try {
     const head = await log.head()
     if (at > head) {
-      write(messageFrame('gap', { from: after, to: head, reason: 'the log ends before the position that was asked for' }))
+      write(messageFrame('gap', { from: after, to: head, reason: 'the log ends before the requested position' }))
       at = head
     }
     await catchUp()

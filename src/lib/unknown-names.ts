@@ -20,8 +20,8 @@ export const unknownNames = (
         .map((candidate) => ({ candidate, distance: distance(name, candidate) }))
         .filter(({ candidate, distance }) => distance <= nearest && candidate.length >= leastLength)
         .sort((one, other) => one.distance - other.distance)
-      if (near !== undefined) return [`${name} is no setting and has no effect; did you mean ${near.candidate}?`]
-      return prefixes.some((prefix) => name.startsWith(prefix)) ? [`${name} is no setting and has no effect`] : []
+      if (near !== undefined) return [`${name} is not a setting and has no effect; did you mean ${near.candidate}?`]
+      return prefixes.some((prefix) => name.startsWith(prefix)) ? [`${name} is not a setting and has no effect`] : []
     })
 
 /** How many letters have to be put in, taken out or changed to make one name of the other. */

@@ -253,7 +253,7 @@ export const createProjections = ({
       if (fault !== undefined) throw fault
       view.rebuildFault = null
       onProgress?.(1)
-      logger.info({ view: name, position: generation.position() }, 'a view is rebuilt and has taken the place of the old one')
+      logger.info({ view: name, position: generation.position() }, 'a rebuilt view replaced the old one')
     } catch (error) {
       // A stop leaves the copy for the next start to go on with.
       if (signal.aborted) {
@@ -263,7 +263,7 @@ export const createProjections = ({
         const position = error instanceof Poisoned ? error.poison.position : generation.position()
         view.rebuildFault = { position, message: `it could not be rebuilt: ${messageOf(error)}` }
         view.files.discard(generation)
-        logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one goes on')
+        logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one stays in use')
       }
       throw error
     }
@@ -353,7 +353,7 @@ export const createProjections = ({
       generation.write()
       generation.advance(generation.position(), { store: true })
     } catch (error) {
-      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view could not store what it knows')
+      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view could not store its rows')
     }
   }
 

@@ -80,7 +80,7 @@ export const generationFiles = (
       return undefined
     } catch (error) {
       if (error instanceof ViewAhead) throw error
-      logger.warn({ view: name, file, reason: messageOf(error) }, 'the view cannot be opened and is made again')
+      logger.warn({ view: name, file, reason: messageOf(error) }, 'the view cannot be opened and is rebuilt')
     }
     remove(file)
     return undefined

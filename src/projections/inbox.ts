@@ -41,7 +41,7 @@ export async function* followInBatches({
           if (items.length >= mostWaiting && !signal.aborted) await new Promise<void>((resolve) => (wakeWriter = resolve))
         }
       } catch (error) {
-        if (!signal.aborted) logger.error({ reason: messageOf(error) }, 'the subscription to the log broke; it is made again')
+        if (!signal.aborted) logger.error({ reason: messageOf(error) }, 'the subscription to the log failed; subscribing again')
       }
       if (!signal.aborted) await clock.sleep(resubscribeMs, signal).catch(() => {})
     }

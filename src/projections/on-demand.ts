@@ -50,7 +50,7 @@ export const createOnDemandView = ({
     try {
       return openGeneration(projection, file)
     } catch (error) {
-      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view cannot be opened and is made again')
+      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view cannot be opened and is rebuilt')
       for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true })
       return openGeneration(projection, file)
     }

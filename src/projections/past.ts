@@ -210,7 +210,7 @@ export const createPast = ({
     const held = wanted.map((projection) => {
       const shelved = use({ projection, position })
       if (shelved === undefined)
-        throw new Unavailable(`the view ${projection.name} as of ${position} had to make room for others`)
+        throw new Unavailable(`the view ${projection.name} as of ${position} was removed to free space for other views`)
       return shelved
     })
     for (const shelved of held) shelved.users++
@@ -238,7 +238,7 @@ export const createPast = ({
         files.keep({ projection, position: await live.snapshot(projection.name, incoming) })
       } catch (error) {
         if (signal.aborted) return
-        logger.warn({ view: projection.name, reason: messageOf(error) }, 'a mark of a view was not taken')
+        logger.warn({ view: projection.name, reason: messageOf(error) }, 'a snapshot of a view was not taken')
         rmSync(incoming, { force: true })
       }
     }

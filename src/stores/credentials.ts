@@ -228,9 +228,10 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       return proof === undefined ? !everConfigured : marks.has(proof)
     },
     add: async ({ name, scopes, password }) => {
-      if (!namePattern.test(name)) throw new Unacceptable(`"${name}" is no name: 1 to 100 visible characters without a colon`)
+      if (!namePattern.test(name))
+        throw new Unacceptable(`"${name}" is not a name: use 1 to 100 visible characters without a colon`)
       const wrong = scopes.find((scope) => !scopePattern.test(scope))
-      if (wrong !== undefined) throw new Unacceptable(`"${wrong}" is no scope: * or <area>:read or <area>:write`)
+      if (wrong !== undefined) throw new Unacceptable(`"${wrong}" is not a scope: use *, <area>:read or <area>:write`)
       if (scopes.length === 0) throw new Unacceptable('a credential needs at least one scope')
       if (password !== undefined && (password === '' || truncates(password)))
         throw new Unacceptable('a password has 1 to 72 bytes')
@@ -238,7 +239,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       const proof = token === null ? { password: await hashPassword(password ?? '', bcryptCost) } : { token: sha256(token) }
       // Looked at only now, because hashing took its time and there must be no wait between reading and writing.
       const known = current()
-      if (known.some((entry) => entry.name === name)) throw new Unacceptable(`there is a credential named "${name}" already`)
+      if (known.some((entry) => entry.name === name)) throw new Unacceptable(`a credential named "${name}" already exists`)
       save([...known, { name, scopes: [...new Set(scopes)], ...proof }])
       return { token }
     },
@@ -258,7 +259,8 @@ const markOfEntry = ({ name, scopes, token, password }: Entry): string => JSON.s
 
 const parse = (text: string): readonly Entry[] => {
   const { credentials } = CredentialsFile.parse(JSON.parse(text))
-  if (new Set(credentials.map(({ name }) => name)).size < credentials.length) throw new Unacceptable('a name stands in it twice')
+  if (new Set(credentials.map(({ name }) => name)).size < credentials.length)
+    throw new Unacceptable('a member name is used twice')
   return credentials
 }
 

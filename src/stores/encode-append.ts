@@ -51,8 +51,8 @@ export const encodeAppend = (
   // Events of one command share their metadata object: it is serialised once.
   let shared: { readonly of: unknown; readonly as: Serialised } | undefined
   const encoded = events.map((event) => {
-    if (!isUuid(event.id) || event.id === noId) throw new Unacceptable(`the event id "${event.id}" is no UUID in lower case`)
-    if (events.length > 1 && ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} stands twice in one append`)
+    if (!isUuid(event.id) || event.id === noId) throw new Unacceptable(`the event id "${event.id}" is not a UUID in lower case`)
+    if (events.length > 1 && ids.has(event.id)) throw new Unacceptable(`the event id ${event.id} is used twice in one append`)
     if (events.length > 1) ids.add(event.id)
     checkName('event type', event.type)
     const data = serialise('data', event.type, event.data)
@@ -82,7 +82,7 @@ export const checkName = (what: string, name: string): void => {
 const checkExpected = (expected: Expected): void => {
   if (expected === 'noStream' || expected === 'streamExists' || expected === 'any') return
   if (!Number.isSafeInteger(expected) || expected < 0)
-    throw new Unacceptable(`the expected revision ${expected} is no whole number from 0`)
+    throw new Unacceptable(`the expected revision ${expected} is not a whole number of 0 or more`)
 }
 
 interface Serialised {
@@ -92,7 +92,7 @@ interface Serialised {
 
 /** The object as text, and what comes out of that text where the object is plain; the caller may go on changing what it gave. */
 const serialise = (what: string, type: string, value: unknown): Serialised => {
-  if (!isObject(value)) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
+  if (!isObject(value)) throw new Unacceptable(`the ${what} of ${type} is not a JSON object`)
   let text: string | undefined
   try {
     text = JSON.stringify(value)
@@ -100,6 +100,6 @@ const serialise = (what: string, type: string, value: unknown): Serialised => {
     throw new Unacceptable(`the ${what} of ${type} cannot be serialised: ${messageOf(error)}`)
   }
   // A toJSON may have turned the object into something else.
-  if (!text?.startsWith('{')) throw new Unacceptable(`the ${what} of ${type} is no JSON object`)
+  if (!text?.startsWith('{')) throw new Unacceptable(`the ${what} of ${type} is not a JSON object`)
   return { text, copy: text.length > longestCopied ? undefined : (plainCopy(value) as JsonObject | undefined) }
 }

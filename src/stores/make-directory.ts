@@ -31,7 +31,7 @@ const makeOne = (path: string): void => {
     // Another process was faster.
     if (code === 'EEXIST') return
     throw new Error(
-      `the directory ${path} cannot be made: ${code === 'ENOENT' ? 'its file system takes no directories' : String(code)}`,
+      `the directory ${path} cannot be made: ${code === 'ENOENT' ? 'its file system does not allow new directories' : String(code)}`,
       {
         cause: error,
       },

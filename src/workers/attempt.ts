@@ -231,13 +231,13 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     isOver = true
     await output.write(shown.end())
     if (settled === undefined) {
-      logger.warn({ operationId, attempt, kind: work.kind, why }, 'the work ignored its signal and was left to itself')
+      logger.warn({ operationId, attempt, kind: work.kind, why }, 'the work ignored its abort signal and was abandoned')
       await output.write(`\n[attempt ${attempt} did not stop when it was told to (${why}) and was left to itself]\n`)
     } else if (!settled.ok && outcome?.type === 'FailAttempt' && outcome.error.type === crashed)
       logger.error({ stack: redact.text(stackOf(settled.error)), operationId, attempt, kind: work.kind }, 'the work crashed')
     if (outcome === undefined) {
       output.discard()
-      logger.warn({ operationId, attempt, worker }, 'the attempt is not ours any longer; its outcome is dropped')
+      logger.warn({ operationId, attempt, worker }, 'the attempt belongs to another worker now; its outcome is dropped')
       return undefined
     }
     await output.close()

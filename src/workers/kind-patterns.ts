@@ -11,7 +11,7 @@ export interface KindPatterns {
 export const parseKindPatterns = (text: string): KindPatterns => {
   const patterns = text.split(',').map((pattern) => pattern.trim())
   const wrong = patterns.find((pattern) => !/^([\w.-]+\*?|\*)$/.test(pattern))
-  if (wrong !== undefined) throw new Unacceptable(`"${wrong}" is no kind of work; for several write 'crawling.*,probe'`)
+  if (wrong !== undefined) throw new Unacceptable(`"${wrong}" is not a kind of work; for several kinds write 'crawling.*,probe'`)
   const tests = patterns.map((pattern) => ({ pattern, test: testOf(pattern) }))
   return {
     matches: (kind) => tests.some(({ test }) => test(kind)),

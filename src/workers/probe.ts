@@ -5,9 +5,9 @@ import { type Work, WorkFailed } from './work.ts'
 
 const ProbeInput = z.strictObject({
   sleepMs: z.number().int().min(0).max(600_000).optional().meta({ description: 'How long to sleep, in milliseconds' }),
-  failAttempts: z.number().int().min(0).max(100).optional().meta({ description: 'How many first attempts fail' }),
+  failAttempts: z.number().int().min(0).max(100).optional().meta({ description: 'Number of first attempts that fail' }),
   output: z.string().optional().meta({ description: 'Text to write to the output' }),
-  echo: anyJson.optional().meta({ description: 'Any value, given back in the result' }),
+  echo: anyJson.optional().meta({ description: 'Any value; the result returns it' }),
 })
 type ProbeInput = z.infer<typeof ProbeInput>
 
@@ -17,7 +17,7 @@ const reportMs = 1_000
 export const probe = (clock: Clock): Work<ProbeInput> => ({
   kind: 'probe',
   face: null,
-  description: 'Sleeps, writes output, fails as often as told and gives its input back: for smoke tests, demos and benchmarks',
+  description: 'Sleeps, writes output, fails a number of times and returns `echo`: for smoke tests, demos and benchmarks',
   submittable: true,
   input: ProbeInput,
   policy: {

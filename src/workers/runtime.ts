@@ -173,7 +173,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
         }
       } catch (error) {
         if (following.signal.aborted) return
-        logger.error({ err: error }, 'following cancellations broke off; taking it up again')
+        logger.error({ err: error }, 'following cancellations failed; trying again')
         await clock.sleep(restartMs)
       }
     }
@@ -215,7 +215,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
         stopRunning(() => true, quarter)
         isDone = await allEnded(2 * quarter)
       }
-      if (!isDone) logger.warn({ running: running.size }, 'work was still running at the end of the grace')
+      if (!isDone) logger.warn({ running: running.size }, 'work was still running after SHUTDOWN_GRACE_MS')
       following.abort()
       await lease.stop()
     },

@@ -108,7 +108,7 @@ export const createSupervisor = ({
       const settled = await Promise.all(
         items.map((item) =>
           settle(item).catch((error: unknown) => {
-            logger.warn({ err: error, item }, 'the supervisor could not settle this now')
+            logger.warn({ err: error, item }, 'the supervisor could not handle this operation now')
             return null
           }),
         ),
@@ -225,7 +225,7 @@ export const createSupervisor = ({
       armNext(now)
       await ring(due)
     } catch (error) {
-      logger.warn({ err: error }, 'what is due was not rung; the next sweep does it')
+      logger.warn({ err: error }, 'workers were not woken for due operations; the next sweep wakes them')
     }
   }
 
@@ -253,7 +253,7 @@ export const createSupervisor = ({
         pauseMs = Math.min(pausePerSweep * (clock.monotonic() - begun), longestPauseMs)
       } catch (error) {
         // It waited for something that is away, and did no work that would have to be paid for.
-        logger.error({ err: error }, 'the sweep broke off')
+        logger.error({ err: error }, 'the sweep failed')
       }
       planSweep(Math.max(untilLeaseEnds(), pauseMs))
     })

@@ -56,9 +56,9 @@ export const createWorkerLease = ({
     const lost = worker
     worker = newName()
     until = 0
-    logger.warn({ worker: lost, successor: worker }, 'the lease ran out: its attempts are dropped')
+    logger.warn({ worker: lost, successor: worker }, 'the lease expired: its attempts are dropped')
     onLapse(lost)
-    leases.release(lost).catch((error: unknown) => logger.debug({ err: error }, 'the lease that ran out was not released'))
+    leases.release(lost).catch((error: unknown) => logger.debug({ err: error }, 'the expired lease was not released'))
   }
 
   const renew = async (): Promise<void> => {
@@ -103,7 +103,7 @@ export const createWorkerLease = ({
       await ticking
       await leases
         .release(worker)
-        .catch((error: unknown) => logger.warn({ err: error, worker }, 'the lease was not released; it runs out'))
+        .catch((error: unknown) => logger.warn({ err: error, worker }, 'the lease was not released; it will expire'))
     },
   }
 }

@@ -74,7 +74,7 @@ const faultCounter = () => {
     },
     /** Stopped for longer than its lease, let go on, and waited for until it says that it has found that out. */
     freezeWorker: async (worker: ClusterNode): Promise<void> => {
-      const told = (): number => worker.output().split('the lease ran out').length
+      const told = (): number => worker.output().split('the lease expired').length
       const before = told()
       await worker.kill('SIGSTOP')
       // A frozen process loses its lease by the clock: time has to go by.

@@ -117,8 +117,8 @@ test('settings and scopes that mean nothing are named at the start', async () =>
   const credentials = [{ name: 'old', scopes: ['nothing:read', 'v1:read'], token: '0'.repeat(64) }]
   writeFileSync(join(dataDir, 'credentials.json'), JSON.stringify({ version: 1, credentials }))
   const server = await startServer({ dataDir, env: { CRAWLING_HITTS: '5', KAFKA_HEAP_OPTS: '-Xmx1g' } })
-  expect(server.output()).toContain('CRAWLING_HITTS is no setting and has no effect; did you mean CRAWLING_HITS?')
-  expect(server.output()).toContain('the credential old: \\"nothing:read\\" is no scope of this program')
+  expect(server.output()).toContain('CRAWLING_HITTS is not a setting and has no effect; did you mean CRAWLING_HITS?')
+  expect(server.output()).toContain('the credential old: \\"nothing:read\\" is not a scope of this program')
   expect(server.output()).not.toContain('KAFKA_HEAP_OPTS')
   const refused = await runCommand(['credentials', 'add', 'new', '--scope', 'crawlings:read', '--data-dir', dataDir])
   expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('there are v1:read, v1:write, crawling:read') })

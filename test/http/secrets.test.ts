@@ -116,6 +116,6 @@ test('the command lists and forgets', async () => {
   const forgotten = await run('forget', `operation-${id}`, '--json')
   expect(forgotten).toMatchObject({ code: 0, stderr: '' })
   expect(JSON.parse(forgotten.stdout)).toMatchObject({ subject: `operation-${id}`, events: 1 })
-  expect((await run('forget', `operation-${id}`)).stdout).toContain('still: backups')
+  expect((await run('forget', `operation-${id}`)).stdout).toContain('still holds it: backups')
   expect((await run('forget', 'operation-none')).code).toBe(3)
 })

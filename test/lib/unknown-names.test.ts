@@ -5,11 +5,11 @@ const known = ['PORT', 'LOG_LEVEL', 'WORKER_CONCURRENCY', 'CRAWLING_HITS', 'KAFK
 const prefixes = ['CRAWLING_', 'KAFKA_', 'INTENDANT_']
 
 test.each([
-  ['CRAWLING_HITTS', 'CRAWLING_HITTS is no setting and has no effect; did you mean CRAWLING_HITS?'],
-  ['KAFKA_BROKER', 'KAFKA_BROKER is no setting and has no effect; did you mean KAFKA_BROKERS?'],
-  ['WORKER_CONCURENCY', 'WORKER_CONCURENCY is no setting and has no effect; did you mean WORKER_CONCURRENCY?'],
-  ['CRAWLING_COLOUR_OF_PAGES', 'CRAWLING_COLOUR_OF_PAGES is no setting and has no effect'],
-  ['INTENDANT_PASSWORD', 'INTENDANT_PASSWORD is no setting and has no effect'],
+  ['CRAWLING_HITTS', 'CRAWLING_HITTS is not a setting and has no effect; did you mean CRAWLING_HITS?'],
+  ['KAFKA_BROKER', 'KAFKA_BROKER is not a setting and has no effect; did you mean KAFKA_BROKERS?'],
+  ['WORKER_CONCURENCY', 'WORKER_CONCURENCY is not a setting and has no effect; did you mean WORKER_CONCURRENCY?'],
+  ['CRAWLING_COLOUR_OF_PAGES', 'CRAWLING_COLOUR_OF_PAGES is not a setting and has no effect'],
+  ['INTENDANT_PASSWORD', 'INTENDANT_PASSWORD is not a setting and has no effect'],
 ])('%s is named', (name, sentence) => expect(unknownNames([name], { known, prefixes })).toEqual([sentence]))
 
 test.each([

@@ -98,7 +98,7 @@ export const createKafkaBus = ({
       if (problem === undefined) return
       if (!problem.mayPass) throw new Unavailable(problem.sentence)
       waiting = waitForBrokers(problem).catch((error: unknown) =>
-        logger.error({ err: error }, 'nobody waits for the brokers any longer'),
+        logger.error({ err: error }, 'the check for reachable brokers ended'),
       )
     },
     connected: isConnected,

@@ -85,7 +85,7 @@ export const consumeJobs = async (
         await bury(source, { reason: `handling failed ${failed} times: ${messageOf(error)}`, operationId: job.operationId })
         return
       }
-      logger.warn({ err: error, operationId: job.operationId, failed }, 'a job could not be handled; it is tried again')
+      logger.warn({ err: error, operationId: job.operationId, failed }, 'a job could not be handled; trying again')
       const again = (): void => {
         retrying.delete(job)
         queue.push(job)
@@ -118,7 +118,7 @@ export const consumeJobs = async (
       const reason = await Promise.race([member.ended, aborted])
       if (reason === undefined) return member
       if (clock.monotonic() - bornAt > goodLifeMs) waitMs = shortestReplaceMs
-      logger.warn({ groupId, reason, waitMs }, 'a consumer ended; another takes its place')
+      logger.warn({ groupId, reason, waitMs }, 'a consumer ended; a new one starts')
       void member.leave()
       await clock.sleep(waitMs, signal).catch(() => undefined)
     }
@@ -133,7 +133,7 @@ export const consumeJobs = async (
   const handOn = async (): Promise<void> => {
     const otherwise = 'the brokers did not take them in time'
     await within({ clock, ms: handOnMs, otherwise }, publish(left)).catch((error: unknown) =>
-      logger.info({ jobs: left.length, reason: messageOf(error) }, 'jobs that waited here are left to be rung again'),
+      logger.info({ jobs: left.length, reason: messageOf(error) }, 'jobs that waited here are left for the next sweep'),
     )
   }
   await Promise.all([last?.leave(), handOn()])

@@ -169,7 +169,7 @@ export const createGatheringProducer = ({
       isClosed = true
       const flushed = working ?? Promise.resolve()
       const closing = flushed.then(async () => (await producer)?.disconnect())
-      const otherwise = 'the brokers did not take what was on its way'
+      const otherwise = 'the brokers did not confirm the messages in flight'
       await (bound === 'time' ? within({ clock, ms: closeMs, otherwise }, closing) : closing).catch((error: unknown) =>
         logger.debug({ err: error }, 'a producer did not end well'),
       )

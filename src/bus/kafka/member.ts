@@ -123,7 +123,7 @@ const watchSilence = (
   let cancel: () => void = () => undefined
   const listen = (): void => {
     silentMs = isConnected() ? silentMs + listenMs : 0
-    if (silentMs > longestMs) onSilence(`nothing was heard of it for ${silentMs} ms`)
+    if (silentMs > longestMs) onSilence(`no heartbeat for ${silentMs} ms`)
     else cancel = clock.after(listenMs, listen)
   }
   cancel = clock.after(listenMs, listen)

@@ -55,7 +55,7 @@ export const createKafkaMessageTopics = ({
       try {
         if (await run()) return
       } catch (error) {
-        if (!signal.aborted) logger.warn({ reason: messageOf(error), pauseMs }, `${what} failed; it is tried again`)
+        if (!signal.aborted) logger.warn({ reason: messageOf(error), pauseMs }, `${what} failed; trying again`)
       }
       await clock.sleep(pauseMs, signal).catch(() => undefined)
     }
@@ -143,7 +143,7 @@ export const createKafkaMessageTopics = ({
         return true
       } catch (error) {
         const { topic, partition, offset } = message
-        logger.warn({ topic, partition, offset, reason: messageOf(error) }, 'a message could not be taken; it is tried again')
+        logger.warn({ topic, partition, offset, reason: messageOf(error) }, 'a message could not be handled; trying again')
       }
       for (let leftMs = pauseMs; leftMs > 0 && !signal.aborted; leftMs -= lookEveryMs) {
         await clock.sleep(Math.min(leftMs, lookEveryMs), signal).catch(() => undefined)

@@ -37,6 +37,6 @@ export const jobOfMessage = ({ value }: KafkaMessage): Job | { readonly reason: 
   const parsed = JobMessage.safeParse(json)
   if (parsed.success) return parsed.data
   return {
-    reason: `it is no job: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim()).join('; ')}`,
+    reason: `it is not a job: ${parsed.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim()).join('; ')}`,
   }
 }

@@ -42,7 +42,7 @@ export const createOffsetCommits = ({
     if (offsets.length === 0) return
     await consumer.commitOffsets(offsets).catch((error: unknown) => {
       // A group that is being shared out anew, a coordinator that moved: later commits cover this one, or the messages come again.
-      logger.debug({ topic, reason: messageOf(error) }, 'what was taken is not committed')
+      logger.debug({ topic, reason: messageOf(error) }, 'the offset of the taken messages was not committed')
     })
   }
 

@@ -60,7 +60,7 @@ export const createEventPublisher = ({
     start: follower.start,
     stop: async () => {
       // What a broker does not take now is delivered after the next start.
-      const otherwise = 'what is under way has not ended'
+      const otherwise = 'the publishing in progress has not ended'
       await within({ clock, ms: stopWithinMs, otherwise }, follower.stop().then(producer.close)).catch((error: unknown) =>
         logger.warn({ reason: messageOf(error) }, 'the publisher did not close'),
       )

@@ -64,7 +64,7 @@ export const startPulse = ({
       pauseMs = everyMs
     } catch (error) {
       drop()
-      if (isConnected) logger.warn({ reason: whatIsWrong(error, settings).sentence }, 'the brokers are out of reach')
+      if (isConnected) logger.warn({ reason: whatIsWrong(error, settings).sentence }, 'the brokers cannot be reached')
       pauseMs = isFailing ? Math.min(2 * pauseMs, backOff.longestMs) : backOff.firstMs
       isFailing = true
       isConnected = false

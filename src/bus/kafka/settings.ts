@@ -36,7 +36,7 @@ const KafkaVariables = z.object({
   /** Beginning of every topic and consumer group of ours. */
   topicPrefix: z
     .string()
-    .regex(/^[\w.-]{1,100}$/, 'is no beginning of a topic name')
+    .regex(/^[\w.-]{1,100}$/, 'is not a prefix of a topic name (1 to 100 letters, digits, ".", "_", "-")')
     .default('intendant'),
   /** Partitions of a topic that is made here: the most workers that can share it. */
   partitions: whole(1, 10_000).default(12),

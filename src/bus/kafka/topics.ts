@@ -102,7 +102,7 @@ const ensureOnce = async ({ kafka, topics, areOurs = true, logger }: EnsureOptio
       if (partitions.length !== planned)
         logger.warn(
           { topic: name, partitions: partitions.length, planned },
-          'the topic has other partitions than KAFKA_PARTITIONS says; it is used as it is',
+          'the number of partitions of the topic differs from KAFKA_PARTITIONS; it stays as it is',
         )
     }
   } finally {
@@ -114,7 +114,7 @@ const create = async (admin: Admin, plan: ITopicConfig, logger: Logger): Promise
   try {
     if (await admin.createTopics({ topics: [plan] })) logger.info({ topic: plan.topic }, 'topic created')
   } catch (error) {
-    throw new NotCreated(`the topic ${plan.topic} is not there and cannot be created`, { cause: reasonOf(error) })
+    throw new NotCreated(`the topic ${plan.topic} does not exist and cannot be created`, { cause: reasonOf(error) })
   }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
 import { noProxies, type ProxyFor, proxiesOf } from './proxy-settings.ts'
 
-const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is no name of a topic')
+const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is not a topic name')
 
 /** Every setting of the crawling face, with the original's defaults. Source: crawling contract, sections 6 and 13. */
 export const CrawlingSettings = z.object({

@@ -14,7 +14,7 @@ export const pageStates = ['queued', 'fetching', 'fetched', 'failed', 'dropped',
 
 export const CrawlSchema = z
   .object({
-    key: z.string().meta({ description: 'Names the crawl in paths and, behind `crawl-`, in the references of operations' }),
+    key: z.string().meta({ description: 'Identifies the crawl in paths and, after `crawl-`, in the references of operations' }),
     ...name,
     state: z.enum(crawlStates),
     seeds: count,
@@ -29,11 +29,11 @@ export const CrawlSchema = z
     dropped: counts.meta({ description: 'Links that were not followed, by reason' }),
     firstActivityAt: time,
     lastActivityAt: time,
-    completedAt: time.nullable().meta({ description: 'When nothing was queued or in flight any more' }),
+    completedAt: time.nullable().meta({ description: 'When the last queued or in-flight page was done' }),
     waitingFor: z
       .object({ reason: z.enum(['worker', 'limit']), detail: z.string(), since: time, until: time.nullable() })
       .nullable()
-      .meta({ description: 'Why none of its queued pages is fetched: an unknown spider, the throttle or the blacklist' }),
+      .meta({ description: 'Why its queued pages are not fetched now: an unknown spider, the throttle or the blacklist' }),
   })
   .meta({ id: 'Crawl' })
 
@@ -101,7 +101,7 @@ export const RejectionSchema = z
     nearestClass: z.enum(feedClasses).nullable(),
     errors: z.array(FeedError),
     payload: z.json(),
-    truncated: z.boolean().meta({ description: 'The payload is too large to be shown: this is the beginning of its text' }),
+    truncated: z.boolean().meta({ description: 'The payload is too large to show: this is the beginning of its text' }),
     principal: z.string(),
     rejectedAt: time,
   })
@@ -174,10 +174,7 @@ export const CountersSchema = z
 
 export const ClusterStatusSchema = z
   .object({
-    kafkaConnected: z
-      .boolean()
-      .nullable()
-      .meta({ description: 'Null, as the other members of the process, of a moment of the past' }),
+    kafkaConnected: z.boolean().nullable().meta({ description: 'Null with `asOf`, as the other members about the process' }),
     redisConnected: z.boolean().nullable(),
     nodeHealth: z.enum(['GREEN', 'YELLOW', 'RED']).nullable(),
     myId: z.string(),

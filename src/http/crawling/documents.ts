@@ -15,7 +15,7 @@ const examples = {
     maxdepth: 1,
     allowed_domains: ['127.0.0.1'],
   },
-  'What has become of it': { action: 'info', appid: 'demo', crawlid: 'docs', spiderid: 'link', uuid: 'docs-info' },
+  'The state of a crawl': { action: 'info', appid: 'demo', crawlid: 'docs', spiderid: 'link', uuid: 'docs-info' },
   'Its end': { action: 'stop', appid: 'demo', crawlid: 'docs', spiderid: 'link', uuid: 'docs-stop' },
   'A hundred fetches a second for one domain': {
     action: 'domain-update',
@@ -53,7 +53,7 @@ const usualWriteFailures = failures({
   408: 'The body took too long to arrive',
   409: 'The same Idempotency-Key is being processed right now',
   413: messages.tooLarge,
-  422: 'The Idempotency-Key belongs to another request',
+  422: 'The Idempotency-Key was used for a different request',
 })
 
 const Index = z
@@ -81,12 +81,12 @@ const Polled = wrapper(Answer).meta({ id: 'CrawlingAnswer' })
 
 const index = {
   path: '/',
-  summary: 'How this node is',
+  summary: 'Node status',
   tag,
   answers: {
     ...usualFailures('crawling:read'),
     ...failures({ 400: 'A header is malformed' }),
-    200: { description: 'Always, whatever the health', schema: Index },
+    200: { description: 'Always 200, also when unhealthy', schema: Index },
   },
 } as const
 const usualHeaders = {
@@ -96,13 +96,13 @@ const usualHeaders = {
 /** The face's own routes for the OpenAPI document. Source: crawling contract, section 1. */
 export const crawlingDocuments: readonly DocumentedRoute[] = [
   { ...index, method: 'get' },
-  { ...index, method: 'post', description: 'The same; a body is ignored.' },
+  { ...index, method: 'post', description: 'Same as GET; a body is ignored.' },
   {
     method: 'post',
     path: '/feed',
     summary: 'Feed a request: a crawl, an action, stats or a domain rule',
     description:
-      'A request with a `uuid` is answered with its answer or, where none came in time, with a `poll_id`. What is no request at all is recorded and answered 200 too (unless the server is strict); the headers Feed-Class and Feed-Error tell.',
+      'A request with a `uuid` is answered with its result or, if it takes too long, with a `poll_id`. A body that is not a request is recorded and answered 200 too (unless the server is strict); the headers Feed-Class and Feed-Error tell.',
     tag,
     headers: usualHeaders,
     body: FeedRequest,
@@ -110,15 +110,15 @@ export const crawlingDocuments: readonly DocumentedRoute[] = [
     answers: {
       ...usualFailures('crawling:write'),
       ...usualWriteFailures,
-      200: { description: 'Taken', schema: Fed, example: { status: 'SUCCESS', data: null, error: null } },
+      200: { description: 'Accepted', schema: Fed, example: { status: 'SUCCESS', data: null, error: null } },
       ...failures({ 400: messages.notJson, 500: `${messages.noKafka}, or: ${messages.unknown}` }),
     },
   },
   {
     method: 'post',
     path: '/poll',
-    summary: 'Take an answer that came too late for its feed',
-    description: 'Each answer is given once.',
+    summary: 'Take an answer that was not ready in time',
+    description: 'Each answer is returned once.',
     tag,
     headers: usualHeaders,
     body: PollRequest,

@@ -35,7 +35,7 @@ export const itemRoutes = (
       method: 'get',
       path: '/v1/crawls/items',
       summary: 'List items of all crawls',
-      description: 'Without their bodies; in the order of their fetching.',
+      description: 'Without bodies, in the order of fetching.',
       tag,
       scope,
       reads: ['crawling-items'],

@@ -36,5 +36,5 @@ export const listAnswers = (item: z.ZodType): Readonly<Record<number, Documented
 
 export const resourceAnswers = (schema: z.ZodType): Readonly<Record<number, DocumentedAnswer>> => ({
   200: { description: 'The resource', schema },
-  404: { description: 'There is none of this name', ...problem },
+  404: { description: 'There is no resource of this name', ...problem },
 })

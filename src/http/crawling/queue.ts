@@ -59,7 +59,7 @@ export const queueRoutes = ({
       method: 'get',
       path: '/v1/crawls/counters',
       summary: 'Get the counters of requests and fetches',
-      description: 'Rolling windows in seconds and the whole life.',
+      description: 'Counts for rolling windows (in seconds) and for the whole lifetime.',
       tag,
       scope,
       answers: { 200: { description: 'The counters', schema: CountersSchema } },

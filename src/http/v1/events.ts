@@ -27,7 +27,7 @@ const after = z
   .string()
   .max(100)
   .optional()
-  .meta({ description: 'Position behind which to begin; with `order=desc` the exclusive upper bound' })
+  .meta({ description: 'Only events after this position; with `order=desc` the exclusive upper bound' })
 
 /** Parameters of the routes that answer with events; `limit` and `order` are of JSON alone. */
 interface Paging {
@@ -39,7 +39,7 @@ interface Paging {
 export const eventAnswers: Readonly<Record<number, DocumentedAnswer>> = {
   200: {
     description:
-      '`next` is the position to pass as `after`; null where nothing more that matches lies before `head`. A search through very many events answers within some seconds, perhaps with fewer items than asked for, and `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
+      '`next` is the position to pass as `after`; null when no further event before `head` matches. A long search answers after 5 seconds at most, possibly with fewer items than `limit`, and with `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
     schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }).meta({ id: 'EventPage' }),
   },
   ...problems({ 400: 'A parameter is wrong', 406: 'The accepted type is not offered' }),
@@ -50,7 +50,7 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
     method: 'get',
     path: '/v1/events',
     reads: [],
-    summary: 'Read, filter and follow the log',
+    summary: 'List or follow events',
     description: 'A principal without `v1:read` sees the events of the faces that it may read.',
     tag: 'events',
     scope: null,
@@ -60,13 +60,13 @@ export const eventRoutes = (tools: RouteTools): readonly NativeRoute[] => [
       limit: limit()
         .removeDefault()
         .optional()
-        .meta({ description: 'How many items at most (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
+        .meta({ description: 'Maximum number of items (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
       order: order('asc').removeDefault().optional().meta({ description: 'Order of the items (JSON only)' }),
       type: anyOf('Types of events'),
       category: anyOf('Beginnings of stream names, up to the first hyphen'),
       stream: anyOf('Names of streams'),
       correlation: anyOf('Correlation ids'),
-      principal: anyOf('Who asked'),
+      principal: anyOf('Name of the principal'),
       from: time('Not recorded before this time'),
       to: time('Recorded before this time'),
     }),

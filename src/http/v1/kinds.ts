@@ -21,7 +21,7 @@ export const listKinds = nativeRoute({
   method: 'get',
   path: '/v1/kinds',
   reads: [],
-  summary: 'Kinds of operations',
+  summary: 'List kinds of operations',
   tag: 'operations',
   scope: 'v1:read',
   query: z.object({ limit: limit(), cursor }),

@@ -66,7 +66,13 @@ const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: strin
     ...{ id, kind, face: actor.face, lane: null, state: 'pending', attempt: 0 },
     maxAttempts: ports.kinds.get(kind)?.policy.attempts ?? 1,
     ...{ requestedAt: now, startedAt: null, finishedAt: null, requestedBy: actor, worker: null, progress: null },
-    waitingFor: { reason: 'start', detail: 'accepted; this node has not shown it yet', since: now, until: null, operation: null },
+    waitingFor: {
+      reason: 'start',
+      detail: 'accepted; the view of this node does not show it yet',
+      since: now,
+      until: null,
+      operation: null,
+    },
     ...{ input: input as never, result: null, error: null, correlationId, parent: null, retryOf: null, revision: 0 },
     position: c.caused.position ?? '0',
   }

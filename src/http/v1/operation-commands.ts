@@ -14,10 +14,10 @@ import { accepted, submitProblem } from './submit.ts'
 
 const CancelBody = z.strictObject({ reason: z.string().max(1000).nullish() }).meta({ id: 'CancelRequest' })
 
-const ifMatch = 'ETag of the revision that the client saw; 412 where it is another one now'
+const ifMatch = 'ETag of the revision that the client read; 412 if the revision has changed'
 
 const impossible = (operationId: string, wish: string, state: string): Problem =>
-  new Problem('impossible-transition', `the operation is ${state}: it cannot be ${wish}`, { operationId })
+  new Problem('impossible-transition', `the operation is in the state ${state} and cannot be ${wish}`, { operationId })
 
 /** The revision that the client pinned; an operation that this node's view does not hold yet is pinned as the client said. */
 const pinOf = ({ ports, known }: Reading, id: string, header: string | undefined): { pinnedRevision?: number } => {
@@ -31,7 +31,7 @@ const cancelOperation = ({ operationReads: reads }: RouteTools): NativeRoute =>
     method: 'post',
     path: '/v1/operations/{id}/cancel',
     summary: 'Cancel an operation',
-    description: 'A waiting one is cancelled at once; a running one is `cancelling` until its work has really stopped.',
+    description: 'A waiting operation is cancelled at once. A running one is `cancelling` until its work has stopped.',
     tag: 'operations',
     scope: 'v1:write',
     headers: { 'If-Match': ifMatch },
@@ -40,12 +40,12 @@ const cancelOperation = ({ operationReads: reads }: RouteTools): NativeRoute =>
     optionalBody: true,
     examples: { 'With a reason': { reason: 'no longer needed' }, 'Without one': {} },
     answers: {
-      200: { description: 'It was cancelled, or asked to, before', schema: OperationDocument },
+      200: { description: 'It was cancelled before, or is being cancelled', schema: OperationDocument },
       202: { description: 'Recorded', schema: OperationDocument },
       ...problems({
         404: 'There is no such operation',
-        409: 'It ended otherwise, or the same Idempotency-Key is being processed right now',
-        412: 'It has another revision',
+        409: 'It has already ended, or the same Idempotency-Key is being processed',
+        412: 'It is at a different revision',
       }),
     },
     handle: async ({ c, ports, known, params: { id = '' }, body }) => {
@@ -77,8 +77,8 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     method: 'post',
     path: '/v1/operations/{id}/retry',
     reads: tools.operationReads,
-    summary: 'Do an ended operation again',
-    description: 'A new operation with `retryOf`; history is never rewritten. `Prefer: wait=N` as for submitting.',
+    summary: 'Retry an ended operation',
+    description: 'Submits a new operation with `retryOf`; the old one stays as it is. `Prefer: wait=N` works as for submitting.',
     tag: 'operations',
     scope: 'v1:write',
     headers: { 'If-Match': ifMatch, Prefer: '`wait=N`: answer when the new one has ended, after N seconds at the latest' },
@@ -91,8 +91,8 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
       202: { description: 'Accepted; `Location` names the new one', schema: OperationDocument },
       ...problems({
         404: 'There is no such operation',
-        409: 'It has not failed, or the same Idempotency-Key is being processed right now',
-        412: 'It has another revision',
+        409: 'It has not ended, or the same Idempotency-Key is being processed',
+        412: 'It is at a different revision',
       }),
     },
     handle: async ({ c, ports, known, params: { id = '' } }) => {

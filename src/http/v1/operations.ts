@@ -30,7 +30,7 @@ const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
       kind: anyOf('Kinds'),
       face: anyOf('Faces that they came through'),
       lane: anyOf('Lanes'),
-      principal: anyOf('Who asked'),
+      principal: anyOf('Name of the principal'),
       from: time('Not requested before this time'),
       to: time('Requested before this time'),
     }),
@@ -57,7 +57,7 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
     method: 'get',
     path: '/v1/operations/{id}',
     reads,
-    summary: 'One operation',
+    summary: 'Get an operation',
     description:
       '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
     tag: 'operations',
@@ -67,7 +67,7 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
     query: z.object({ wait }),
     answers: {
       200: { description: 'The operation', schema: OperationDocument, example: operationExample },
-      304: { description: 'It is still at the revision that the client knows' },
+      304: { description: 'Unchanged: it still has the revision of `If-None-Match`' },
       ...problems({ 400: 'A parameter is wrong', 404: 'There is no such operation' }),
     },
     handle: ({ c, ports, known, params: { id = '' }, query: { wait = 0 } }) => {
@@ -95,16 +95,16 @@ const operationEvents = (tools: RouteTools): NativeRoute =>
     method: 'get',
     path: '/v1/operations/{id}/events',
     reads: tools.operationReads,
-    summary: 'The events of one operation',
+    summary: 'List the events of an operation',
     tag: 'operations',
     scope: 'v1:read',
     params: { id: operationExample.id },
     query: z.object({
-      after: z.string().max(100).optional().meta({ description: 'Position behind which to begin' }),
+      after: z.string().max(100).optional().meta({ description: 'Only events after this position' }),
       limit: limit()
         .removeDefault()
         .optional()
-        .meta({ description: 'How many items at most (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
+        .meta({ description: 'Maximum number of items (JSON only)', type: 'integer', minimum: 1, maximum: 1000, default: 50 }),
     }),
     answers: { ...eventAnswers, ...problems({ 404: 'There is no such operation' }) },
     handle: async ({ c, ports, known, params: { id = '' }, query }) => {

@@ -9,7 +9,7 @@ const json = z.unknown()
 
 export const ActorDocument = z
   .object({ principal: z.string(), face: z.string().nullable(), address: z.string().nullable() })
-  .meta({ id: 'Actor', description: 'Who asked, through which face, from where' })
+  .meta({ id: 'Actor', description: 'Who made the request, through which face and from which address' })
 
 export const OperationDocument = z
   .object({
@@ -32,7 +32,10 @@ export const OperationDocument = z
       .object({
         reason: z
           .enum(['start', 'lane', 'retry', 'worker', 'time', 'limit', 'unknown'])
-          .meta({ description: '`unknown` of a moment of the past where it hung on the workers of then; the rest is null' }),
+          .meta({
+            description:
+              '`unknown` with `asOf` if the reason depended on the workers of that time; the other members are then null',
+          }),
         detail: z.string().nullable(),
         since: instant.nullable(),
         until: instant.nullable(),
@@ -127,7 +130,7 @@ export const KindDocument = z
     submittable: z.boolean(),
     policy: Policy.meta({ id: 'Policy', description: 'How an operation is attempted; `timeoutMs` is per attempt' }),
     inputSchema: z.record(z.string(), json).meta({ description: 'JSON Schema 2020-12' }),
-    workers: z.number().int().nullable().meta({ description: 'How many live workers take it; null of a moment of the past' }),
+    workers: z.number().int().nullable().meta({ description: 'Number of live workers that run this kind; null with `asOf`' }),
   })
   .meta({ id: 'Kind' })
 
@@ -140,7 +143,7 @@ export const ProjectionDocument = z
       .number()
       .int()
       .nullable()
-      .meta({ description: 'Events between the view and the head of the log; null, as the rest, of a moment of the past' }),
+      .meta({ description: 'Number of events between the view and the head of the log; null with `asOf`, as the other members' }),
     state: z.enum(['live', 'catching-up', 'rebuilding', 'faulted']).nullable(),
     fault: z.object({ position: z.string(), message: z.string() }).nullable(),
   })

@@ -26,9 +26,9 @@ const ReceiptDocument = z
   .object({
     subject: z.string(),
     forgottenAt: instant,
-    events: z.number().int().meta({ description: 'Events whose sealed values nobody can read any more' }),
+    events: z.number().int().meta({ description: 'Number of events whose sealed values are unreadable now' }),
     position: z.string(),
-    remains: z.array(Remains).meta({ description: 'What still holds the wrapped key or the secret, and until when' }),
+    remains: z.array(Remains).meta({ description: 'Places that still hold the wrapped key or the secret, and until when' }),
   })
   .meta({ id: 'ForgettingReceipt' })
 
@@ -45,7 +45,7 @@ const listSecrets = nativeRoute({
   method: 'get',
   path: '/v1/secrets',
   reads,
-  summary: 'Whose secrets are sealed, without their values',
+  summary: 'List subjects with sealed secrets, without values',
   tag: 'secrets',
   scope: 'v1:read',
   query: z.object({ limit: limit(), cursor }),
@@ -70,13 +70,13 @@ const forgetSecrets = ({ operationReads }: RouteTools): NativeRoute =>
     reads: [...reads, ...operationReads],
     method: 'delete',
     path: '/v1/secrets/{subject}',
-    summary: 'Forget the secrets of a subject, for ever',
+    summary: 'Forget the secrets of a subject for ever',
     description:
-      'Its key is erased: what was sealed for it stays in the log and cannot be read any more. Done twice it is done once.',
+      'Erases the key of the subject. Its sealed values stay in the log and are unreadable from now on. Repeating the request changes nothing.',
     tag: 'secrets',
     scope: 'v1:write',
     answers: {
-      200: { description: 'They are forgotten', schema: ReceiptDocument },
+      200: { description: 'The secrets are forgotten', schema: ReceiptDocument },
       ...problems({ 404: 'Nothing is sealed for this subject' }),
     },
     handle: async ({ c, ports, known, params: { subject = '' } }) => {

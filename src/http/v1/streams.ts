@@ -14,7 +14,7 @@ export const readStream = nativeRoute({
   method: 'get',
   path: '/v1/streams/{stream}',
   reads: [],
-  summary: 'The events of one stream',
+  summary: 'List the events of a stream',
   description: '`from` is the first revision of the page, inclusive, in either order; `next` is the `from` of the next page.',
   tag: 'events',
   scope: 'v1:read',
@@ -31,7 +31,7 @@ export const readStream = nativeRoute({
         .object({ items: z.array(EventDocument), next: z.number().int().nullable(), revision: z.number().int() })
         .meta({ id: 'StreamPage' }),
     },
-    304: { description: 'The stream is still at the revision that the client knows' },
+    304: { description: 'Unchanged: the stream still has the revision of `If-None-Match`' },
     ...problems({ 400: 'A parameter is wrong', 404: 'The stream has no events' }),
   },
   handle: async ({ c, ports: { log }, known, params, query }) => {

@@ -27,9 +27,9 @@ const SubmitBody = z
       .regex(plain, 'no control characters')
       .refine((lane) => lane.isWellFormed(), 'well-formed text')
       .nullish()
-      .meta({ description: 'Operations of one lane run one after the other' }),
-    priority: z.number().int().min(0).max(1000).default(100).meta({ description: 'Lower first' }),
-    runAt: RunAt.nullish().meta({ description: 'Not started before' }),
+      .meta({ description: 'Operations of the same lane run one at a time' }),
+    priority: z.number().int().min(0).max(1000).default(100).meta({ description: 'Lower numbers run first' }),
+    runAt: RunAt.nullish().meta({ description: 'The earliest time of its start' }),
     policy: z
       .strictObject({ attempts: z.number().int().min(1).max(1000).optional(), timeoutMs: z.number().int().min(1).optional() })
       .optional(),
@@ -62,7 +62,7 @@ export const submitOperation = (tools: RouteTools): NativeRoute =>
       202: { description: 'Accepted; `Location` names it', schema: OperationDocument },
       ...problems({
         400: 'The body is wrong, or the kind is unknown',
-        403: 'The scope v1:write is missing, the kind cannot be submitted here, or a foreign page asked',
+        403: 'The scope v1:write is missing, the kind cannot be submitted here, or a page of a foreign origin sent the request',
       }),
     },
     handle: async ({ c, ports, body }) => {
@@ -96,12 +96,15 @@ export const accepted = async (
 export const submitProblem = (refused: SubmitRefusal): Problem => {
   switch (refused.reason) {
     case 'unknown-kind':
-      return new Problem('invalid', `there is no kind ${refused.kind}; GET /v1/kinds lists those there are`, {
+      return new Problem('invalid', `there is no kind ${refused.kind}; GET /v1/kinds lists the kinds`, {
         errors: [{ pointer: '/kind', message: 'unknown kind' }],
       })
     case 'kind-not-submittable':
-      return new Problem('kind-not-submittable', `operations of the kind ${refused.kind} come from their own face alone`)
+      return new Problem(
+        'kind-not-submittable',
+        `operations of the kind ${refused.kind} can be submitted through their own face only`,
+      )
     case 'invalid':
-      return new Problem('invalid', 'the operation cannot be requested like this', { errors: refused.errors })
+      return new Problem('invalid', 'the request for the operation is not valid', { errors: refused.errors })
   }
 }

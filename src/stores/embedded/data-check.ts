@@ -46,8 +46,8 @@ export const checkData = (
     if (beside.length === 0) return
     if (!acceptLoss)
       throw new DataLost(
-        `the log ${log} is ${existsSync(log) ? 'empty' : 'missing'}, but ${beside[0]} stands beside it: what was recorded is gone. ` +
-          'Bring the file back or restore a backup; to begin a new log beside what is left, start once with --accept-loss',
+        `the log ${log} is ${existsSync(log) ? 'empty' : 'missing'}, but ${beside[0]} is beside it: recorded events are gone. ` +
+          'Put the file back or restore a backup. To begin a new log beside the remaining files, start once with --accept-loss',
       )
     if (sizeOf(wal) > 0) renameSync(wal, `${wal}.lost`)
     return

@@ -288,6 +288,6 @@ const firstRevision = (from: ReadStreamOptions['from'], backwards: boolean): num
   if (from === 'start') return 0
   if (from === 'end' || (from === undefined && backwards)) return Number.MAX_SAFE_INTEGER
   const revision = from ?? 0
-  if (!Number.isSafeInteger(revision) || revision < 0) throw new Unacceptable(`${revision} is no revision`)
+  if (!Number.isSafeInteger(revision) || revision < 0) throw new Unacceptable(`${revision} is not a revision`)
   return revision
 }

@@ -9,6 +9,6 @@ export const toPosition = (sequence: number): Position => (sequence === 0 ? orig
 /** Throws `Unacceptable` for a text that this log never gave out. */
 export const fromPosition = (position: Position): number => {
   const sequence = /^\d{1,16}$/.test(position) ? Number(position) : Number.NaN
-  if (!Number.isSafeInteger(sequence)) throw new Unacceptable(`"${position}" is no position of this log`)
+  if (!Number.isSafeInteger(sequence)) throw new Unacceptable(`"${position}" is not a position of this log`)
   return sequence
 }

@@ -80,7 +80,7 @@ export const openSecrets = ({ log, masterKey }: { readonly log: EventLog; readon
     open: async (subject, sealed) => {
       const [version, keyId, content, ...rest] = sealed.split('.')
       if (version !== sealedVersion || keyId === undefined || content === undefined || rest.length > 0)
-        throw new Unacceptable('this is no sealed value')
+        throw new Unacceptable('this is not a sealed value')
       const known = await readKey(subject)
       // Another key id means: forgotten, and sealed for again since.
       if (known?.keyId !== keyId) throw new SecretForgotten(subject)

@@ -72,7 +72,7 @@ const startThread = (workerData: WriterThreadData, ended: () => void): Promise<T
       })
     const write = async (text: string): Promise<BatchResult> => {
       const answer = await ask(mailbox.put(text) ? undefined : { write: text })
-      if (!('written' in answer)) throw new Unavailable('the log writer gave another answer than asked for')
+      if (!('written' in answer)) throw new Unavailable('the log writer sent an unexpected answer')
       return answer.written === 'in the mailbox' ? mailbox.answered() : answer.written
     }
     const close = async (): Promise<void> => {

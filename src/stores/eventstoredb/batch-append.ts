@@ -144,7 +144,7 @@ export const createBatchAppender = ({
 
   const open = async (): Promise<Call> => {
     await internals.GRPCStreamCreator(service, 'batchAppend', callOn)()
-    if (inUse === undefined) throw new Unavailable('the call broke while it was made')
+    if (inUse === undefined) throw new Unavailable('the call failed while it was being sent')
     return inUse
   }
 

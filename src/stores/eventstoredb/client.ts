@@ -98,8 +98,7 @@ const clientOf = (url: string): EventStoreDBClient => {
     return EventStoreDBClient.connectionString(url)
   } catch (error) {
     // The client's own words can hold a part of the string; those about certificate files do not.
-    const text =
-      error instanceof Error && /certificate|userCertFile/.test(error.message) ? error.message : 'it cannot be understood'
+    const text = error instanceof Error && /certificate|userCertFile/.test(error.message) ? error.message : 'it cannot be parsed'
     throw new Unacceptable(`the connection string of EventStoreDB: ${text}`)
   }
 }

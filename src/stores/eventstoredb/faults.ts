@@ -45,7 +45,7 @@ const unauthenticated = 16
 const denial = ({ caller }: Asked, error: unknown, right: string): string => {
   if (isObject(error) && error.code === unauthenticated) return 'the user or the password is wrong'
   if (caller === undefined) return 'the server wants a user and a password: esdb://user:password@host'
-  return `${caller} may not ${right}; members of the group $admins may`
+  return `${caller} is not allowed to ${right}; members of the group $admins are`
 }
 
 /** Some errors of the client have an empty message: then their kind is said. */
@@ -54,10 +54,10 @@ export const reasonOf = (error: unknown): string => {
   const fault = faultOf(error)
   // What EventStoreDB does with a request that says https on a connection without TLS.
   if (/RST_STREAM with code 1\b/.test(text))
-    return `the server reset the call (${text}); it takes no TLS from a proxy that takes the TLS off: give it the certificate itself`
+    return `the server reset the call (${text}); it does not work behind a proxy that terminates TLS: give the certificate to the server itself`
   if (/certificate|SSL|TLS|wrong version number|self.signed/i.test(text)) return `TLS failed (${text}); see tls and tlsCAFile`
   if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/i.test(text)) return `the host name is not known (${text})`
-  if (/ECONNREFUSED/.test(text)) return `nothing listens there (${text})`
+  if (/ECONNREFUSED/.test(text)) return `nothing listens on that address (${text})`
   if (/EHOSTUNREACH|ENETUNREACH|ETIMEDOUT/.test(text)) return `the host cannot be reached (${text})`
   return text || fault
 }

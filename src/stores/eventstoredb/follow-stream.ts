@@ -48,7 +48,7 @@ export const followStream = ({
       // A call that is not cancelled holds one of the hundred that a connection carries.
       subscription.unsubscribe().catch(() => undefined)
       if (signal.aborted) return
-      logger.debug({ err: error, stream }, 'following a stream broke off; taking it up again')
+      logger.debug({ err: error, stream }, 'following a stream failed; trying again')
       clock.after(retryMs, connect)
       retryMs = Math.min(retryMs * 2, longestRetryMs)
     }

@@ -197,10 +197,10 @@ export const createHub = ({
       if (head > before || clock.monotonic() - since >= steadyMs) retryMs = firstRetryMs
       // A burst is enough for the server to drop a subscriber; that is its way of slowing down, no fault.
       if (faultOf(error) === 'timeout') {
-        logger.debug({ server, reason: messageOf(error) }, 'the subscription to the log is taken up again')
+        logger.debug({ server, reason: messageOf(error) }, 'the subscription to the log works again')
         continue
       }
-      logger.warn({ server, reason: reasonOf(error), retryMs }, 'the subscription to the log broke; it is made again')
+      logger.warn({ server, reason: reasonOf(error), retryMs }, 'the subscription to the log failed; subscribing again')
       await clock.sleep(retryMs, end.signal).catch(() => undefined)
       retryMs = Math.min(retryMs * 2, longestRetryMs)
     }

@@ -31,7 +31,7 @@ export const obtainIdentity = async (options: {
   }
   // Another node was faster; the server refuses before it shows what it refuses for.
   const given = await readIdentity(options)
-  if (given === undefined) throw new Unavailable('the log is just being named')
+  if (given === undefined) throw new Unavailable('the log id is being created')
   return given
 }
 

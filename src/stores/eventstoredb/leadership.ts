@@ -61,7 +61,7 @@ export const createEventStoreDbLeadership = (options: EventStoreDbLeadershipOpti
             await office.ready(signal)
           } catch (error) {
             if (signal.aborted) return
-            logger.warn({ err: error, office: name }, 'the office is out of reach')
+            logger.warn({ err: error, office: name }, 'the office cannot be read')
             await clock.sleep(retryMs, signal).catch(() => undefined)
             continue
           }

@@ -80,6 +80,6 @@ export const keepShort = async ({
     if (current?.maxCount === metadata.maxCount && current.maxAge === metadata.maxAge) return
     await client.setStreamMetadata(stream, metadata, callOptions)
   } catch (error) {
-    logger.warn({ err: error, stream }, 'how long the server keeps this stream could not be set')
+    logger.warn({ err: error, stream }, 'the retention of this stream could not be set')
   }
 }

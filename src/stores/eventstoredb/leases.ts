@@ -138,7 +138,7 @@ export const createEventStoreDbLeases = ({
           first()
         }
       } catch (error) {
-        logger.debug({ err: error }, 'the leases of others are out of reach; nobody is judged meanwhile')
+        logger.debug({ err: error }, 'the leases of other workers cannot be read; no worker counts as dead until they can')
       }
       await new Promise<void>((resolve) => {
         const cancel = clock.after(beatMs, () => {

@@ -215,6 +215,6 @@ const firstRevision = (from: ReadStreamOptions['from'], backwards: boolean): num
   if (from === 'start') return 0
   if (from === 'end') return backwards ? 'end' : undefined
   if (from === undefined) return backwards ? 'end' : 0
-  if (!Number.isSafeInteger(from) || from < 0) throw new Unacceptable(`${from} is no revision`)
+  if (!Number.isSafeInteger(from) || from < 0) throw new Unacceptable(`${from} is not a revision`)
   return from
 }

@@ -18,7 +18,7 @@ export const fromPosition = (position: Position): ServerPosition | 'start' => {
   if (position === origin) return 'start'
   const [, commit, prepare] = form.exec(position) ?? []
   if (commit === undefined || prepare === undefined || BigInt(commit) > largest || prepare > commit)
-    throw new Unacceptable(`"${position}" is no position of this log`)
+    throw new Unacceptable(`"${position}" is not a position of this log`)
   return { commit: BigInt(commit), prepare: BigInt(prepare) }
 }
 

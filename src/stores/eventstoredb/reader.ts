@@ -69,7 +69,7 @@ export const createReader = ({
     try {
       return await calls.run(read)
     } catch (error) {
-      if (error instanceof Unacceptable || isNoPlace(error)) throw new Unacceptable('this is no position of this log')
+      if (error instanceof Unacceptable || isNoPlace(error)) throw new Unacceptable('this is not a position of this log')
       throw unavailable(connection, 'cannot be read', error, `read ${what}`)
     }
   }

@@ -21,7 +21,7 @@ export const createBridgeItems =
     const item = objectOf(message)
     // The original sends a text for items that it cannot write.
     if (item === undefined || typeof item.appid !== 'string' || typeof item.crawlid !== 'string') {
-      logger.warn({ topic, partition, offset }, 'a message that is no item is passed over')
+      logger.warn({ topic, partition, offset }, 'a message that is not an item is skipped')
       return
     }
     const id = messageId(message)

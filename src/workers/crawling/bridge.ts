@@ -101,7 +101,10 @@ export const createBridge = ({
       return true
     } catch (error) {
       if (!(error instanceof Unacceptable)) throw error
-      logger.error({ uuid, reason: messageOf(error) }, 'an answer is too large to be kept: only who waits for it gets it')
+      logger.error(
+        { uuid, reason: messageOf(error) },
+        'an answer is too large to be stored: only the waiting request receives it',
+      )
       return false
     }
   }
@@ -119,7 +122,7 @@ export const createBridge = ({
     const given = objectOf(message)
     if (given === undefined) {
       const { topic, partition, offset } = message
-      logger.warn({ topic, partition, offset }, 'a message that is no JSON object is passed over')
+      logger.warn({ topic, partition, offset }, 'a message that is not a JSON object is skipped')
       return
     }
     if (given.uuid === undefined || given.uuid === null) return given.action === 'expired' ? expired(message, given) : undefined
@@ -183,13 +186,13 @@ export const createBridge = ({
   const confirm = (command: Parameters<typeof forward.decide>[0], context: CommandContext): Promise<unknown> =>
     executor
       .execute(forward, command, { ...context, commandId: derivedId(command.type, context.commandId) })
-      .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'what became of a feed could not be recorded'))
+      .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'the result of a feed could not be recorded'))
 
   return {
     connected: () => isListening && topics.connected(),
     start: () => {
       const listening = listen().catch((error: unknown) => {
-        if (!stopping.signal.aborted) logger.error({ err: error }, 'answers of the Scrapy Cluster are not heard')
+        if (!stopping.signal.aborted) logger.error({ err: error }, 'answers of the Scrapy Cluster are not received')
       })
       return bounded(startWithinMs, listening, () => undefined)
     },

@@ -44,7 +44,7 @@ export const createClusterFeed = ({
     const payload = jsonOf(message)
     if (payload === undefined) {
       const { topic, partition, offset } = message
-      logger.warn({ topic, partition, offset }, 'a message that is no JSON was fed')
+      logger.warn({ topic, partition, offset }, 'a message that is not JSON was fed')
       return reject(context, String(message.value ?? ''), null, [{ pointer: '', message: 'is not JSON' }])
     }
     const classified = classify(payload)

@@ -147,7 +147,7 @@ export const createCluster = (ports: ClusterPorts): Cluster => {
       // The outbox first: what is fed from now on has its items sent.
       await outbox.start()
       consume().catch((error: unknown) => {
-        if (!stopping.signal.aborted) logger.error({ err: error }, 'nothing is taken from Kafka')
+        if (!stopping.signal.aborted) logger.error({ err: error }, 'no messages are taken from Kafka')
       })
       await hearBrokers()
     },

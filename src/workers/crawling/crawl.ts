@@ -17,7 +17,8 @@ export const crawlWork = ({
 }): Work<CrawlInput> => ({
   kind: crawlKind,
   face: 'crawling',
-  description: 'Fetches a page and the pages that it links to, down to a depth, at the pace that its domains allow',
+  description:
+    'Fetches a page and the pages that it links to, down to a depth, at the rate that the throttles of their domains allow',
   submittable: true,
   input: crawlInput({ now: clock.now, maxDepth: settings.maxDepth }),
   complete: (input) => completeCrawl(input, clock.now()),

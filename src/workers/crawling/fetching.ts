@@ -62,7 +62,7 @@ export const createFetching = ({
       } catch (error) {
         const isPassing = error instanceof Unavailable || error instanceof RevisionConflict
         if (!isPassing || run.abort.signal.aborted) throw error
-        logger.warn({ err: error, page: command.page }, 'the log did not take what became of a page; trying again')
+        logger.warn({ err: error, page: command.page }, 'the result of a page was not recorded; trying again')
         await clock.sleep(pauseMs)
       }
     }
@@ -125,7 +125,7 @@ export const createFetching = ({
     }
     const result = await fetchOne(page, { input, lists, queue, signal: abort.signal }).catch((error: unknown): PageResult => {
       if (abort.signal.aborted || error instanceof Superseded) throw error
-      logger.error({ err: error, page: page.id, url }, 'what was fetched could not be kept')
+      logger.error({ err: error, page: page.id, url }, 'the fetched page could not be stored')
       return lost(page, about, error)
     })
     try {

@@ -37,7 +37,7 @@ export const createHeartbeat = ({
       await leases.renew({ worker: id, host, kinds: [serverKind], until: clock.monotonic() + lifeMs })
     } catch (error) {
       nextMs = againMs
-      logger.warn({ err: error }, 'the statistics may not name this server: its sign of life was not taken')
+      logger.warn({ err: error }, 'the heartbeat was not stored: the statistics may not list this server')
     }
     if (!isStopped) cancel = clock.after(nextMs, () => void go())
   }

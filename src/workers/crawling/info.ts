@@ -8,7 +8,7 @@ import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime } from './an
 export const infoWork = (ports: AnsweringPorts): Work<ActionRequest> => ({
   kind: 'crawling.info',
   face: 'crawling',
-  description: 'Tells how many requests of a crawl, or of all crawls of an application, wait to be fetched',
+  description: 'Counts the queued requests of a crawl, or of all crawls of an application',
   submittable: false,
   input: ActionRequest,
   policy: answeringPolicy,

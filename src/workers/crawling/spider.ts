@@ -197,7 +197,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
       if (isAnswering || attached === undefined) return
       isAnswering = true
       void answerBells(attached)
-        .catch((error: unknown) => logger.error({ err: error }, 'crawls could not be woken; the next bell does it'))
+        .catch((error: unknown) => logger.error({ err: error }, 'crawls could not be woken; the next job wakes them'))
         .finally(() => {
           isAnswering = false
         })

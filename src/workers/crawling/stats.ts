@@ -17,7 +17,7 @@ export interface StatsPorts extends AnsweringPorts {
 export const statsWork = (ports: StatsPorts): Work<StatsRequest> => ({
   kind: 'crawling.stats',
   face: 'crawling',
-  description: 'Counts requests, fetches and queues, over rolling windows and the whole life, and names the live nodes',
+  description: 'Counts requests, fetches and queues, for rolling windows and the whole lifetime, and lists the live nodes',
   submittable: false,
   input: StatsRequest,
   policy: answeringPolicy,

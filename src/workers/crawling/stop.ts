@@ -13,7 +13,7 @@ import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime, unanswerabl
 export const stopWork = (ports: AnsweringPorts & { readonly executor: Executor }): Work<ActionRequest> => ({
   kind: 'crawling.stop',
   face: 'crawling',
-  description: 'Stops a crawl: empties its queue, and nothing of it is followed any more',
+  description: 'Stops a crawl: empties its queue, and follows no more of its links',
   submittable: false,
   input: ActionRequest,
   policy: answeringPolicy,

@@ -86,9 +86,9 @@ export const createTargets = ({
     if (!ipaddr.isValid(bare)) return `${address} is not an IP address`
     const standing = standingOf(ipaddr.parse(bare))
     if (standing === 'link-local' && !allowLinkLocal)
-      return `${address} is a link-local or cloud metadata address; crawls may not reach it (CRAWLING_ALLOW_LINK_LOCAL)`
+      return `${address} is a link-local or cloud metadata address; crawls are not allowed to fetch from it (CRAWLING_ALLOW_LINK_LOCAL)`
     if (standing === 'private' && !allowPrivate)
-      return `${address} is not a public address; crawls may not reach it (CRAWLING_ALLOW_PRIVATE)`
+      return `${address} is not a public address; crawls are not allowed to fetch from it (CRAWLING_ALLOW_PRIVATE)`
     return null
   }
 

@@ -48,7 +48,7 @@ describe.skipIf(kafkaBrokers === undefined)('dead letters', () => {
       { offset: '0', reason: 'it is not JSON', key: 'a key', value: 'not JSON {' },
       { offset: '1', reason: 'it is not JSON', key: null, valueBase64: bytes.toString('base64') },
       { offset: '2', reason: 'it has no value', value: null },
-      { offset: '3', reason: expect.stringMatching(/^it is no job: operationId/), value: '{"operationId":7}' },
+      { offset: '3', reason: expect.stringMatching(/^it is not a job: operationId/), value: '{"operationId":7}' },
     ])
     for (const item of found)
       expect(item).toMatchObject({ topic: `${ours.topicPrefix}.jobs`, partition: 0, at: expect.stringMatching(/^\d{4}-.*Z$/) })

@@ -36,7 +36,7 @@ test.each([
   [{ CRAWLING_MODE: 'bridge', CRAWLING_KAFKA_BROKERS: 'one' }, /^CRAWLING_KAFKA_BROKERS is not host:port/],
   [{ CRAWLING_MODE: 'bridge', KAFKA_BROKERS: 'one:9092' }, /KAFKA_BROKERS needs EVENTSTOREDB_URL.*CRAWLING_KAFKA_BROKERS/],
   [{ CRAWLING_MODE: 'both' }, /CRAWLING_MODE is not local, bridge or cluster/],
-  [{ CRAWLING_TOPIC_PREFIX: 'a b' }, /CRAWLING_TOPIC_PREFIX is no name of a topic/],
+  [{ CRAWLING_TOPIC_PREFIX: 'a b' }, /CRAWLING_TOPIC_PREFIX is not a topic name/],
 ])('%j is refused', (env, message) => {
   expect(() => loadConfig(env)).toThrow(message)
 })

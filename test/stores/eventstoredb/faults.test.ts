@@ -94,7 +94,7 @@ describe.skipIf(!canOwnEventStoreDb)('EventStoreDB that fails', () => {
     expect(seen).toEqual((await all(log.readAll())).map(({ position }) => position))
     expect(kinds.live).toBe(1)
     expect(
-      lines.filter(({ msg }) => msg === 'the subscription to the log broke; it is made again').length,
+      lines.filter(({ msg }) => msg === 'the subscription to the log failed; subscribing again').length,
     ).toBeGreaterThanOrEqual(3)
   })
 

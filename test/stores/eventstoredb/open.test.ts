@@ -51,10 +51,10 @@ describe.skipIf(eventStoreDbUrl === undefined)('every scheme means the same', ()
 })
 
 describe('a server that is not to be had', () => {
-  test('nothing listens there', async () => {
+  test('nothing listens on that address', async () => {
     const error = await refusal(`esdb://admin:${password}@127.0.0.1:9?tls=false`)
     expect(error).toBeInstanceOf(Unavailable)
-    expect(messageOf(error)).toMatch(/^EventStoreDB at 127\.0\.0\.1:9 cannot be used: nothing listens there/)
+    expect(messageOf(error)).toMatch(/^EventStoreDB at 127\.0\.0\.1:9 cannot be used: nothing listens on that address/)
   })
 
   test('its name is not known', async () => {

@@ -26,7 +26,7 @@ const certificate = (() => {
   }
 })()
 
-/** A server that speaks TLS itself: real ones reset what comes to them through a proxy that takes the TLS off. */
+/** A server that speaks TLS itself: real ones reset what comes to them through a proxy that terminates TLS. */
 const secured = (): Promise<OwnEventStoreDb> => ownServer({ ...(certificate === undefined ? {} : { certificate }), users })
 
 const as = ({ url }: { readonly url: string }, user: string, secret = password): string =>
@@ -63,7 +63,7 @@ describe.skipIf(certificate === undefined || !canSecureEventStoreDb)('EventStore
     expect(messageOf(error)).not.toMatch(/pa55/)
   })
 
-  test('a server behind a proxy that takes the TLS off resets every call, which is told', async () => {
+  test('a server behind a proxy that terminates TLS resets every call, which is told', async () => {
     const asked: (string | undefined)[] = []
     const server = createSecureServer({
       key: readFileSync(certificate?.key ?? ''),
@@ -81,7 +81,7 @@ describe.skipIf(certificate === undefined || !canSecureEventStoreDb)('EventStore
     const { port } = server.address() as AddressInfo
     const url = `esdb://localhost:${port}?tls=true&tlsCAFile=${certificate?.certificate}`
     const error = await opened(as({ url }, 'admin'), { startWithinMs: 300 }).catch((thrown: unknown) => thrown)
-    expect(messageOf(error)).toMatch(/cannot be used: the server reset the call.*proxy that takes the TLS off/)
+    expect(messageOf(error)).toMatch(/cannot be used: the server reset the call.*proxy that terminates TLS/)
     expect(asked).toContain(`Basic ${Buffer.from(`admin:${password}`).toString('base64')}`)
   })
 
@@ -96,7 +96,7 @@ describe.skipIf(certificate === undefined || !canSecureEventStoreDb)('EventStore
       )
     expect(await refusal(server.url)).toMatch(/cannot be used: the server wants a user and a password: esdb:\/\/user:password@/)
     expect(await refusal(as(server, 'reader'))).toMatch(
-      /cannot be used: the user "reader" may not read \$all; members of the group \$admins may/,
+      /cannot be used: the user "reader" is not allowed to read \$all; members of the group \$admins are/,
     )
   })
 })
