@@ -29,7 +29,8 @@ if (Number(process.versions.node.split('.')[0]) >= neededVersion) {
   const { existsSync } = await import('node:fs')
   const { constants } = await import('node:os')
   const bundled = join(root, 'node_modules/node/bin/node')
-  if (process.env[restarted] !== undefined) refuse(`${process.execPath}, which was installed with the project, is too old as well`)
+  if (process.env[restarted] !== undefined)
+    refuse(`${process.execPath}, which was installed with the project, is too old as well`)
   if (!existsSync(bundled)) refuse(`the project's own Node.js is missing (${bundled})`)
   const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   const child = spawn(bundled, words, { stdio: 'inherit', env: { ...process.env, [restarted]: 'true' } })

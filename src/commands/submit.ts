@@ -75,7 +75,7 @@ const longestTimeoutMs = 365 * 24 * 3_600_000
 const defaultPriority = 100
 
 /** When an operation may start: one that lies behind, however far, is at once. */
-export const RunAt = z.iso.datetime({ offset: true }).refine(isInstant, 'a time of the years 0000 to 9999 in UTC')
+export const RunAt = z.iso.datetime({ offset: true, abort: true }).refine(isInstant, 'a time of the years 0000 to 9999 in UTC')
 
 const Conditions = z.object({
   lane: z.string().min(1).max(200).nullish(),

@@ -30,12 +30,10 @@ export const OperationDocument = z
       .nullable(),
     waitingFor: z
       .object({
-        reason: z
-          .enum(['start', 'lane', 'retry', 'worker', 'time', 'limit', 'unknown'])
-          .meta({
-            description:
-              '`unknown` with `asOf` if the reason depended on the workers of that time; the other members are then null',
-          }),
+        reason: z.enum(['start', 'lane', 'retry', 'worker', 'time', 'limit', 'unknown']).meta({
+          description:
+            '`unknown` with `asOf` if the reason depended on the workers of that time; the other members are then null',
+        }),
         detail: z.string().nullable(),
         since: instant.nullable(),
         until: instant.nullable(),
