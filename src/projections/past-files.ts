@@ -13,7 +13,7 @@ export interface PastFile {
 export interface PastFiles {
   has(file: PastFile): boolean
   path(file: PastFile): string
-  /** A name for a copy whose position is not known yet. */
+  /** A name for a copy whose position is not known yet. What an earlier copy that failed has left there is removed. */
   incoming(projection: Projection): string
   /** Gives an incoming copy its place. */
   keep(file: PastFile): void
@@ -31,7 +31,7 @@ export interface PastFiles {
 export const openPastFiles = (directory: string, projections: readonly Projection[]): PastFiles => {
   const beginningOf = ({ name, version }: Projection): string => `${name}-v${version}-`
   const path = ({ projection, position }: PastFile): string => join(directory, `${beginningOf(projection)}at-${position}.db`)
-  const incoming = (projection: Projection): string => join(directory, `${beginningOf(projection)}incoming.db`)
+  const incomingPath = (projection: Projection): string => join(directory, `${beginningOf(projection)}incoming.db`)
 
   const parsed = (entry: string): PastFile | undefined => {
     const match = /^(.+-v\d+-)at-(.+)\.db$/.exec(entry)
@@ -52,8 +52,12 @@ export const openPastFiles = (directory: string, projections: readonly Projectio
   return {
     has: (file) => statSync(path(file), { throwIfNoEntry: false }) !== undefined,
     path,
-    incoming,
-    keep: (file) => renameSync(incoming(file.projection), path(file)),
+    incoming: (projection) => {
+      const file = incomingPath(projection)
+      removeFile(file)
+      return file
+    },
+    keep: (file) => renameSync(incomingPath(file.projection), path(file)),
     touch: (file, at) => utimesSync(path(file), at / 1000, at / 1000),
     nearest: (projection, position) =>
       all()

@@ -71,6 +71,21 @@ test('a past view is what the live one was at that position, whatever was asked 
   )
 })
 
+test('a build that broke off leaves nothing to the next one', async () => {
+  const log = await openLog()
+  const early = await log.append('thing-a', 'any', [event('Happened')])
+  // More than a view gathers before it commits: the file that was begun holds the first two thousand.
+  await log.append(
+    'thing-a',
+    'any',
+    Array.from({ length: 2_500 }, () => event('Happened')),
+  )
+  const broken = await log.append('thing-a', 'any', [event('Poison')])
+  const { past } = await openPast(log, [counts()])
+  await expect(past.at(broken.position, ['counts'])).rejects.toThrow('cannot take it')
+  expect(await shown(past, early.position, 'counts')).toEqual({ counts: [{ stream: 'thing-a', count: 1, version: 1 }] })
+})
+
 test('before the first event there is nothing', async () => {
   const log = await openLog()
   await fill(log, 1)
