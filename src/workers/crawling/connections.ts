@@ -152,6 +152,7 @@ const noHeaders: readonly Header[] = []
 
 const socketOf = (connect: Connect, { hostname, host, protocol, port }: URL, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
     const onAbort = (): void => {
       reject(signal.reason)
       connecting?.destroy()

@@ -54,6 +54,17 @@ const openSecureSite = async () => {
   return listening(server)
 }
 
+test('a fetch that is given up while the host is looked up for the proxy ends', async () => {
+  const { port } = await openProxy()
+  const ending = new AbortController()
+  const targets = {
+    ...createTargets({ allowLinkLocal: false, allowPrivate: true }),
+    checkForProxy: async () => ending.abort(new Error('given up')),
+  }
+  const connections = createConnections(targets, () => ({ origin: `http://127.0.0.1:${port}` }))
+  await expect(connections.open(new URL('http://example.test/'), ending.signal)).rejects.toThrow('given up')
+})
+
 interface Chosen {
   readonly proxy?: string
   readonly allowPrivate?: boolean
