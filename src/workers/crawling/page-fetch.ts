@@ -180,7 +180,7 @@ export const createPageFetcher = ({
     if (page.lost > Math.max(settings.retries, leastLost))
       return failed('lost', `the process that fetched and read the page died ${page.lost} times`)
     pool.prepare()
-    if (settings.robotstxt && !(await mayFetch(page.url, input.useragent))) {
+    if (settings.robotstxt && !(await mayFetch(page.url, input.useragent, signal))) {
       const { url, domain, depth } = page
       return alone({ type: 'PageDropped', data: { ...about, url, domain, depth, reason: 'robotstxt' } })
     }

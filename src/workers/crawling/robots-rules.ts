@@ -1,5 +1,9 @@
+import { createTurns } from '../../lib/turns.ts'
+
 /** What a robots.txt says to one agent. */
 export interface RobotsRules {
+  /** What they take of memory, about: characters of text and rules. */
+  readonly size: number
   /** Whether a page of the site may be fetched: `path` with its query. */
   allows(path: string): boolean
 }
@@ -24,10 +28,19 @@ const mostCharacters = 500 * 1024
 /** Of patterns with asterisks, in all: matching takes this times the length of a path at most. Later ones count up to their asterisk. */
 const mostWildcardCharacters = 16 * 1024
 
+/** 60,000 lines take 100 ms: others have their turn in between. */
+const linesPerTurn = 2_000
+const turn = createTurns()
+/** Of one rule, in characters of text. */
+const ruleSize = 100
+
 /** Reads a robots.txt (RFC 9309) in time that is linear in its length. `userAgent` as it is sent. */
-export const robotsRules = (text: string, userAgent: string): RobotsRules => {
-  const rules = rulesFor(groupsOf(text.slice(0, mostCharacters)), userAgent.toLowerCase())
+export const robotsRules = async (text: string, userAgent: string): Promise<RobotsRules> => {
+  const read = text.slice(0, mostCharacters)
+  const rules = rulesFor(await groupsOf(read), userAgent.toLowerCase())
   return {
+    // Patterns are parts of the text, which is kept with them.
+    size: rules.length === 0 ? 1 : read.length + ruleSize * rules.length,
     allows: (path) => {
       const shown = upperEscapes(path)
       let best: Rule | undefined
@@ -40,11 +53,12 @@ export const robotsRules = (text: string, userAgent: string): RobotsRules => {
   }
 }
 
-const groupsOf = (text: string): readonly Group[] => {
+const groupsOf = async (text: string): Promise<readonly Group[]> => {
   const groups: Group[] = []
   let wildcardCharacters = 0
   let isInAgents = false
-  for (const line of text.split(/\r\n|\r|\n/)) {
+  for (const [number, line] of text.split(/\r\n|\r|\n/).entries()) {
+    if (number > 0 && number % linesPerTurn === 0) await turn()
     const hash = line.indexOf('#')
     const stated = hash < 0 ? line : line.slice(0, hash)
     const colon = stated.indexOf(':')

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
+import { defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { createConnections } from '../../../src/workers/crawling/connections.ts'
+import { createRobots } from '../../../src/workers/crawling/robots.ts'
 import { robotsRules } from '../../../src/workers/crawling/robots-rules.ts'
+import { createTargets } from '../../../src/workers/crawling/targets.ts'
 import { links, openCrawling, openSite } from './harness.ts'
+import { openWeb } from './web.ts'
 
 const text = `
 User-agent: *
@@ -31,17 +37,17 @@ test.each<[string, string, boolean]>([
   ['/only-us/x', 'Intendant/0.1.0', false],
   ['/only-us', 'Mozilla/5.0 (compatible; Intendant)', false],
   ['/only-us', 'Someone/1.0', true],
-])('%s for %s: %s', (path, agent, isAllowed) => {
-  expect(robotsRules(text, agent).allows(path)).toBe(isAllowed)
+])('%s for %s: %s', async (path, agent, isAllowed) => {
+  expect((await robotsRules(text, agent)).allows(path)).toBe(isAllowed)
 })
 
-test('what is no robots.txt allows everything', () => {
+test('what is no robots.txt allows everything', async () => {
   for (const odd of ['', '<html>', 'Disallow: /', 'User-agent: *\nDisallow:', ':', '\0'])
-    expect(robotsRules(odd, 'x').allows('/')).toBe(true)
-  expect(robotsRules('User-agent: *\r\rDisallow: /\r', 'x').allows('/')).toBe(false)
+    expect((await robotsRules(odd, 'x')).allows('/')).toBe(true)
+  expect((await robotsRules('User-agent: *\r\rDisallow: /\r', 'x')).allows('/')).toBe(false)
 })
 
-test('a robots.txt of any kind is read in linear time and memory', () => {
+test('a robots.txt of any kind is read in linear time and memory', async () => {
   const path = `/${'a'.repeat(2000)}`
   for (const odd of [
     'User-agent: *\n'.repeat(40_000),
@@ -50,7 +56,39 @@ test('a robots.txt of any kind is read in linear time and memory', () => {
     `User-agent: *\nDisallow: /${'*a'.repeat(250_000)}b`,
     `User-agent: *\nDisallow: /${'*'.repeat(500_000)}b`,
   ])
-    expect(typeof robotsRules(odd, 'a').allows(path)).toBe('boolean')
+    expect(typeof (await robotsRules(odd, 'a')).allows(path)).toBe('boolean')
+})
+
+test('a long robots.txt lets others have their turn', async () => {
+  const lines = 50_000
+  let rounds = 0
+  let isRead = false
+  const count = (): void => {
+    rounds++
+    if (!isRead) setImmediate(count)
+  }
+  setImmediate(count)
+  const { size, allows } = await robotsRules(`User-agent: *\n${'Allow: /a\n'.repeat(lines - 1)}Disallow: /b`, 'x')
+  isRead = true
+  expect(allows('/b')).toBe(false)
+  expect(rounds).toBeGreaterThanOrEqual(20)
+  expect(size).toBeGreaterThan(100 * lines)
+})
+
+test('who is told to stop does not wait for a site that is silent about its robots.txt', async () => {
+  const web = await openWeb(() => '', { holds: () => true })
+  const targets = createTargets({ allowLinkLocal: false, allowPrivate: true })
+  const mayFetch = createRobots({
+    settings: defaultCrawlingSettings,
+    connections: createConnections(targets),
+    userAgent: 'x',
+    clock: systemClock,
+  })
+  const ending = new AbortController()
+  const asked = mayFetch(web.url('127.0.0.1', '/'), undefined, ending.signal)
+  await web.untilVisits(1)
+  ending.abort(new Error('stopped'))
+  await expect(asked).rejects.toThrow('stopped')
 })
 
 test('a crawl asks for robots.txt only when it is told to, once for a site', async () => {
