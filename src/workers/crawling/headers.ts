@@ -6,6 +6,9 @@ export type Header = readonly [name: string, value: string]
 /** Most bytes of the head of a response; a server that greets with more is refused. */
 export const maxHeaderBytes = 64 * 1024
 
+/** Headers of a response that are read, as many as Node.js itself takes; those after them are left out. */
+export const mostHeaders = 2_000
+
 /** Answers of status 1xx that may come before the one that counts. */
 export const mostInterim = 50
 
@@ -36,7 +39,7 @@ export const headersOf = (raw: unknown): { readonly received: Header[]; readonly
   const received: Header[] = []
   let location: string | undefined
   if (!Array.isArray(raw)) return { received }
-  for (let index = 0; index + 1 < raw.length; index += 2) {
+  for (let index = 0; index + 1 < raw.length && received.length < mostHeaders; index += 2) {
     const name = titleCase(textOf(raw[index] as Buffer | string))
     const value = raw[index + 1] as Buffer | string
     received.push([name, textOf(value)])

@@ -6,6 +6,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { createCarelessReader } from '../../../src/workers/crawling/careless-response.ts'
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { type FetchedPage, fetchPage } from '../../../src/workers/crawling/fetch.ts'
+import { headersOf } from '../../../src/workers/crawling/headers.ts'
 import { createTargets } from '../../../src/workers/crawling/targets.ts'
 
 const megabyte = 1024 * 1024
@@ -163,4 +164,20 @@ test('a Location keeps its bytes', async () => {
   expect((await fetched(url)).location).toBe('/caf%E9?q=%C3%A9')
   const careless = await openRaw('HTTP/1.1 302 Found\nLocation: /caf\xe9\n\n')
   expect((await fetched(careless.url)).location).toBe('/caf%E9')
+})
+
+const chunked = 'HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n'
+test.each([
+  ['empty lines before the status', '\n'.repeat(5_000), 'too_large'],
+  ['headers', `HTTP/1.1 200 OK\n${'a:\n'.repeat(5_000)}`, 'too_large'],
+  ['lines between two chunks', `${chunked}1\nx\n${'\n'.repeat(200)}`, 'lost'],
+  ['lines after the last chunk', `${chunked}0\n${'a:\n'.repeat(5_000)}`, 'too_large'],
+])('%s have an end', (_what, text, reason) => {
+  const { push } = createCarelessReader({ maxBytes: megabyte })
+  expect(() => push(Buffer.from(text))).toThrow(expect.objectContaining({ reason }))
+})
+
+test('headers beyond two thousand are left out', () => {
+  const raw = Array.from({ length: 10_000 }, (_, index) => Buffer.from(index % 2 === 0 ? `X-${index}` : 'v'))
+  expect(headersOf(raw).received).toHaveLength(2_000)
 })
