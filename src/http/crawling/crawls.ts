@@ -45,10 +45,12 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
     if (crawl === undefined) throw new Problem('not-found', `there is no crawl ${key}`)
     return crawl
   }
-  const shown = (known: Known) => (crawl: CrawlRow) => {
+  const shown = (known: Known) => {
     const holds = createCrawlHolds({ views: known.views('crawling-pages'), settings, now: known.now })
-    const hold = crawl.queued > 0 && crawl.fetching === 0 ? holds.ofCrawl(crawl) : undefined
-    return { ...crawl, waitingFor: hold === undefined ? null : { ...hold, since: crawl.lastActivityAt } }
+    return (crawl: CrawlRow) => {
+      const hold = crawl.queued > 0 && crawl.fetching === 0 ? holds.ofCrawl(crawl) : undefined
+      return { ...crawl, waitingFor: hold === undefined ? null : { ...hold, since: crawl.lastActivityAt } }
+    }
   }
   return [
     nativeRoute({

@@ -169,6 +169,9 @@ export const queueQueries = (views: Views) => ({
     views.get<{ cause: 'stopped' | 'expired' }>(`SELECT cause FROM stop_list WHERE crawl = ?`, crawl)?.cause,
   isBlacklisted: (domain: string): boolean => views.get(`SELECT 1 FROM blacklist WHERE domain = ?`, domain) !== undefined,
   throttleRules: (): ThrottleRule[] => views.all<ThrottleRule>(`SELECT domain, window, hits, scale FROM throttles`),
+  /** The rule of a domain in its comparable form; undefined where it has none of its own. */
+  throttleRule: (domain: string): ThrottleRule | undefined =>
+    views.get<ThrottleRule>(`SELECT domain, window, hits, scale FROM throttles WHERE domain = ?`, domain),
   /** Starts since an instant, for a throttle that was not running when they happened. */
   startsSince: (spiderid: string, domain: string, since: number): number[] =>
     views

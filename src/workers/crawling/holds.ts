@@ -28,15 +28,15 @@ export interface HoldsOptions {
 /** Reckons for a queue what its spider does: the same throttle, filled with the starts that the view remembers. */
 export const createQueueHolds = ({ views, settings, now }: HoldsOptions): ((queue: QueueName) => QueueHold) => {
   const queries = queueQueries(views)
-  const rules = queries.throttleRules()
   return ({ spiderid, domain }) => {
     const { hits, windowS, moderated } = settings
+    const comparable = comparableDomain(domain)
     const throttle = createThrottle({ hits, windowMs: windowS * 1000, moderated, clock: { monotonic: now } })
-    for (const rule of rules)
-      throttle.setRule(rule.domain, { hits: Math.floor(rule.hits * rule.scale), windowMs: rule.window * 1000 })
+    const own = queries.throttleRule(comparable)
+    if (own !== undefined) throttle.setRule(own.domain, { hits: Math.floor(own.hits * own.scale), windowMs: own.window * 1000 })
     const rule = throttle.ruleOf(domain)
     throttle.restore(domain, queries.startsSince(spiderid, domain, now() - rule.windowMs))
-    const blacklisted = queries.isBlacklisted(comparableDomain(domain))
+    const blacklisted = queries.isBlacklisted(comparable)
     return { ...rule, blacklisted, nextStart: blacklisted ? Number.POSITIVE_INFINITY : throttle.nextStart(domain) }
   }
 }
@@ -48,6 +48,7 @@ const mostDomains = 100
 export const createCrawlHolds = (options: HoldsOptions) => {
   const { views } = options
   const queries = queueQueries(views)
+  const holdOf = createQueueHolds(options)
 
   const ofQueues = (spiderid: string, domains: readonly string[]): Hold | undefined => {
     if (domains.length === 0) return undefined
@@ -57,7 +58,6 @@ export const createCrawlHolds = (options: HoldsOptions) => {
         detail: `No worker here runs the spider ${JSON.stringify(spiderid)}. The spiders of this program are ${spiders.join(' and ')}.`,
         until: null,
       }
-    const holdOf = createQueueHolds(options)
     const now = options.now()
     let first: { readonly domain: string; readonly hold: QueueHold } | undefined
     for (const domain of domains) {
