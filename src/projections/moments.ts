@@ -15,7 +15,7 @@ export const moments: Projection = {
   name: 'moments',
   version: 1,
   filter: { streamPrefixes: [''] },
-  schema: [`CREATE TABLE moments (at INTEGER PRIMARY KEY, position TEXT NOT NULL) STRICT`],
+  schema: [`CREATE TABLE moments (at INTEGER PRIMARY KEY, position TEXT NOT NULL UNIQUE) STRICT`],
   apply: (event, tx) => createFold(tx).apply(event),
   fold: (tx) => createFold(tx),
 }
@@ -64,7 +64,7 @@ export const positionAt = async ({ views, log }: Times, at: number): Promise<Pos
 
 /** When the last event up to a position was recorded, in milliseconds since the epoch; 0 where there is none. */
 export const lastRecordedAt = async ({ views, log }: Times, position: Position): Promise<number> => {
-  const row = views.get<MomentRow>(`SELECT at, position FROM moments WHERE position <= ? ORDER BY at DESC LIMIT 1`, position)
+  const row = views.get<MomentRow>(`SELECT at, position FROM moments WHERE position <= ? ORDER BY position DESC LIMIT 1`, position)
   if (row === undefined) return 0
   let { at } = row
   for await (const event of log.readAll({ after: row.position })) {
