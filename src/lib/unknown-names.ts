@@ -17,8 +17,9 @@ export const unknownNames = (
     .filter((name) => !known.includes(name) && !foreign.test(name))
     .flatMap((name) => {
       const [near] = known
+        .filter(({ length }) => length >= leastLength && Math.abs(length - name.length) <= nearest)
         .map((candidate) => ({ candidate, distance: distance(name, candidate) }))
-        .filter(({ candidate, distance }) => distance <= nearest && candidate.length >= leastLength)
+        .filter(({ distance }) => distance <= nearest)
         .sort((one, other) => one.distance - other.distance)
       if (near !== undefined) return [`${name} is not a setting and has no effect; did you mean ${near.candidate}?`]
       return prefixes.some((prefix) => name.startsWith(prefix)) ? [`${name} is not a setting and has no effect`] : []
