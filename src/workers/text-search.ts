@@ -13,6 +13,8 @@ export interface SearchTable {
 
 const lineFeed = 10
 const carriageReturn = 13
+/** A node with so many children is looked up, not walked through. */
+const widest = 32
 
 /** With `overLines` the line breaks between the characters of a text do not keep it from being found. */
 export const searchTable = (texts: readonly string[], { overLines = false } = {}): SearchTable => {
@@ -25,24 +27,39 @@ export const searchTable = (texts: readonly string[], { overLines = false } = {}
   const [found, unfinished] = [column(), column()]
   /** Most characters of a text begin nothing. */
   const begins = new Map<number, number>()
+  /** The children of nodes that have many: texts may differ in one character alone, and there are 65,536. */
+  const wide = new Map<number, Map<number, number>>([[0, begins]])
+  const width = new Uint8Array(most)
+  width[0] = widest
   let nodes = 1
 
   const child = (node: number, next: number): number => {
     if (node === 0) return begins.get(next) ?? 0
+    if (width[node] === widest) return wide.get(node)?.get(next) ?? 0
     let at = firstChild[node] as number
     while (at !== 0 && code[at] !== next) at = sibling[at] as number
     return at
+  }
+
+  /** Notes one more child of a node. */
+  const widen = (node: number, made: number): void => {
+    if (width[node] === widest) return void wide.get(node)?.set(code[made] as number, made)
+    width[node] = (width[node] as number) + 1
+    if (width[node] < widest) return
+    const children = new Map<number, number>()
+    for (let at = made; at !== 0; at = sibling[at] as number) children.set(code[at] as number, at)
+    wide.set(node, children)
   }
 
   const grow = (node: number, next: number): number => {
     const made = nodes++
     code[made] = next
     depth[made] = (depth[node] as number) + 1
-    if (node === 0) begins.set(next, made)
-    else {
+    if (node !== 0) {
       sibling[made] = firstChild[node] as number
       firstChild[node] = made
     }
+    widen(node, made)
     return made
   }
 

@@ -135,3 +135,11 @@ test('a secret of a mebibyte is masked with bounded work', () => {
   const redaction = createRedaction([secret])
   expect(inPieces(redaction, ['x', secret.slice(0, 500_000), secret.slice(500_000), 'y'])).toBe('x***y')
 })
+
+test('a secret of very many lines that differ in one character costs no more than any other', () => {
+  const lines = Array.from({ length: 60_000 }, (_, index) => `aaa${String.fromCharCode(0x100 + index)}`)
+  const redaction = createRedaction([lines.join('\n')])
+  expect(redaction.text(`${lines[59_999]} aaab ${lines[0]}`)).toBe('*** aaab ***')
+  const noise = 'aaab'.repeat(50_000)
+  expect(redaction.text(noise)).toBe(noise)
+})
