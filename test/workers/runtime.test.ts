@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { systemClock } from '../../src/lib/clock.ts'
 import { readOutput } from '../../src/projections/output.ts'
 import { AttemptAborted } from '../../src/workers/attempt.ts'
+import { probe } from '../../src/workers/probe.ts'
 import { type WorkContext, WorkFailed } from '../../src/workers/work.ts'
 import { context, openEngine, work } from './engine.ts'
 
@@ -103,6 +104,25 @@ test('a result that the log cannot take fails the operation', async () => {
 test('a work that answers with nothing succeeded with null', async () => {
   const engine = await openEngine({ works: [work('mute', async () => undefined as never, { input: any })] })
   expect(await engine.ended(await engine.request('mute'))).toMatchObject({ state: 'succeeded', result: null })
+})
+
+test('a probe tells its progress in whole milliseconds, whatever its clock counts in', async () => {
+  let now = 0.25
+  const clock = {
+    ...systemClock,
+    monotonic: () => now,
+    sleep: async (ms: number) => {
+      now += ms + 0.4827
+    },
+  }
+  const details: unknown[] = []
+  await probe(clock).run({ sleepMs: 3_000 }, {
+    attempt: 1,
+    signal: new AbortController().signal,
+    progress: ({ detail }) => details.push(detail),
+  } as Partial<WorkContext> as WorkContext)
+  expect(details.length).toBeGreaterThan(1)
+  for (const detail of details) expect(detail).toMatch(/^\d+ of 3000 ms$/)
 })
 
 test('cancellation ends the sleep of a running probe at once', async () => {
