@@ -64,7 +64,10 @@ export const positionAt = async ({ views, log }: Times, at: number): Promise<Pos
 
 /** When the last event up to a position was recorded, in milliseconds since the epoch; 0 where there is none. */
 export const lastRecordedAt = async ({ views, log }: Times, position: Position): Promise<number> => {
-  const row = views.get<MomentRow>(`SELECT at, position FROM moments WHERE position <= ? ORDER BY position DESC LIMIT 1`, position)
+  const row = views.get<MomentRow>(
+    `SELECT at, position FROM moments WHERE position <= ? ORDER BY position DESC LIMIT 1`,
+    position,
+  )
   if (row === undefined) return 0
   let { at } = row
   for await (const event of log.readAll({ after: row.position })) {

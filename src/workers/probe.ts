@@ -30,7 +30,8 @@ export const probe = (clock: Clock): Work<ProbeInput> => ({
     if (output !== '') await context.output(output)
     const begun = clock.monotonic()
     for (let slept = 0; slept < sleepMs; slept = clock.monotonic() - begun) {
-      if (slept > 0) context.progress({ phase: 'sleep', fraction: slept / sleepMs, detail: `${Math.round(slept)} of ${sleepMs} ms` })
+      if (slept > 0)
+        context.progress({ phase: 'sleep', fraction: slept / sleepMs, detail: `${Math.round(slept)} of ${sleepMs} ms` })
       await clock.sleep(Math.min(reportMs, sleepMs - slept), context.signal)
     }
     context.signal.throwIfAborted()
