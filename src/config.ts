@@ -10,6 +10,7 @@ import { isHostEntry } from './http/own-hosts.ts'
 import { type Environment, list, whole, yesOrNo } from './lib/environment.ts'
 import { messageOf } from './lib/errors.ts'
 import { unknownNames } from './lib/unknown-names.ts'
+import { setVariables } from './set-variables.ts'
 import { eventStoreDbSettings, eventStoreDbVariables } from './stores/eventstoredb/settings.ts'
 
 /** A setting that cannot be honoured; the message is meant for the person who set it. */
@@ -88,14 +89,15 @@ export interface Config {
  * setting that cannot be honoured. `faces` are those of the program, unless an embedding program has others.
  */
 export const loadConfig = (
-  environment: Environment = process.env,
+  /** Default: that of this process. */
+  environment?: Environment,
   {
     above = {},
     below = {},
     faces = allFaces,
   }: { readonly above?: Environment; readonly below?: Environment; readonly faces?: readonly FaceModule[] } = {},
 ): Config => {
-  const env = { ...present(below), ...present(environment), ...present(above) }
+  const env = { ...setVariables(below), ...setVariables(environment), ...setVariables(above) }
   const result = Settings.safeParse(env)
   const problems = result.success ? [] : result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`)
   const part = <Settings>(read: (environment: Environment) => Settings): Settings | undefined => {
@@ -160,29 +162,3 @@ export const isLoopback = (host: string): boolean => {
   if (host === 'localhost') return true
   return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback'
 }
-
-/** What the commands of the terminal take from the environment. */
-export interface ClientConfig {
-  readonly url: string
-  readonly token: string | undefined
-  readonly dataDir: string
-  /** Where it is not in the data directory. */
-  readonly credentialsFile: string | undefined
-}
-
-export const loadClientConfig = (env: Environment = process.env): ClientConfig => {
-  const given = present(env)
-  return {
-    url: given.INTENDANT_URL ?? 'http://127.0.0.1:8080',
-    token: given.INTENDANT_TOKEN,
-    dataDir: given.DATA_DIR ?? './data',
-    credentialsFile: given.CREDENTIALS_FILE,
-  }
-}
-
-/** Settings of Kafka for commands that talk to it by themselves; undefined where no brokers are named. Throws as `kafkaSettings` does. */
-export const loadKafkaSettings = (env: Environment = process.env): Config['kafka'] => kafkaSettings(present(env))
-
-/** An empty value is an unset one, as shells and compose files make them. */
-const present = (env: Environment): Record<string, string> =>
-  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== ''))

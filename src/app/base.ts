@@ -45,9 +45,10 @@ export const openBase = async ({
   for (const warning of config.warnings) logger.warn(warning)
   refuseNoDirectory(config.dataDir)
   const credentials = openCredentials(config.credentialsFile)
+  const modules = config.faces.map(({ module }) => module)
   for (const { name, scopes } of credentials.list())
     for (const scope of scopes) {
-      const unknown = unknownScope(scope)
+      const unknown = unknownScope(modules, scope)
       if (unknown !== undefined) logger.warn(`the credential ${name}: ${unknown}`)
     }
   if (!isLoopback(config.host) && !credentials.configured()) throw new InvalidSettings(openToAll(config))

@@ -32,7 +32,7 @@ export interface FaceModule<Settings = unknown> {
   readonly projections: readonly Projection[]
   /** Every kind with the views that its work reads: known without loading the work, so that a worker builds no other views. */
   readonly kinds: Readonly<Record<string, { readonly reads: readonly string[] }>>
-  /** Loads the works of these kinds; the settings may leave some out. What works begin by themselves ends with `signal`. */
+  /** Loads the works of all these kinds, or none where the settings say so. What works begin by themselves ends with `signal`. */
   works(node: FaceNode<Settings>, signal: AbortSignal): Promise<readonly Work[]>
   /** What schedulers of its kinds hold back, and why; asked on processes that answer requests. */
   readonly holds?: {

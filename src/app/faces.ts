@@ -1,4 +1,5 @@
 import type { Projection } from '../projections/projection.ts'
+import type { Work } from '../workers/work.ts'
 import type { AnyDecider, FaceModule } from './face-module.ts'
 import { crawling } from './faces/crawling.ts'
 import { native } from './faces/native.ts'
@@ -7,18 +8,19 @@ import { native } from './faces/native.ts'
 export const faces: readonly FaceModule[] = [native, crawling]
 
 /** What scopes are about: the native API, and each other face by its name. */
-export const scopeAreas: readonly string[] = faces.map(({ name }) => (name === native.name ? 'v1' : name))
+export const scopeAreas = (modules: readonly FaceModule[]): readonly string[] =>
+  modules.map(({ name }) => (name === native.name ? 'v1' : name))
 
-const knownScopes = scopeAreas.flatMap((area) => [`${area}:read`, `${area}:write`])
-
-/** What to tell somebody who gave a scope that nothing asks for; undefined for every other one. */
-export const unknownScope = (scope: string): string | undefined =>
-  scope === '*' || knownScopes.includes(scope)
+/** What to tell somebody who gave a scope that no face asks for; undefined for every other one. */
+export const unknownScope = (modules: readonly FaceModule[], scope: string): string | undefined => {
+  const known = scopeAreas(modules).flatMap((area) => [`${area}:read`, `${area}:write`])
+  return scope === '*' || known.includes(scope)
     ? undefined
-    : `"${scope}" is not a scope of this program; the scopes are ${knownScopes.join(', ')} and *`
+    : `"${scope}" is not a scope of this program; the scopes are ${known.join(', ')} and *`
+}
 
-/** Throws where two faces claim one name, stream category, view or kind: each has one owner. */
-export const checkOwners = (modules: readonly FaceModule[]): void => {
+/** Throws where two faces claim one name, stream category, view or kind, or where a kind reads a view that no face has. */
+export const checkFaces = (modules: readonly FaceModule[]): void => {
   const owners = new Map<string, string>()
   const claim = (what: string, face: string): void => {
     const other = owners.get(what)
@@ -31,6 +33,24 @@ export const checkOwners = (modules: readonly FaceModule[]): void => {
     for (const projection of projections) claim(`the view ${projection.name}`, name)
     for (const kind of Object.keys(kinds)) claim(`the kind ${kind}`, name)
   }
+  const views = new Set(projectionsOf(modules).map(({ name }) => name))
+  for (const { name, kinds, holds } of modules)
+    for (const [who, reads] of [
+      ...Object.entries(kinds).map(([kind, { reads }]) => [`the kind ${kind}`, reads] as const),
+      ['holds', holds?.reads ?? []] as const,
+    ])
+      for (const view of reads)
+        if (!views.has(view)) throw new Error(`the face "${name}" says that ${who} reads the view ${view}, which no face has`)
+}
+
+/** Throws where a face makes other works than it declares kinds; it may make none at all. */
+export const checkWorks = ({ name, kinds }: FaceModule, works: readonly Work[]): void => {
+  const made = works.map(({ kind }) => kind)
+  const undeclared = made.find((kind) => !Object.hasOwn(kinds, kind))
+  if (undeclared !== undefined)
+    throw new Error(`the face "${name}" makes work of the kind ${undeclared}, which it does not declare in "kinds"`)
+  const missing = made.length === 0 ? undefined : Object.keys(kinds).find((kind) => !made.includes(kind))
+  if (missing !== undefined) throw new Error(`the face "${name}" declares the kind ${missing} and makes no work of it`)
 }
 
 /** Every view of these faces. */

@@ -18,7 +18,7 @@ import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/run
 import type { Base } from './base.ts'
 import type { Engines } from './engines.ts'
 import type { FaceNode } from './face-module.ts'
-import { checkOwners } from './faces.ts'
+import { checkFaces, checkWorks } from './faces.ts'
 import type { Part } from './lifecycle.ts'
 
 /** What tests and embedding programs bring along instead of the defaults. */
@@ -69,7 +69,7 @@ export const createNode = async ({
   /** The views that this process builds. */
   readonly views: readonly Projection[]
 }): Promise<Node> => {
-  checkOwners(config.faces.map(({ module }) => module))
+  checkFaces(config.faces.map(({ module }) => module))
   const { clock, logger, credentials, masterKey, engines, checkpoints } = base
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
@@ -88,7 +88,11 @@ export const createNode = async ({
   const ending = new AbortController()
   const faceNode = { log, executor, projections, blobs, secrets, leases, clock, logger, identity }
   const works = await Promise.all(
-    config.faces.map(({ module, settings }) => module.works({ ...faceNode, settings }, ending.signal)),
+    config.faces.map(async ({ module, settings }) => {
+      const made = await module.works({ ...faceNode, settings }, ending.signal)
+      checkWorks(module, made)
+      return made
+    }),
   )
   const disk = (): Promise<void> => checkDiskSpace(config.dataDir)
   const health = createHealth({ log, projections, clock, checks: { disk, ...engines.checks } })

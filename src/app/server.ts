@@ -77,6 +77,8 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
         services = [],
         checks = {},
       } = (await module.serve?.({ ...node.faceNode, settings, ports, leadership, keepShort, openTopics: open })) ?? {}
+      if (face !== undefined && face.name !== module.name)
+        throw new Error(`the face "${module.name}" serves under the name "${face.name}"`)
       for (const [name, ask] of Object.entries(checks)) health.watch(name, ask)
       return { face, services: createServices({ face: module.name, services, leadership, logger }) }
     }),

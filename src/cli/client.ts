@@ -1,4 +1,4 @@
-import { loadClientConfig } from '../config.ts'
+import { loadClientConfig } from '../client-config.ts'
 import { messageOf } from '../lib/errors.ts'
 import { isObject, type JsonObject } from '../lib/json.ts'
 import { CommandFailed } from './exit.ts'

@@ -1,7 +1,7 @@
 import { text as readAll } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { unknownScope } from '../app/faces.ts'
-import { loadClientConfig } from '../config.ts'
+import { faces, unknownScope } from '../app/faces.ts'
+import { loadClientConfig } from '../client-config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { Unacceptable } from '../lib/errors.ts'
 import { type Credentials, openCredentials } from '../stores/credentials.ts'
@@ -49,7 +49,7 @@ async function add(
   name: string,
   options: Options & { readonly scope: readonly string[]; readonly passwordStdin?: boolean },
 ): Promise<void> {
-  const unknown = options.scope.map(unknownScope).find((words) => words !== undefined)
+  const unknown = options.scope.map((scope) => unknownScope(faces, scope)).find((words) => words !== undefined)
   if (unknown !== undefined) throw new CommandFailed('usage', unknown)
   const password = options.passwordStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : undefined
   try {

@@ -2,10 +2,11 @@ import type { Command } from 'commander'
 import pino from 'pino'
 import type { DeadLetter } from '../bus/kafka/dead-letters.ts'
 import { type LetterBox, openLetterBox } from '../bus/kafka/letter-box.ts'
-import { loadKafkaSettings } from '../config.ts'
+import { kafkaSettings } from '../bus/kafka/settings.ts'
 import { systemClock } from '../lib/clock.ts'
 import { messageOf, Unavailable } from '../lib/errors.ts'
 import type { JsonObject } from '../lib/json.ts'
+import { setVariables } from '../set-variables.ts'
 import { CommandFailed } from './exit.ts'
 import { type JsonOption, wholeNumber, withJson } from './options.ts'
 import { print, printJson, printTable } from './terminal.ts'
@@ -78,7 +79,7 @@ async function withBox<Result>(use: (box: LetterBox) => Promise<Result>): Promis
 
 function settingsGiven() {
   try {
-    const settings = loadKafkaSettings()
+    const settings = kafkaSettings(setVariables())
     if (settings !== undefined) return settings
   } catch (error) {
     throw new CommandFailed('usage', messageOf(error))

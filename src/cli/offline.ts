@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { loadClientConfig } from '../config.ts'
+import { loadClientConfig } from '../client-config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { instant, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'

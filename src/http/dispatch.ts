@@ -110,6 +110,8 @@ export const createDispatch = ({
     const began = performance.now()
     const owner = ownerOfPath(arrival.encodedPath)
     if (!credentials.configured()) return serve(arrival, owner, { began, principal: anonymous, fault: undefined })
+    // The face's own credentials come first: they are asked when the checks that cost nothing are done.
+    if (owner.face.authenticate !== undefined) return serve(arrival, owner, { began, principal: null, fault: undefined })
     // Credentials that cannot be read let nobody in; the face says so in its own words.
     return credentials.authenticate(arrival.headers.authorization).then(
       (principal) => serve(arrival, owner, { began, principal, fault: undefined }),
@@ -118,12 +120,13 @@ export const createDispatch = ({
   }
 
   function serve(
-    arrival: Arrival,
+    came: Arrival,
     owner: Owner,
     { began, principal, fault }: { readonly began: number; readonly principal: Principal | null; readonly fault: unknown },
   ): Answer | Promise<Answer> {
     const { face, isNative, table } = owner
-    const { method, path, encodedPath } = arrival
+    const arrival = face.pathOf === undefined ? came : { ...came, path: face.pathOf(came.path) }
+    const { method, path } = arrival
     const c: HttpContext = {
       ...arrival,
       face: isNative ? null : face.name,
@@ -133,7 +136,7 @@ export const createDispatch = ({
       traceparent: continueTrace(headerOf(arrival, 'traceparent')),
       command: undefined,
       repeated: false,
-      maxBodyBytes: face.maxBodyBytes?.(method, encodedPath) ?? settings.maxBodyBytes,
+      maxBodyBytes: face.maxBodyBytes?.(method, path) ?? settings.maxBodyBytes,
       bodies,
       heldBytes: 0,
       known: nothing,
@@ -142,12 +145,14 @@ export const createDispatch = ({
     }
     const found = table.match(method, path)
     if (found !== undefined) c.known = found.route.present
-    const finish = (answer: Answer): Answer => {
+    const finish = (made: Answer): Answer => {
       atATime--
       bodies.release(c)
+      const durationMs = performance.now() - began
+      const answer = face.answered === undefined ? made : seen(c, face, made, durationMs)
       const { status } = answer
       const meter = found?.route.meter ?? owner.meter
-      meter(method, status, (performance.now() - began) / 1000)
+      meter(method, status, durationMs / 1000)
       if (logger.isLevelEnabled('debug'))
         logger.debug({ method, path: c.sentPath, status, principal: c.principal.name, traceparent: c.traceparent }, 'answered')
       return answer === alreadySent ? answer : finished(c, answer)
@@ -167,6 +172,17 @@ export const createDispatch = ({
     }
     if (!(answer instanceof Promise)) return finish(answer)
     return answer.then(finish, (error) => worded(c, owner, error).then(finish, fail))
+  }
+
+  /** With what the face adds to its answers. */
+  function seen(c: HttpContext, face: Owner['face'], made: Answer, durationMs: number): Answer {
+    try {
+      const answer = face.answered?.(c, made, durationMs) ?? made
+      return made === alreadySent ? made : answer
+    } catch (error) {
+      logger.error({ err: error, path: c.sentPath }, 'a face failed to look at an answer')
+      return made
+    }
   }
 
   /** With the headers that all answers have, and nothing behind them where the method is `HEAD`. */
@@ -189,9 +205,9 @@ export const createDispatch = ({
     return face.failed(c, error)
   }
 
-  /** What is checked before a route sees the request: state of the server, access, the position to wait for, the key. */
+  /** What is checked before anybody looks at credentials: how the request came here, and the state of the server. */
   function checked(c: HttpContext, owner: Owner, found: Match<Metered> | undefined, fault: unknown): Answer | Promise<Answer> {
-    const { face, isNative } = owner
+    const { face } = owner
     const { method } = c
     const safe = safeMethods.has(method)
     const { fault: misaddressed } = c.addressed
@@ -200,6 +216,28 @@ export const createDispatch = ({
     const isWell = fault === undefined && health.state() === 'ready'
     if (!isWell && face.alwaysAnswers?.(method, c.path) !== true) refuseByState(fault, safe)
     const scope = owner.scopeOf(c, found?.route)
+    if (scope === null || face.authenticate === undefined) return admitted(c, owner, found, scope)
+    return recognised(c, face).then(() => admitted(c, owner, found, scope))
+  }
+
+  /** Says who asks: by the face's own credentials, else by those of the server. */
+  async function recognised(c: HttpContext, face: Owner['face']): Promise<void> {
+    const own = await face.authenticate?.(c)
+    if (own === undefined && !credentials.configured()) return
+    const principal = own === undefined ? await credentials.authenticate(c.headers.authorization) : own
+    c.authenticated = principal !== null && principal !== 'refused'
+    c.principal = principal === null || principal === 'refused' ? nobody : principal
+  }
+
+  /** What is checked once it is known who asks: the scope, the moment and the position that are asked for, the key. */
+  function admitted(
+    c: HttpContext,
+    owner: Owner,
+    found: Match<Metered> | undefined,
+    scope: string | null | undefined,
+  ): Answer | Promise<Answer> {
+    const { face, isNative } = owner
+    const safe = safeMethods.has(c.method)
     if (scope !== null) {
       if (!c.authenticated && (isNative || scope !== undefined))
         return face.unauthorised(c, 'unauthenticated', scope ?? `${face.name}:read`)
@@ -296,7 +334,7 @@ export const createDispatch = ({
       const present = ports.knowledge.present(reads ?? [])
       return { method, path, route: { handle, scope, meter: metrics.meter(face.name, pattern), reads, isRead, present } }
     })
-    return { face, table: routeTable(metered), meter: metrics.meter(face.name, 'other') }
+    return { face, table: routeTable(metered, { head: face.head }), meter: metrics.meter(face.name, 'other') }
   }
 }
 

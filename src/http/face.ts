@@ -13,9 +13,11 @@ import type { Summaries } from './summary.ts'
 export interface HttpContext extends Arrival {
   /** The face that serves it; null for the native API. */
   readonly face: string | null
-  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. */
-  readonly principal: Principal
-  readonly authenticated: boolean
+  /** The path as its face matches it (`Face.pathOf`). */
+  readonly path: string
+  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. Set before a route sees the request. */
+  principal: Principal
+  authenticated: boolean
   /** From where the request came; the client's address where it came through a trusted proxy. */
   readonly clientAddress: ClientAddress
   readonly traceparent: string
@@ -53,8 +55,8 @@ export interface FaceRoute {
 /**
  * One published API: its paths, its routes and its own words for everything that goes wrong.
  *
- * Request order: `owns` → body-less checks (`access`, `Idempotency-Key`) → one of `routes` → else `methodNotAllowed` where
- * the path has other methods, else `notFound`.
+ * Request order: `owns` → `pathOf` → body-less checks (`access`, `authenticate`, `Idempotency-Key`) → one of `routes` → else
+ * `methodNotAllowed` where the path has other methods, else `notFound` → `answered`.
  */
 export interface Face {
   /** Also the beginning of its scopes and `actor.face` in events. */
@@ -63,9 +65,18 @@ export interface Face {
   owns(path: string): boolean
   /** True for the one face that also answers for paths that belong to nobody. */
   readonly fallback?: boolean
-  /** `GET` answers `HEAD` too. */
+  /** The path as routes, `access` and the other members meet it: without a last slash, without `.py`. Default: as it came. */
+  pathOf?(path: string): string
   readonly routes: readonly FaceRoute[]
+  /** `get`, the default: `HEAD` meets the routes of `GET`. `none`: it meets those that name it alone. */
+  readonly head?: 'get' | 'none'
   access(method: string, path: string): Access
+  /**
+   * Credentials of the face's own, asked before those of the server and only where `access` is not `open`; `c.principal` says nothing yet.
+   * Answers who it is, under a name with a colon in it, which no credential of the server has; `refused` for the words of
+   * `unauthorised`; or undefined: not mine, ask the server's own, which cost nothing until then.
+   */
+  authenticate?(c: HttpContext): Promise<Principal | 'refused' | undefined>
   /** Routes that answer while the server starts or goes down, in words of their own (an index that shows its health). */
   alwaysAnswers?(method: string, path: string): boolean
   /** Largest body in bytes for a path; default `HttpSettings.maxBodyBytes`. */
@@ -80,6 +91,11 @@ export interface Face {
    * server or a position that was not reached), `Unavailable` of a store, or a fault; all but problems are already logged. Never show a fault's message.
    */
   failed(c: HttpContext, error: unknown): Answer | Promise<Answer>
+  /**
+   * Sees every answer of the face, errors and refusals too, and may add headers. `durationMs` is the time since the request came. A
+   * change of what a route has sent by itself (`alreadySent`) has no effect. What it throws is logged, and the answer goes out as it was.
+   */
+  answered?(c: HttpContext, answer: Answer, durationMs: number): Answer
   /** The server goes down: whatever waits is answered with what there is. */
   close?(): void
   /** Routes that this face adds to the native API under `/v1`. */

@@ -14,20 +14,21 @@ export interface Match<Route> {
   readonly params: Readonly<Record<string, string>>
 }
 
-/** Which route a request meets, and which methods a path has. `HEAD` meets the route of `GET`. */
+/** Which route a request meets, and which methods a path has. */
 export interface RouteTable<Route> {
   match(method: string, path: string): Match<Route> | undefined
   find(method: string, path: string): Route | undefined
-  /** With HEAD where there is GET, and OPTIONS; empty for an unknown path. */
+  /** With OPTIONS, and with HEAD where it meets a route; empty for an unknown path. */
   allow(path: string): readonly string[]
 }
 
 /**
  * Paths of literal segments and `:parameters`, one route each: a whole path first, then patterns of as many segments in the order of
- * their adding.
+ * their adding. `HEAD` meets the routes of `GET`, unless `head` is `none`.
  */
 export const routeTable = <Route>(
   routes: Iterable<{ readonly method: string; readonly path: string; readonly route: Route }>,
+  { head = 'get' }: { readonly head?: 'get' | 'none' | undefined } = {},
 ): RouteTable<Route> => {
   const whole = new Map<string, Map<string, Match<Route>>>()
   const patterns = new Map<string, Pattern<Route>[][]>()
@@ -47,7 +48,7 @@ export const routeTable = <Route>(
     }
   }
   const match = (sent: string, path: string): Match<Route> | undefined => {
-    const method = sent === 'HEAD' ? 'GET' : sent
+    const method = sent === 'HEAD' && head === 'get' ? 'GET' : sent
     const found = whole.get(method)?.get(path)
     if (found !== undefined) return found
     const byLength = patterns.get(method)

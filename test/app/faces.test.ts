@@ -2,9 +2,10 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { checkOwners, deciderOf, faces } from '../../src/app/faces.ts'
+import { checkFaces, checkWorks, deciderOf, faces } from '../../src/app/faces.ts'
 import type { Decider } from '../../src/commands/decider.ts'
 import { isObject } from '../../src/lib/json.ts'
+import type { Work } from '../../src/workers/work.ts'
 
 const sources = fileURLToPath(new URL('../../src', import.meta.url))
 
@@ -35,7 +36,7 @@ test('the history of every category of events can be folded', async () => {
 })
 
 test('nothing has two owners', () => {
-  expect(() => checkOwners(faces)).not.toThrow()
+  expect(() => checkFaces(faces)).not.toThrow()
   const [native, crawling] = faces as [(typeof faces)[number], (typeof faces)[number]]
   const other = { ...native, name: 'other', deciders: [], projections: [], kinds: {} }
   for (const taken of [
@@ -44,5 +45,25 @@ test('nothing has two owners', () => {
     { projections: native.projections },
     { kinds: { probe: { reads: [] } } },
   ])
-    expect(() => checkOwners([...faces, { ...other, ...taken }])).toThrow(/both claim/)
+    expect(() => checkFaces([...faces, { ...other, ...taken }])).toThrow(/both claim/)
+})
+
+test('a kind reads views that there are', () => {
+  const [native] = faces as [(typeof faces)[number]]
+  const other = { ...native, name: 'other', deciders: [], projections: [], kinds: { 'other.kind': { reads: ['opperations'] } } }
+  expect(() => checkFaces([...faces, other])).toThrow(
+    'the face "other" says that the kind other.kind reads the view opperations, which no face has',
+  )
+})
+
+test('a face makes the works of all its kinds, or none', () => {
+  const [native] = faces as [(typeof faces)[number]]
+  const face = { ...native, name: 'other', kinds: { a: { reads: [] }, b: { reads: [] } } }
+  const works = (...kinds: readonly string[]) => kinds.map((kind) => ({ kind }) as Work)
+  expect(() => checkWorks(face, works('a', 'b'))).not.toThrow()
+  expect(() => checkWorks(face, works())).not.toThrow()
+  expect(() => checkWorks(face, works('b'))).toThrow('the face "other" declares the kind a and makes no work of it')
+  expect(() => checkWorks(face, works('a', 'b', 'c'))).toThrow(
+    'the face "other" makes work of the kind c, which it does not declare in "kinds"',
+  )
 })
