@@ -10,9 +10,10 @@ import { loadMasterKey } from '../stores/embedded/secrets.ts'
 import { tighten } from '../stores/embedded/tighten.ts'
 import { refuseNoDirectory } from '../stores/make-directory.ts'
 import { createWalCheckpoints, type WalCheckpoints } from '../stores/wal-checkpoints.ts'
-import { type Engines, openEngines } from './engines.ts'
+import type { Engines } from './engines.ts'
 import { unknownScope } from './faces.ts'
 import { closeAll, type Part } from './lifecycle.ts'
+import { openEngines } from './open-engines.ts'
 
 /** What a process takes and opens before the rest of it is put together, or loaded. */
 export interface Base {

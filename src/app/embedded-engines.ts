@@ -1,8 +1,8 @@
 import { createInProcessBus } from '../bus/in-process.ts'
 import { dataDirectory } from '../data-directory.ts'
+import { createLocalLeadership } from '../stores/embedded/leadership.ts'
+import { createLocalLeases } from '../stores/embedded/leases.ts'
 import { openEmbeddedLog } from '../stores/embedded/log.ts'
-import { createLocalLeadership } from '../workers/leadership.ts'
-import { createLocalLeases } from '../workers/leases.ts'
 import type { Engines, EnginesOptions } from './engines.ts'
 
 /** One process with a file as its log: nothing else has to run. */

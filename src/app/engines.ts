@@ -3,10 +3,9 @@ import type { JobBus } from '../bus/job-bus.ts'
 import type { Config } from '../config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog } from '../stores/event-log.ts'
+import type { Leadership } from '../stores/leadership.ts'
+import type { Leases } from '../stores/leases.ts'
 import type { WalCheckpoints } from '../stores/wal-checkpoints.ts'
-import type { Leadership } from '../workers/leadership.ts'
-import type { Leases } from '../workers/leases.ts'
-import { openEmbeddedEngines } from './embedded-engines.ts'
 import type { Part } from './lifecycle.ts'
 
 /** What a node stands on. Which adapters they are is not the business of whoever holds them. */
@@ -39,13 +38,4 @@ export interface EnginesOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly checkpoints: WalCheckpoints
-}
-
-/** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */
-export const openEngines = async (options: EnginesOptions): Promise<Engines> => {
-  const { eventStoreDb } = options.config
-  if (eventStoreDb === undefined) return openEmbeddedEngines(options)
-  // Only where they are asked for: the clients of both engines are a third of the files that a start reads.
-  const { openDistributedEngines } = await import('./distributed-engines.ts')
-  return openDistributedEngines({ ...options, eventStoreDb })
 }

@@ -11,9 +11,9 @@ import type { Holds } from '../projections/operation-waiting.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import type { EventLog } from '../stores/event-log.ts'
+import type { Leadership } from '../stores/leadership.ts'
+import type { Leases } from '../stores/leases.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import type { Leadership } from '../workers/leadership.ts'
-import type { Leases } from '../workers/leases.ts'
 import type { Work } from '../workers/work.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { createExecutor, type Executor } from '../commands/execute.ts'
+import { createKinds, type Kinds } from '../commands/kind.ts'
 import type { Config } from '../config.ts'
 import { createHealth, type ProcessHealth } from '../health.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -13,8 +14,8 @@ import { checkDiskSpace } from '../stores/disk-space.ts'
 import { openPackedBlobs } from '../stores/embedded/blob-packs.ts'
 import { openSecrets } from '../stores/embedded/secrets.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import { createKinds, type Kinds } from '../workers/kinds.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/runtime.ts'
+import type { Work } from '../workers/work.ts'
 import type { Base } from './base.ts'
 import type { Engines } from './engines.ts'
 import type { FaceNode } from './face-module.ts'
@@ -43,13 +44,13 @@ export interface Node {
   readonly executor: Executor
   readonly health: ProcessHealth
   /** Every kind of work that the program knows. */
-  readonly kinds: Kinds
+  readonly kinds: Kinds<Work>
   /** What each face is given, beside its settings. */
   readonly faceNode: Omit<FaceNode<unknown>, 'settings'>
   /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is of the monotonic clock. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   /** Runs works of the given kinds; at most one per process. */
-  createRuntime(kinds: Kinds, options?: Pick<RuntimeOptions, 'hearsRequests'>): Runtime
+  createRuntime(kinds: Kinds<Work>, options?: Pick<RuntimeOptions, 'hearsRequests'>): Runtime
   /** Ends what works began by themselves; to be called before the runtime is stopped. */
   endWorks(): void
   /** What is to be closed, in this order, when nobody uses it any more. */

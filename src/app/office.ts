@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
-import type { Relay } from '../bus/relay.ts'
-import type { Leadership } from '../workers/leadership.ts'
+import type { Leadership } from '../stores/leadership.ts'
+import type { Relay } from '../workers/relay.ts'
 import type { Supervisor } from '../workers/supervisor.ts'
 
 /** Relay and supervisor, which one node has at a time. */

@@ -1,6 +1,4 @@
-import type { App, ServerOverrides } from '../app.ts'
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
-import { createRelay } from '../bus/relay.ts'
 import { createRetry } from '../commands/retry.ts'
 import { createForget } from '../commands/secret.ts'
 import { createSubmit } from '../commands/submit.ts'
@@ -8,12 +6,13 @@ import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/ports.ts'
 import { buildServer } from '../http/server.ts'
 import { urlOf } from '../http/url-of.ts'
+import { createRelay } from '../workers/relay.ts'
 import { createSupervisor } from '../workers/supervisor.ts'
 import type { Base } from './base.ts'
 import { projectionsOf } from './faces.ts'
 import { openKnowledge } from './knowledge.ts'
 import { createLifecycle } from './lifecycle.ts'
-import { createNode } from './node.ts'
+import { createNode, type Overrides } from './node.ts'
 import { createOffice } from './office.ts'
 import { createServices } from './services.ts'
 import { openTopics } from './topics.ts'
@@ -130,4 +129,21 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   })
 
   return { ...lifecycle, fetch: (request) => server.fetch(request), url: () => url, ports }
+}
+
+export interface ServerOverrides extends Overrides {
+  /** Whether this process carries out operations too. Default true. */
+  readonly takesWork?: boolean
+}
+
+export interface App {
+  /** Listens at once and answers 503 `starting`; resolves when the views are live and work is taken. */
+  start(): Promise<void>
+  /** Takes no new work, hands running work back or lets it end within the grace, closes everything. Resolves when all is closed. */
+  stop(): Promise<void>
+  /** Answers a request without a socket. */
+  readonly fetch: (request: Request) => Response | Promise<Response>
+  /** Where it listens, once it does. */
+  url(): string
+  readonly ports: HttpPorts
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Leadership } from '../workers/leadership.ts'
+import type { Leadership } from '../stores/leadership.ts'
 import type { Service } from './face-module.ts'
 import type { Part } from './lifecycle.ts'
 

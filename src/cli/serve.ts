@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
-import { type App, buildApp } from '../app.ts'
+import type { App } from '../app/server.ts'
+import { buildApp } from '../app.ts'
 import { version } from '../lib/version.ts'
 import { withJson } from './options.ts'
 import { runUntilSignalled, settingsOf } from './running.ts'

@@ -2,8 +2,8 @@ import type { OperationRequest, OperationState } from '../events/operation.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
-import type { Work } from '../workers/work.ts'
 import type { CommandContext, Executor } from './execute.ts'
+import type { Kind } from './kind.ts'
 import { operation, operationStream } from './operation.ts'
 import { openInput } from './sealing.ts'
 import type { Submit, SubmitRefusal, Submitted } from './submit.ts'
@@ -33,7 +33,7 @@ export const createRetry =
   }: {
     readonly executor: Executor
     readonly log: EventLog
-    readonly kinds: { get(kind: string): Pick<Work, 'input'> | undefined }
+    readonly kinds: { get(kind: string): Pick<Kind, 'input'> | undefined }
     readonly secrets: Secrets
     readonly submit: Submit
   }): Retry =>

@@ -6,6 +6,7 @@ import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import type { CommandContext, Executor } from './execute.ts'
+import type { Kind } from './kind.ts'
 import { operation } from './operation.ts'
 import { sealInput } from './sealing.ts'
 
@@ -62,15 +63,6 @@ export type Submit = (
   options?: SubmitOptions,
 ) => Promise<Submitted | { readonly refused: SubmitRefusal }>
 
-/** The part of a work that a request is checked against. */
-interface SubmittableKind {
-  readonly kind: string
-  readonly submittable: boolean
-  readonly input: z.ZodType
-  readonly policy: Policy
-  readonly complete?: (input: JsonValue) => JsonValue
-}
-
 const longestTimeoutMs = 365 * 24 * 3_600_000
 const defaultPriority = 100
 
@@ -100,7 +92,7 @@ export const createSubmit =
     secrets,
   }: {
     readonly executor: Executor
-    readonly kinds: { get(kind: string): SubmittableKind | undefined }
+    readonly kinds: { get(kind: string): Omit<Kind, 'face' | 'description'> | undefined }
     readonly secrets: Secrets
   }): Submit =>
   async (request, context, { internal = false } = {}) => {

@@ -1,10 +1,9 @@
-import type { Answer } from './answer.ts'
-import type { Arrival } from './arrival.ts'
-import { headerOf } from './context.ts'
+import { type Arrival, headerOf } from './arrival.ts'
 import { createOrigins } from './origins.ts'
 import { createOwnHosts } from './own-hosts.ts'
 import type { HttpSettings } from './ports.ts'
 import { Problem } from './problem.ts'
+import type { Answer } from './reply.ts'
 
 /** What a server without credentials keeps from web pages: on loopback it is reached by every page in the user's browser. */
 export interface AnonymousAccess {

@@ -76,3 +76,9 @@ const decoded = (text: string, decode: (text: string) => string): string => {
     return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (part) => decoded(part, decode))
   }
 }
+
+/** A request header by its name in lower case. */
+export const headerOf = ({ headers }: Pick<Arrival, 'headers'>, name: Lowercase<string>): string | undefined => {
+  const value = headers[name]
+  return typeof value === 'string' ? value : undefined
+}

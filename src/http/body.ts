@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { inexactNumbers } from '../lib/inexact-numbers.ts'
 import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
-import { headerOf } from './context.ts'
-import type { HttpContext } from './face.ts'
+import { headerOf } from './arrival.ts'
+import type { HttpContext } from './context.ts'
 import { Problem } from './problem.ts'
 
 /** A body that has not arrived whole after this time is given up. */

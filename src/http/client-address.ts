@@ -1,6 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import type { Arrival } from './arrival.ts'
-import { headerOf } from './context.ts'
+import { type Arrival, headerOf } from './arrival.ts'
 
 /** The address of whoever sent a request; null where there is no socket. */
 export type ClientAddress = (arrival: Arrival) => string | null

@@ -1,9 +1,11 @@
 import type { CommandContext } from '../commands/execute.ts'
 import { newId } from '../lib/ids.ts'
+import type { Known } from '../projections/known.ts'
 import type { Principal } from '../stores/credentials.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { Arrival } from './arrival.ts'
-import type { HttpContext } from './face.ts'
+import type { BodyBudget } from './body-budget.ts'
+import type { ClientAddress } from './client-address.ts'
 
 /** What a command of this request caused; it becomes headers of the answer. */
 export interface Caused {
@@ -33,12 +35,6 @@ const contextOf = (c: HttpContext, id: string): CommandContext => ({
 
 export const principalOf = (c: HttpContext): Principal => c.principal
 
-/** A request header by its name in lower case. */
-export const headerOf = ({ headers }: Pick<Arrival, 'headers'>, name: Lowercase<string>): string | undefined => {
-  const value = headers[name]
-  return typeof value === 'string' ? value : undefined
-}
-
 /** Aborts when the client goes away before it was answered whole. */
 export const goneSignal = ({ outgoing, request }: HttpContext): AbortSignal => {
   if (outgoing === undefined) return request?.signal ?? new AbortController().signal
@@ -54,4 +50,31 @@ export const goneSignal = ({ outgoing, request }: HttpContext): AbortSignal => {
 /** Tells the server what a command caused: it becomes `Event-Position`, `Operation-Id` and `ETag`, on faces where the switch allows. */
 export const caused = (c: HttpContext, result: Caused): void => {
   Object.assign(c.caused, result)
+}
+
+/** One request as routes see it, and what the server learns of it on the way; context.ts has what is asked of it. */
+export interface HttpContext extends Arrival {
+  /** The face that serves it; null for the native API. */
+  readonly face: string | null
+  /** The path as its face matches it (`Face.pathOf`). */
+  readonly path: string
+  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. Set before a route sees the request. */
+  principal: Principal
+  authenticated: boolean
+  /** From where the request came; the client's address where it came through a trusted proxy. */
+  readonly clientAddress: ClientAddress
+  readonly traceparent: string
+  /** Made when it is first asked for: reads have no command. */
+  command: CommandContext | undefined
+  /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
+  repeated: boolean
+  readonly maxBodyBytes: number
+  readonly bodies: BodyBudget
+  /** What the body takes of it. */
+  heldBytes: number
+  /** What it may read; there is no other way to read. */
+  known: Known
+  readonly caused: Caused
+  /** The bytes of the body once they were read. */
+  body: Promise<Buffer> | undefined
 }

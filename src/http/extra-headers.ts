@@ -1,5 +1,5 @@
 import { etag } from './conditional.ts'
-import type { HttpContext } from './face.ts'
+import type { HttpContext } from './context.ts'
 
 /** Headers that the server adds to what a route answered; a route that set one itself knows better. */
 export const extraHeaders = ({ caused, traceparent }: HttpContext): Record<string, string> => {

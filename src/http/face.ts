@@ -1,40 +1,7 @@
-import type { CommandContext } from '../commands/execute.ts'
-import type { Known } from '../projections/known.ts'
-import type { Principal } from '../stores/credentials.ts'
-import type { Answer } from './answer.ts'
-import type { Arrival } from './arrival.ts'
-import type { BodyBudget } from './body-budget.ts'
-import type { ClientAddress } from './client-address.ts'
-import type { Caused } from './context.ts'
+import type { HttpContext } from './context.ts'
+import type { Answer } from './reply.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
 import type { Summaries } from './summary.ts'
-
-/** One request as routes see it, and what the server learns of it on the way; context.ts has what is asked of it. */
-export interface HttpContext extends Arrival {
-  /** The face that serves it; null for the native API. */
-  readonly face: string | null
-  /** The path as its face matches it (`Face.pathOf`). */
-  readonly path: string
-  /** Who asks; `nobody` (no scopes) where credentials are demanded and none, or wrong ones, came. Set before a route sees the request. */
-  principal: Principal
-  authenticated: boolean
-  /** From where the request came; the client's address where it came through a trusted proxy. */
-  readonly clientAddress: ClientAddress
-  readonly traceparent: string
-  /** Made when it is first asked for: reads have no command. */
-  command: CommandContext | undefined
-  /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
-  repeated: boolean
-  readonly maxBodyBytes: number
-  readonly bodies: BodyBudget
-  /** What the body takes of it. */
-  heldBytes: number
-  /** What it may read; there is no other way to read. */
-  known: Known
-  readonly caused: Caused
-  /** The bytes of the body once they were read. */
-  body: Promise<Buffer> | undefined
-}
 
 /** What a route demands: the scope `<face>:read` or `<face>:write`, or nothing (`open`: the face looks at credentials itself). */
 export type Access = 'read' | 'write' | 'open'

@@ -2,10 +2,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 import { allows, type Credentials } from '../stores/credentials.ts'
-import type { Answer } from './answer.ts'
 import { readiness } from './health.ts'
 import { json } from './json.ts'
 import type { Health } from './ports.ts'
+import type { Answer } from './reply.ts'
 
 export interface HealthServer {
   listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly host: string; readonly port: number }>

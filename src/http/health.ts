@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { Answer } from './answer.ts'
 import { json } from './json.ts'
 import type { Health } from './ports.ts'
+import type { Answer } from './reply.ts'
 import { type NativeRoute, nativeRoute } from './route.ts'
 
 const Live = z.object({ status: z.literal('ok') }).meta({ id: 'Liveness' })

@@ -5,11 +5,10 @@ import { type Clock, instant, parseInstant } from '../lib/clock.ts'
 import { Unavailable } from '../lib/errors.ts'
 import { derivedId, newId, sha256 } from '../lib/ids.ts'
 import type { Blobs } from '../stores/blobs.ts'
-import { type Answer, bytesOf, withHeaders } from './answer.ts'
 import { readBody } from './body.ts'
-import { requestContext } from './context.ts'
-import type { HttpContext } from './face.ts'
+import { type HttpContext, requestContext } from './context.ts'
 import { Problem } from './problem.ts'
+import { type Answer, bytesOf, withHeaders } from './reply.ts'
 
 /** The key itself, without its quotes; undefined where no header is. Throws the problem `invalid` for anything but 1 to 255 visible characters. */
 export const idempotencyKey = (header: string | undefined): string | undefined => {

@@ -1,4 +1,4 @@
-import type { Answer } from './answer.ts'
+import type { Answer } from './reply.ts'
 
 /** An answer in JSON. */
 export const json = (value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Answer =>

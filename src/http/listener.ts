@@ -3,10 +3,10 @@ import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import type { Logger } from 'pino'
-import { type Answer, alreadySent } from './answer.ts'
 import { type Arrival, arrivalOf } from './arrival.ts'
 import { normaliseTarget } from './authority.ts'
 import { Problem, problemAnswer } from './problem.ts'
+import { type Answer, alreadySent } from './reply.ts'
 
 /** Without `incoming` and `outgoing` where no socket is. */
 export type HttpApp = Hono<{ Bindings: Partial<HttpBindings> }>

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Executor } from '../commands/execute.ts'
+import type { Kinds } from '../commands/kind.ts'
 import type { Retry } from '../commands/retry.ts'
 import type { Forget } from '../commands/secret.ts'
 import type { Submit } from '../commands/submit.ts'
@@ -11,8 +12,7 @@ import type { Projections } from '../projections/projection.ts'
 import type { Blobs } from '../stores/blobs.ts'
 import type { Credentials } from '../stores/credentials.ts'
 import type { EventLog } from '../stores/event-log.ts'
-import type { Kinds } from '../workers/kinds.ts'
-import type { Leases } from '../workers/leases.ts'
+import type { Leases } from '../stores/leases.ts'
 
 /** Everything that routes need; `app.ts` puts it together. A face that needs more takes it as an argument of its own. */
 export interface HttpPorts {

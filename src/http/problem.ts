@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Answer } from './answer.ts'
+import type { Answer } from './reply.ts'
 
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {

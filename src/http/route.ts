@@ -1,9 +1,9 @@
 import type { z } from 'zod'
 import type { JsonValue } from '../lib/json.ts'
 import type { Known } from '../projections/known.ts'
-import type { Answer } from './answer.ts'
-import type { HttpContext } from './face.ts'
+import type { HttpContext } from './context.ts'
 import type { HttpPorts } from './ports.ts'
+import type { Answer } from './reply.ts'
 
 /** An answer of a route: its JSON schema, or another media type. */
 export interface DocumentedAnswer {

@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import type { EventLog, Position } from '../stores/event-log.ts'
-import { type Answer, alreadySent } from './answer.ts'
+import type { HttpContext } from './context.ts'
 import { eventFrame, eventFrames, messageFrame } from './event-frames.ts'
 import type { EventHub } from './event-hub.ts'
 import { type EventSelection, scan, selects } from './event-scan.ts'
-import type { HttpContext } from './face.ts'
+import { type Answer, alreadySent } from './reply.ts'
 
 const headers = {
   'Content-Type': 'text/event-stream',

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
+import { createPace } from '../lib/time-slice.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import type { Generation } from './generation.ts'
-import { createPace } from './pace.ts'
 import { stopAt } from './poison.ts'
 import type { Projection } from './projection.ts'
 import { createSieve } from './sieve.ts'

@@ -1,7 +1,7 @@
 import type { OperationEvent } from '../events/operation.ts'
 import { parseInstant } from '../lib/clock.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
-import type { OperationRow } from './operation-resource.ts'
+import type { OperationRow } from './operation-row.ts'
 
 /** A row in the hands of the fold. */
 export type FoldedRow = { -readonly [Column in keyof OperationRow]: OperationRow[Column] }

@@ -3,7 +3,7 @@ import { type OperationState, operationOf, operationPrefix } from '../events/ope
 import { parseInstant } from '../lib/clock.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
-import type { OperationRow } from './operation-resource.ts'
+import type { OperationRow } from './operation-row.ts'
 import type { Fold, Tx } from './projection.ts'
 
 /** Rows and characters of JSON that wait in memory at most: a write of so many takes some milliseconds. */

@@ -1,5 +1,5 @@
 import { instant } from '../lib/clock.ts'
-import type { OperationRow } from './operation-resource.ts'
+import type { OperationRow } from './operation-row.ts'
 
 /** Why an operation that is not finished does not run. Source: native contract, section 2. */
 export interface WaitingFor {

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
-import { type OperationResource, type OperationRow, operationResource } from './operation-resource.ts'
+import { type OperationResource, operationResource } from './operation-resource.ts'
+import type { OperationRow } from './operation-row.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
 import { type Holds, type Surroundings, waitingFor } from './operation-waiting.ts'

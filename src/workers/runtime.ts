@@ -1,17 +1,18 @@
 import type { Logger } from 'pino'
 import type { Job, JobBus } from '../bus/job-bus.ts'
 import type { Executor } from '../commands/execute.ts'
+import type { Kinds } from '../commands/kind.ts'
 import { operation } from '../commands/operation.ts'
 import { operationOf } from '../events/operation.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createPlaces } from '../lib/places.ts'
 import type { EventLog } from '../stores/event-log.ts'
+import type { Leases } from '../stores/leases.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { type AttemptPorts, type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
 import { type Claims, createClaims } from './claims.ts'
-import type { Kinds } from './kinds.ts'
-import type { Leases } from './leases.ts'
 import { createSlots } from './slots.ts'
+import type { Work } from './work.ts'
 import { createWorkerLease } from './worker-lease.ts'
 
 export interface RuntimeOptions {
@@ -22,7 +23,7 @@ export interface RuntimeOptions {
   readonly bus: JobBus
   readonly executor: Executor
   readonly leases: Leases
-  readonly kinds: Kinds
+  readonly kinds: Kinds<Work>
   readonly secrets: Secrets
   readonly clock: Clock
   readonly logger: Logger

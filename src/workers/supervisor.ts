@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import type { JobBus } from '../bus/job-bus.ts'
-import { isTerminal, jobOf, type Startable } from '../bus/relay.ts'
 import type { CommandContext, Executor } from '../commands/execute.ts'
 import { lane as laneDecider } from '../commands/lane.ts'
 import { type OperationCommand, operation } from '../commands/operation.ts'
@@ -9,8 +8,9 @@ import { type Clock, parseInstant } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
 import type { Projections } from '../projections/projection.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
+import type { Leases } from '../stores/leases.ts'
 import { createClockSteps } from './clock-steps.ts'
-import type { Leases } from './leases.ts'
+import { isTerminal, jobOf, type Startable } from './relay.ts'
 
 interface Active {
   readonly id: string

@@ -1,6 +1,6 @@
-import type { z } from 'zod'
+import type { Kind } from '../commands/kind.ts'
 import type { Actor } from '../events/define.ts'
-import type { Backoff, Policy } from '../events/operation.ts'
+import type { Backoff } from '../events/operation.ts'
 import type { JsonValue } from '../lib/json.ts'
 
 /** What a running attempt is handed; it knows nothing of streams, leases or HTTP. */
@@ -20,19 +20,7 @@ export interface WorkContext {
 }
 
 /** A kind of work. Which worker runs it, when and how often is not its business. */
-export interface Work<Input = unknown, Output extends JsonValue = JsonValue> {
-  readonly kind: string
-  readonly face: string | null
-  readonly description: string
-  /** Whether `POST /v1/operations` may ask for it. */
-  readonly submittable: boolean
-  readonly input: z.ZodType<Input>
-  /**
-   * Adds to a valid input what is recorded with it because it must not be reckoned again later: the time of the request, what a list
-   * said that may be another one in the next version. Default: recorded as it was submitted.
-   */
-  readonly complete?: (input: JsonValue) => JsonValue
-  readonly policy: Policy
+export interface Work<Input = unknown, Output extends JsonValue = JsonValue> extends Kind<Input> {
   /** Most bytes of output that are kept. Default 8 MiB. */
   readonly outputCapBytes?: number
   /**

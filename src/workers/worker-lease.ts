@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { newId } from '../lib/ids.ts'
-import type { Leases } from './leases.ts'
+import type { Leases } from '../stores/leases.ts'
 
 /**
  * The one lease that covers everything a worker runs. A worker that was frozen past its lease (a stopped process, a

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { newId } from '../../src/lib/ids.ts'
-import type { Leadership } from '../../src/workers/leadership.ts'
+import type { Leadership } from '../../src/stores/leadership.ts'
 
 /** What every leadership promises to one candidate. */
 export const leadershipContract = (name: string, open: () => Promise<Leadership>): void => {

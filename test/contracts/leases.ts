@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock as clock } from '../../src/lib/clock.ts'
 import { newId } from '../../src/lib/ids.ts'
-import type { Lease, Leases } from '../../src/workers/leases.ts'
+import type { Lease, Leases } from '../../src/stores/leases.ts'
 
 const patience = { timeout: 10_000, interval: 5 }
 /** A renewal is given up after a quarter of it, which has to be enough for a busy machine. */

@@ -1,14 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { laneStream } from '../../src/commands/lane.ts'
-import type { Clock } from '../../src/lib/clock.ts'
-import { instant, parseInstant } from '../../src/lib/clock.ts'
+import { type Clock, instant, parseInstant } from '../../src/lib/clock.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { dump } from '../../src/projections/dump.ts'
 import type { OperationPlace } from '../../src/projections/operation-list.ts'
 import { operationTables } from '../../src/projections/operation-tables.ts'
 import { operationQueries, operations } from '../../src/projections/operations.ts'
+import { createLocalLeases } from '../../src/stores/embedded/leases.ts'
 import type { NewEvent, RecordedEvent } from '../../src/stores/event-log.ts'
-import { createLocalLeases } from '../../src/workers/leases.ts'
 import {
   actor,
   append,

@@ -6,8 +6,9 @@ import { lane } from '../../src/commands/lane.ts'
 import { operation } from '../../src/commands/operation.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Unavailable } from '../../src/lib/errors.ts'
+import { createLocalLeases } from '../../src/stores/embedded/leases.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
-import { createLocalLeases, type Leases } from '../../src/workers/leases.ts'
+import type { Leases } from '../../src/stores/leases.ts'
 import { context, openEngine, work } from './engine.ts'
 
 const start = (engine: Awaited<ReturnType<typeof openEngine>>, id: string, now = systemClock.now()) =>

@@ -1,5 +1,6 @@
 import { type KafkaSettings, kafkaSettings } from '../../bus/kafka/settings.ts'
 import { answer } from '../../commands/crawling/answer.ts'
+import type { Bridge } from '../../commands/crawling/bridge.ts'
 import { crawl } from '../../commands/crawling/crawl.ts'
 import { domainRules } from '../../commands/crawling/domain-rules.ts'
 import { feed } from '../../commands/crawling/feed.ts'
@@ -14,7 +15,6 @@ import { crawlingCounters } from '../../projections/crawling/counters.ts'
 import { crawlingItems } from '../../projections/crawling/items.ts'
 import { crawlingPages, crawlKind } from '../../projections/crawling/pages.ts'
 import { rejections } from '../../projections/crawling/rejections.ts'
-import type { Bridge } from '../../workers/crawling/bridge.ts'
 import type { Cluster } from '../../workers/crawling/cluster.ts'
 import { faceModule, type ServerNode, type Service } from '../face-module.ts'
 
@@ -53,7 +53,7 @@ export const crawling = faceModule<CrawlingFaceSettings>({
   holds: {
     reads: pages.reads,
     load: async (settings) => {
-      const { createCrawlHolds } = await import('../../workers/crawling/holds.ts')
+      const { createCrawlHolds } = await import('../../projections/crawling/holds.ts')
       return ({ views, now }) => ({
         [crawlKind]: createCrawlHolds({ views: views('crawling-pages'), settings, now }).ofOperation,
       })

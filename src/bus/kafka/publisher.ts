@@ -4,7 +4,8 @@ import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { within } from '../../lib/within.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
-import { createFollower, type Follower, type FollowerOptions, type Offices } from '../follower.ts'
+import type { Leadership } from '../../stores/leadership.ts'
+import { createOutbox, type Outbox, type OutboxOptions } from '../../stores/outbox.ts'
 import { createGatheringProducer, type Outgoing } from './gathering-producer.ts'
 import type { KafkaSettings } from './settings.ts'
 import { ensureTopics, topicPlan } from './topics.ts'
@@ -31,18 +32,18 @@ export const createEventPublisher = ({
   readonly kafka: Kafka
   readonly settings: KafkaSettings
   readonly identity: string
-  readonly leadership: Offices
-  readonly keepShort: FollowerOptions['keepShort']
+  readonly leadership: Leadership
+  readonly keepShort: OutboxOptions['keepShort']
   readonly clock: Clock
   readonly logger: Logger
-}): Follower => {
+}): Outbox => {
   const topic = `${settings.topicPrefix}.events`
   const source = `urn:intendant:${identity}`
   const producer = createGatheringProducer({ kafka, bound: 'tries', clock, logger })
   const plan = topicPlan(settings, { topic, retentionMs: settings.retentionMs, maxMessageBytes })
   let isTopicThere = false
 
-  const follower = createFollower({
+  const follower = createOutbox({
     log,
     leadership,
     office: `publisher-${topic}`,

@@ -1,5 +1,5 @@
 import type { CrawlEvent } from '../../events/crawling/crawl.ts'
-import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
+import { type CrawlName, crawlKey } from '../../events/crawling/crawl-key.ts'
 import { type Decider, nothing } from '../decider.ts'
 
 export type CrawlCommand = { readonly name: CrawlName } & (

@@ -1,5 +1,5 @@
 import type { DomainEvent } from '../../events/crawling/domain.ts'
-import { comparableDomain } from '../../lib/domain-key.ts'
+import { comparableDomain } from '../../events/crawling/domain-key.ts'
 import { sha256 } from '../../lib/ids.ts'
 import { type Decider, nothing } from '../decider.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { domainKeyOf } from '../../events/crawling/domain-key.ts'
 import { splitUserinfo } from '../../events/crawling/userinfo.ts'
-import { domainKeyOf } from '../../lib/domain-key.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { anyJsonObject } from '../../lib/json-schemas.ts'
 

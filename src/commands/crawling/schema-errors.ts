@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { FeedError } from '../../events/crawling/feed.ts'
+import { pythonRepr } from '../../events/crawling/python-repr.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { pythonRepr } from '../../lib/python-repr.ts'
 import { withoutCrawlSecrets } from './crawl-secrets.ts'
 
 /** A payload may be a megabyte; a reason quotes no more of it than this many characters. */

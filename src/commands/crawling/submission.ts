@@ -1,4 +1,4 @@
-import { crawlKey } from '../../lib/crawl-key.ts'
+import { crawlKey } from '../../events/crawling/crawl-key.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import type { SubmitRequest } from '../submit.ts'
 import type { Classified, Unrecognised } from './feed.ts'

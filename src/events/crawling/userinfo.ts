@@ -1,5 +1,5 @@
-import { withScheme } from '../../lib/domain-key.ts'
 import { secretMask } from '../sealed.ts'
+import { withScheme } from './domain-key.ts'
 
 /** An address without the `user:password` that stood in it; `userinfo` is empty where there was none. */
 export interface SplitAddress {

@@ -1,12 +1,12 @@
+import type { Bridge } from '../../commands/crawling/bridge.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { Unacceptable, Unavailable } from '../../lib/errors.ts'
-import type { Bridge } from '../../workers/crawling/bridge.ts'
-import type { Cluster } from '../../workers/crawling/cluster.ts'
-import type { Answer } from '../answer.ts'
 import { createChanges } from '../changes.ts'
-import type { Face, FaceRoute, HttpContext } from '../face.ts'
+import type { HttpContext } from '../context.ts'
+import type { Face, FaceRoute } from '../face.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
+import type { Answer } from '../reply.ts'
 import { crawlRoutes } from './crawls.ts'
 import { crawlingDocuments } from './documents.ts'
 import { createFeed } from './feed.ts'
@@ -37,7 +37,7 @@ export const createCrawlingFace = ({
   /** The Scrapy Cluster that this server stands in front of, in mode `bridge`. */
   readonly bridge?: Bridge | undefined
   /** The topics that this server reads and writes in mode `cluster`. */
-  readonly cluster?: Pick<Cluster, 'connected'> | undefined
+  readonly cluster?: { connected(): boolean } | undefined
 }): Face => {
   const awaited = new Set<string>()
   const closing = new AbortController()

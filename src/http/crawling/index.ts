@@ -1,4 +1,4 @@
-import type { Answer } from '../answer.ts'
+import type { Answer } from '../reply.ts'
 import type { NodeStatus } from './node.ts'
 import { jsonResponse } from './wrapper.ts'
 

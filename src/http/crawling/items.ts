@@ -1,15 +1,15 @@
 import { z } from 'zod'
+import type { ItemDocument } from '../../projections/crawling/item.ts'
 import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
 import type { Known } from '../../projections/known.ts'
-import type { ItemDocument } from '../../workers/crawling/item.ts'
 import { json } from '../json.ts'
+import { listAnswers, listResponse, paged, resourceAnswers } from '../lists.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { anyOf, cursor, limit, order, time } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import { operationExample } from '../v1/schemas.ts'
 import { ItemEntrySchema, ItemSchema } from './crawl-schemas.ts'
-import { listAnswers, listResponse, paged, resourceAnswers } from './list.ts'
 
 const tag = 'Crawls'
 const scope = 'v1:read'
@@ -67,7 +67,7 @@ export const itemRoutes = (
         const row = itemOf(known, params.id)
         const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
         if (document === undefined || body === undefined) throw lost('document')
-        const { itemWithBody } = await import('../../workers/crawling/item.ts')
+        const { itemWithBody } = await import('../../projections/crawling/item.ts')
         return json(itemWithBody(JSON.parse(document.toString('utf8')) as ItemDocument, body, { base64: base64Body }))
       },
     }),

@@ -1,5 +1,4 @@
-import type { Bridge } from '../../workers/crawling/bridge.ts'
-import type { Cluster } from '../../workers/crawling/cluster.ts'
+import type { Bridge } from '../../commands/crawling/bridge.ts'
 import type { HttpPorts } from '../ports.ts'
 
 /** This server process as clients of the face see it. */
@@ -32,7 +31,7 @@ export const createNodeStatus = ({
   readonly ports: Pick<HttpPorts, 'log' | 'projections' | 'health' | 'clock'>
   readonly node: CrawlingNode
   readonly bridge?: Bridge | undefined
-  readonly cluster?: Pick<Cluster, 'connected'> | undefined
+  readonly cluster?: { connected(): boolean } | undefined
 }): (() => Promise<NodeStatus>) => {
   const { log, projections, health, clock } = ports
 

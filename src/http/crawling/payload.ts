@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../lib/json.ts'
+import { headerOf } from '../arrival.ts'
 import { mediaType, parseJson, readBody } from '../body.ts'
-import { headerOf } from '../context.ts'
-import type { HttpContext } from '../face.ts'
+import type { HttpContext } from '../context.ts'
 
 export interface Payload {
   readonly value: JsonValue
@@ -25,19 +25,3 @@ export const readPayload = async (c: HttpContext): Promise<Payload | undefined> 
 
 const isJson = (type: string): boolean =>
   type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'))
-
-interface ExactNumbers {
-  readonly parse: (text: string, reviver: (key: string, value: unknown, context: { source?: string }) => unknown) => unknown
-  readonly rawJSON: (text: string) => unknown
-}
-
-/**
- * The same JSON with every number as it was written (`1.0`, integers beyond 2^53): it stringifies to the text that came. The
- * numbers in it are opaque and good for nothing else.
- */
-export const exactly = (text: string): JsonValue => {
-  const { parse, rawJSON } = JSON as unknown as ExactNumbers
-  return parse(text, (_key, value, { source }) =>
-    typeof value === 'number' && source !== undefined ? rawJSON(source) : value,
-  ) as JsonValue
-}

@@ -1,6 +1,7 @@
+import { pythonRepr } from '../../events/crawling/python-repr.ts'
+import { exactly } from '../../lib/exact-json.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
-import { pythonRepr } from '../../lib/python-repr.ts'
-import { exactly, type Payload } from './payload.ts'
+import type { Payload } from './payload.ts'
 
 /** In Unicode code points. */
 const longestPollId = 100

@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../lib/json.ts'
-import type { Answer } from '../answer.ts'
+import type { Answer } from '../reply.ts'
 
 interface WrapperError {
   readonly message: string

@@ -1,19 +1,20 @@
 import { z } from 'zod'
+import type { Kind } from '../../commands/kind.ts'
 import type { JsonObject } from '../../lib/json.ts'
-import type { Work } from '../../workers/work.ts'
 import { json } from '../json.ts'
+import { listOf } from '../lists.ts'
 import { cursor, limit, pageOf } from '../query.ts'
 import { nativeRoute } from '../route.ts'
-import { KindDocument, listOf, problems } from './schemas.ts'
+import { KindDocument, problems } from './schemas.ts'
 
-const schemas = new WeakMap<Work, JsonObject>()
+const schemas = new WeakMap<Kind, JsonObject>()
 
 /** JSON Schema 2020-12 of what a kind takes, from the schema that validates. */
-const inputSchemaOf = (work: Work): JsonObject => {
-  const known = schemas.get(work)
+const inputSchemaOf = (kind: Kind): JsonObject => {
+  const known = schemas.get(kind)
   if (known !== undefined) return known
-  const schema = z.toJSONSchema(work.input, { io: 'input', unrepresentable: 'any' }) as JsonObject
-  schemas.set(work, schema)
+  const schema = z.toJSONSchema(kind.input, { io: 'input', unrepresentable: 'any' }) as JsonObject
+  schemas.set(kind, schema)
   return schema
 }
 

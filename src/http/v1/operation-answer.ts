@@ -1,13 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import { instant } from '../../lib/clock.ts'
 import type { OperationResource } from '../../projections/operation-resource.ts'
-import type { Answer } from '../answer.ts'
 import { etag } from '../conditional.ts'
-import { caused, requestContext } from '../context.ts'
-import type { HttpContext } from '../face.ts'
+import { caused, type HttpContext, requestContext } from '../context.ts'
 import { json, jsonText } from '../json.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
+import type { Answer } from '../reply.ts'
 import type { RouteRequest } from '../route.ts'
 
 const ended: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed-out']

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { json } from '../json.ts'
+import { listOf } from '../lists.ts'
 import { Problem } from '../problem.ts'
 import { cursor, limit, pageOf } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
-import { listOf, ProjectionDocument, problems } from './schemas.ts'
+import { ProjectionDocument, problems } from './schemas.ts'
 
 const listProjections = nativeRoute({
   method: 'get',

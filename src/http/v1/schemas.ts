@@ -147,19 +147,6 @@ export const ProjectionDocument = z
   })
   .meta({ id: 'Projection' })
 
-const lists = new WeakMap<z.ZodType, z.ZodType>()
-
-/** A page of a list, named after its items. */
-export const listOf = (item: z.ZodType): z.ZodType => {
-  const known = lists.get(item)
-  if (known !== undefined) return known
-  const list = z
-    .object({ items: z.array(item), next: z.string().nullable().meta({ description: 'The `cursor` of the next page' }) })
-    .meta({ id: `${item.meta()?.id}List` })
-  lists.set(item, list)
-  return list
-}
-
 /** The problems that a route may answer with, by status. */
 export const problems = (statuses: Readonly<Record<number, string>>): Readonly<Record<number, DocumentedAnswer>> =>
   Object.fromEntries(

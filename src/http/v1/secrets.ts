@@ -4,12 +4,13 @@ import type { Known } from '../../projections/known.ts'
 import { secretQueries } from '../../projections/secrets.ts'
 import { caused, requestContext } from '../context.ts'
 import { json } from '../json.ts'
+import { listOf } from '../lists.ts'
 import type { HttpPorts } from '../ports.ts'
 import { Problem } from '../problem.ts'
 import { cursor, decodeCursor, encodeCursor, limit } from '../query.ts'
 import { type NativeRoute, nativeRoute } from '../route.ts'
 import type { RouteTools } from '../tools.ts'
-import { listOf, problems } from './schemas.ts'
+import { problems } from './schemas.ts'
 
 const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
 

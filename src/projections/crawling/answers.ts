@@ -1,13 +1,13 @@
 import { answerEvents } from '../../events/crawling/answer.ts'
 import { forwardEvents } from '../../events/crawling/bridge.ts'
 import { feedEvents } from '../../events/crawling/feed.ts'
+import { uuidOf } from '../../events/crawling/feed-uuid.ts'
 import { operationEvents } from '../../events/operation.ts'
 import { dayMs, instant, parseInstant } from '../../lib/clock.ts'
-import { uuidOf } from '../../lib/feed-uuid.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from '../keyset-list.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
-import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** Kinds of operations that answer a `uuid`. */
 const answeringKinds = ['crawling.info', 'crawling.stop', 'crawling.stats', 'crawling.zookeeper']

@@ -1,4 +1,5 @@
-import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
+import { type CrawlName, crawlKey } from '../../events/crawling/crawl-key.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from '../keyset-list.ts'
 import type { SqlValue, Views } from '../projection.ts'
 import {
   type CrawlPending,
@@ -20,7 +21,6 @@ import {
   type TimerRecord,
   type TimerRow,
 } from './crawl-rows.ts'
-import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** What people and programs ask of the view `crawling-pages`. */
 export const crawlQueries = (views: Views) => {

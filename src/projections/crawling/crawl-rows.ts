@@ -1,4 +1,4 @@
-import type { CrawlName } from '../../lib/crawl-key.ts'
+import type { CrawlName } from '../../events/crawling/crawl-key.ts'
 
 /** Pending requests of one domain. Source: crawling contract, section 5.1. */
 export interface DomainPending {

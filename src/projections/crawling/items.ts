@@ -1,8 +1,8 @@
 import { receivedItemEvents } from '../../events/crawling/bridge.ts'
 import { pageEvents } from '../../events/crawling/page.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from '../keyset-list.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
-import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** Crawled items: where the document and the body of each are kept. The item's id is the page's, or that of the message that brought it. */
 export const crawlingItems: Projection = {

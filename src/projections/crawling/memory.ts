@@ -1,4 +1,4 @@
-import type { CrawlName } from '../../lib/crawl-key.ts'
+import type { CrawlName } from '../../events/crawling/crawl-key.ts'
 import type { Tx } from '../projection.ts'
 import { liveOperations } from './purge.ts'
 

@@ -1,7 +1,7 @@
 import { type FeedClass, type FeedError, feedEvents } from '../../events/crawling/feed.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
+import { type Any, anyOf, type Keyset, type ListOf, listOf } from '../keyset-list.ts'
 import { on, type Projection, type Views } from '../projection.ts'
-import { type Any, anyOf, type Keyset, type ListOf, listOf } from './list-of.ts'
 
 /** What was fed and fits no schema, with the reasons. Source: crawling contract, section 14. */
 export const rejections: Projection = {

@@ -1,58 +1,20 @@
 import type { Logger } from 'pino'
 import type { MessageTopics, TopicMessage } from '../../bus/message-topics.ts'
 import { answer } from '../../commands/crawling/answer.ts'
+import type { Bridge, BridgeAnswer } from '../../commands/crawling/bridge.ts'
 import { crawl } from '../../commands/crawling/crawl.ts'
 import { forward } from '../../commands/crawling/forward.ts'
 import { type CrawlingSettings, crawlingTopics } from '../../commands/crawling/settings.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
-import type { FeedClass } from '../../events/crawling/feed.ts'
+import { crawlKey } from '../../events/crawling/crawl-key.ts'
+import { uuidOf } from '../../events/crawling/feed-uuid.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { crawlKey } from '../../lib/crawl-key.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { uuidOf } from '../../lib/feed-uuid.ts'
 import { derivedId } from '../../lib/ids.ts'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { createBridgeItems } from './bridge-items.ts'
 import { messageId, objectOf } from './topic-messages.ts'
-
-/** What is to be passed on. */
-export interface Forwarding {
-  readonly payload: JsonValue
-  /** As it came. */
-  readonly bytes: Uint8Array
-  readonly class: FeedClass | null
-  readonly awaitsAnswer: boolean
-}
-
-export interface BridgeAnswer {
-  readonly answer: JsonObject
-  /** Names it where it is recorded; null where it was too large for that. */
-  readonly id: string | null
-}
-
-/** A place in the row of those who wait for an answer of one uuid. */
-export interface Asking {
-  /** Undefined where time ran out or `signal` aborted. */
-  answer(options: { readonly timeoutMs: number; readonly signal: AbortSignal }): Promise<BridgeAnswer | undefined>
-  /** Always to be called in the end. */
-  leave(): void
-}
-
-/** The Scrapy Cluster behind this server. Source: crawling contract, section 8. */
-export interface Bridge {
-  /** Whether the brokers answer and its answers are heard. */
-  connected(): boolean
-  /** Resolves when answers are heard, or after a while where no broker answers: it goes on trying. */
-  start(): Promise<void>
-  stop(): Promise<void>
-  /** To be called before `forward`, because an answer may come before that returns. */
-  ask(uuid: JsonValue): Asking
-  /** Records what was fed and passes it on, once for each command. Rejects with `Unavailable` where the brokers did not confirm it. */
-  forward(forwarding: Forwarding, context: CommandContext): Promise<void>
-  /** Whether an answer is on its way to somebody who waits here. */
-  isAwaited(id: string): boolean
-}
 
 /** Source: crawling contract, section 13. */
 const acknowledgedWithinMs = 10_000

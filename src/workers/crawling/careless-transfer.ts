@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { createCarelessReader } from './careless-response.ts'
-import type { TransferOptions, Transferred } from './fetch.ts'
 import { failureOf } from './fetch-failure.ts'
 import { type Header, headersOf, sendable } from './headers.ts'
+import type { TransferOptions, Transferred } from './transfer.ts'
 
 /** Asks again, on a connection of its own, and reads the answer leniently. Rejects with `FetchFailed`, or the signal's reason. */
 export const transferCarelessly = async ({

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../lib/json.ts'
+import { type Item, type ItemDocument, itemWithBody } from '../../projections/crawling/item.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
-import { type Item, type ItemDocument, itemWithBody } from './item.ts'
 
 /** What consumers fetch at most, with room for what surrounds a message. Source: crawling contract, section 8. */
 const mostBytes = 10 * 1024 * 1024 - 65_536

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino'
-import { createFollower, type FollowerOptions } from '../../bus/follower.ts'
 import type { MessageTopics } from '../../bus/message-topics.ts'
 import { type CrawlingSettings, crawlingTopics } from '../../commands/crawling/settings.ts'
 import type { Executor } from '../../commands/execute.ts'
@@ -7,7 +6,8 @@ import type { Submit } from '../../commands/submit.ts'
 import { Unacceptable } from '../../lib/errors.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
-import type { Leadership } from '../leadership.ts'
+import type { Leadership } from '../../stores/leadership.ts'
+import { createOutbox, type OutboxOptions } from '../../stores/outbox.ts'
 import type { AnsweringPorts } from './answering.ts'
 import { answerOf, expiredOf } from './cluster-answers.ts'
 import { createClusterFeed } from './cluster-feed.ts'
@@ -19,7 +19,7 @@ export interface ClusterPorts extends AnsweringPorts {
   readonly submit: Submit
   readonly blobs: Blobs
   readonly leadership: Leadership
-  readonly keepShort: FollowerOptions['keepShort']
+  readonly keepShort: OutboxOptions['keepShort']
   readonly settings: CrawlingSettings
   readonly logger: Logger
 }
@@ -116,7 +116,7 @@ export const createCluster = (ports: ClusterPorts): Cluster => {
     }
   }
 
-  const outbox = createFollower({
+  const outbox = createOutbox({
     log,
     leadership,
     office: `crawling-${settings.topicPrefix}`,

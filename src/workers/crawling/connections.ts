@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { type buildConnector, Client } from 'undici'
 import { noProxies, type ProxyAddress, type ProxyFor } from '../../commands/crawling/proxy-settings.ts'
+import type { Targets } from '../outbound/address-guard.ts'
 import type { Header } from './headers.ts'
 import { maxHeaderBytes } from './headers.ts'
 import { directlyToProxy, proxyHeaders, throughTunnel } from './proxy-tunnel.ts'
-import type { Targets } from './targets.ts'
 
 /** A connection to an origin, for one request at a time. */
 export interface Connection {

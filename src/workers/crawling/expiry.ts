@@ -2,16 +2,16 @@ import type { Logger } from 'pino'
 import { crawl } from '../../commands/crawling/crawl.ts'
 import type { Executor } from '../../commands/execute.ts'
 import { operation } from '../../commands/operation.ts'
+import { crawlKey } from '../../events/crawling/crawl-key.ts'
 import type { Actor } from '../../events/define.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { crawlKey } from '../../lib/crawl-key.ts'
 import { newId } from '../../lib/ids.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
 import { type QueueQueries, queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
-import type { Leases } from '../leases.ts'
-import { createCrawlers } from './crawlers.ts'
+import type { Leases } from '../../stores/leases.ts'
+import { createPeers } from '../peers.ts'
 import { gentleReasons } from './gentle-reasons.ts'
 
 export interface ExpiryPorts {
@@ -143,9 +143,9 @@ export const createExpiry = ({
 
   return {
     start: (worker) => {
-      const crawlers = createCrawlers({ leases, clock, kind: crawlKind, me: worker })
-      isMine = () => crawlers.owns(office)
-      crawlers.onChange(look, signal)
+      const peers = createPeers({ leases, clock, kind: crawlKind, me: worker })
+      isMine = () => peers.owns(office)
+      peers.onChange(look, signal)
       const end = projections.onApplied((events) => {
         if (events.some(concerns)) look()
       })

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
-import { TargetRefused } from './targets.ts'
+import { TargetRefused } from '../outbound/address-guard.ts'
 
 /** Why a page could not be fetched. */
 export type FetchFailure = 'dns' | 'refused' | 'timeout' | 'tls' | 'too_large' | 'unsupported_scheme' | 'lost' | 'target_refused'

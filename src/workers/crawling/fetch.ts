@@ -5,7 +5,7 @@ import type { Connections } from './connections.ts'
 import { undoEncodings } from './content-encoding.ts'
 import { FetchFailed, isMalformedHttp } from './fetch-failure.ts'
 import { type Header, titleCase } from './headers.ts'
-import { transfer } from './transfer.ts'
+import { type TransferOptions, type Transferred, transfer } from './transfer.ts'
 
 /** One response, whole. `headers` are as received, but without a Content-Encoding that has been undone. */
 export interface FetchedPage {
@@ -93,22 +93,6 @@ export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptio
     body: plain.body,
     durationMs: Math.round(options.clock.monotonic() - startedAt),
   }
-}
-
-export interface Transferred {
-  readonly status: number
-  readonly received: readonly Header[]
-  readonly location?: string
-  readonly body: Buffer
-}
-
-export interface TransferOptions {
-  readonly target: URL
-  readonly requestHeaders: readonly Header[]
-  readonly maxBytes: number
-  readonly connections: Connections
-  /** Aborts with the reason that the transfer is to reject with. */
-  readonly signal: AbortSignal
 }
 
 /** Asks once, and where the answer is careless about HTTP/1.1 a second time; an origin that was careless is read leniently at once. */

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import type { Leases } from '../leases.ts'
+import type { Leases } from '../../stores/leases.ts'
 
 /** What a server that answers the face's requests says that it does; no work has this kind. */
 const serverKind = 'http.crawling'

@@ -1,5 +1,5 @@
+import { asciiName } from '../../events/crawling/domain-key.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
-import { asciiName } from '../../lib/domain-key.ts'
 import { compilePattern, type Pattern } from './patterns.ts'
 
 /** Says of an absolute URL whether a crawl follows it. */

@@ -1,8 +1,8 @@
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { type CrawlName, crawlKey } from '../../events/crawling/crawl-key.ts'
+import { comparableDomain } from '../../events/crawling/domain-key.ts'
 import type { DropReason } from '../../events/crawling/page.ts'
 import { type Clock, parseInstant } from '../../lib/clock.ts'
-import { type CrawlName, crawlKey } from '../../lib/crawl-key.ts'
-import { comparableDomain } from '../../lib/domain-key.ts'
 import type { QueueQueries } from '../../projections/crawling/queue-queries.ts'
 import { longestUrl } from './longest-url.ts'
 

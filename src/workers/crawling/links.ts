@@ -1,5 +1,5 @@
+import { contentTypeOf, decode, encodingOf } from '../../lib/charset.ts'
 import { canonicalUrl } from './canonical-url.ts'
-import { contentTypeOf, decode, encodingOf } from './charset.ts'
 import type { LinkFilter } from './link-filter.ts'
 import { longestUrl } from './longest-url.ts'
 import { type Anchor, readMarkup } from './markup.ts'

@@ -1,18 +1,20 @@
 import { type FreshMemory, type PageOutcome, sameMemory } from '../../commands/crawling/page.ts'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { habitsOf } from '../../commands/crawling/spiders.ts'
+import { domainKeyOf } from '../../events/crawling/domain-key.ts'
 import type { FailureReason, QueuedPage } from '../../events/crawling/page.ts'
 import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { domainKeyOf } from '../../lib/domain-key.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import type { NextPage } from '../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../stores/blobs.ts'
+import { createTargets } from '../outbound/address-guard.ts'
 import { fingerprint } from './canonical-url.ts'
 import { type Connections, createConnections } from './connections.ts'
 import { crawlHeaders, defaultUserAgent, type FetchedPage, fetchPage } from './fetch.ts'
 import { FetchFailed } from './fetch-failure.ts'
-import { itemDocument } from './item.ts'
+import { itemDocument } from './item-document.ts'
 import type { Candidate, CrawlLimits, LinkTests, Tested } from './link-tests.ts'
 import { listedLinks, pageLinks } from './page-links.ts'
 import type { PageReading } from './page-reading.ts'
@@ -20,8 +22,6 @@ import { createReadingPool, ReadingFailed, type ReadPage } from './reading-pool.
 import { createRedirectMemory, joinedCookies } from './redirect-memory.ts'
 import { createRobots } from './robots.ts'
 import { refererFor, shownHeaders, siteSecrets } from './site-secrets.ts'
-import { habitsOf } from './spiders.ts'
-import { createTargets } from './targets.ts'
 import { isWebAddress, withoutFragment, writtenAddress } from './web-address.ts'
 
 /** What becomes of a fetched page; `release` as in `Tested`. */
@@ -50,10 +50,15 @@ export interface FetchOrder {
   readonly signal: AbortSignal
 }
 
+const remedies = {
+  linkLocal: 'crawls are not allowed to fetch from it (CRAWLING_ALLOW_LINK_LOCAL)',
+  private: 'crawls are not allowed to fetch from it (CRAWLING_ALLOW_PRIVATE)',
+}
+
 /** Fetches one page and decides what becomes of it. Rejects only when `signal` aborts or a store fails. Source: crawling contract, section 6. */
 export const createPageFetcher = ({
   settings,
-  connections = createConnections(createTargets(settings), settings.proxyFor),
+  connections = createConnections(createTargets({ ...settings, remedies }), settings.proxyFor),
   blobs,
   tests,
   host,

@@ -1,10 +1,10 @@
 import TinyQueue from 'tinyqueue'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { createThrottle, type Throttle } from '../../commands/crawling/throttle.ts'
+import { comparableDomain } from '../../events/crawling/domain-key.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { comparableDomain } from '../../lib/domain-key.ts'
 import type { NextPage, QueueName, QueueQueries, ThrottleRule } from '../../projections/crawling/queue-queries.ts'
 import { tooEarlyMs } from './start-order.ts'
-import { createThrottle, type Throttle } from './throttle.ts'
 
 /** A queue of the spider: all pages of one spider and domain. Only its name and its turn are kept here. */
 interface Queue extends QueueName {

@@ -1,6 +1,6 @@
+import { domainKeyOf } from '../../events/crawling/domain-key.ts'
 import { withoutUserinfo } from '../../events/crawling/userinfo.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
-import { domainKeyOf } from '../../lib/domain-key.ts'
 import { fingerprint } from './canonical-url.ts'
 import { createLinkFilter, type LinkLists, PatternsTooSlow } from './link-filter.ts'
 import { type ExtractedLinks, extractLinks, type Link } from './links.ts'

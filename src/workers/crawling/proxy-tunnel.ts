@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { buildConnector, Client } from 'undici'
 import type { ProxyAddress } from '../../commands/crawling/proxy-settings.ts'
+import { connectTimeoutMs, type Targets } from '../outbound/address-guard.ts'
 import { FetchFailed } from './fetch-failure.ts'
-import { connectTimeoutMs, type Targets } from './targets.ts'
 
 /** Connections to a proxy: the operator named it, so the rules for targets do not hold for it. */
 const connectToProxy = buildConnector({ allowH2: false, timeout: connectTimeoutMs })

@@ -1,4 +1,4 @@
-import { contentTypeOf } from './charset.ts'
+import { contentTypeOf } from '../../lib/charset.ts'
 
 /** Types besides text/* and *+xml, *+json whose content is text. */
 const textTypes = new Set([

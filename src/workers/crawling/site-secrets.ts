@@ -1,7 +1,7 @@
 import { parse } from 'tldts'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
+import { withScheme } from '../../events/crawling/domain-key.ts'
 import { secretMask } from '../../events/sealed.ts'
-import { withScheme } from '../../lib/domain-key.ts'
 import type { Header } from './headers.ts'
 
 /** What a page is told of its crawl besides the headers that every page gets. */

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { CrawlInput } from '../../commands/crawling/requests.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
+import { spiders } from '../../commands/crawling/spiders.ts'
 import type { Executor } from '../../commands/execute.ts'
 import { operationOf } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -10,16 +11,15 @@ import { queueQueries } from '../../projections/crawling/queue-queries.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
-import type { Leases } from '../leases.ts'
+import type { Leases } from '../../stores/leases.ts'
+import { createPeers } from '../peers.ts'
 import type { WorkContext } from '../work.ts'
-import { createCrawlers } from './crawlers.ts'
 import { createFetching } from './fetching.ts'
 import { createLinkTests } from './link-tests.ts'
 import { tellQueues } from './news.ts'
 import { createPageQueues, type PageQueues, type PickedPage } from './page-queues.ts'
 import { createRuns, type Runs } from './runs.ts'
 import { createSight } from './sight.ts'
-import { spiders } from './spiders.ts'
 
 export interface SpiderPorts {
   readonly log: EventLog
@@ -175,17 +175,17 @@ export const createSpider = (ports: SpiderPorts): Spider => {
 
   return {
     attach: (start, worker) => {
-      const crawlers = createCrawlers({ leases, clock, kind: crawlKind, me: worker })
+      const peers = createPeers({ leases, clock, kind: crawlKind, me: worker })
       const runs = createRuns({ queries, sight, worker, start, signal, onBegun: takeUp })
-      const holders = (domain: string): readonly string[] => [...runs.holders(), ...(crawlers.owns(domain) ? [''] : [])]
+      const holders = (domain: string): readonly string[] => [...runs.holders(), ...(peers.owns(domain) ? [''] : [])]
       const queues = createPageQueues({ queries: queries(), settings, clock, spiders, holders })
-      attached = { queues, runs, fetch: createFetching({ ...ports, sight, fetchPage, isAlone: crawlers.isAlone }) }
+      attached = { queues, runs, fetch: createFetching({ ...ports, sight, fetchPage, isAlone: peers.isAlone }) }
       const end = projections.onApplied(onApplied)
       signal.addEventListener('abort', () => {
         end()
         cancelTimer()
       })
-      crawlers.onChange(() => {
+      peers.onChange(() => {
         queues.load()
         pump()
       }, signal)

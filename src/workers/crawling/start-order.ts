@@ -1,5 +1,5 @@
+import type { ThrottleRule } from '../../commands/crawling/throttle.ts'
 import type { QueueName, QueueQueries } from '../../projections/crawling/queue-queries.ts'
-import type { ThrottleRule } from './throttle.ts'
 
 /**
  * How much nearer to each other than their rule says two starts may stand in the log: between a spider's own clock and the

@@ -1,13 +1,13 @@
 import { StatsRequest } from '../../commands/crawling/requests.ts'
+import { spiders } from '../../commands/crawling/spiders.ts'
 import { type CounterQueries, counterQueries, type WindowCounts } from '../../projections/crawling/counters.ts'
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import type { QueueStats } from '../../projections/crawling/crawl-rows.ts'
 import { crawlKind } from '../../projections/crawling/pages.ts'
-import type { Leases } from '../leases.ts'
+import type { Leases } from '../../stores/leases.ts'
 import type { Work } from '../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime } from './answering.ts'
 import { liveServers } from './heartbeat.ts'
-import { spiders } from './spiders.ts'
 
 export interface StatsPorts extends AnsweringPorts {
   readonly leases: Leases

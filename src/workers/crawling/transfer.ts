@@ -1,8 +1,8 @@
 import type { Dispatcher } from 'undici'
 import { createBodyParts, tooLarge } from './body-parts.ts'
-import type { TransferOptions, Transferred } from './fetch.ts'
+import type { Connections } from './connections.ts'
 import { FetchFailed, failureOf } from './fetch-failure.ts'
-import { headersOf, mostInterim, sendable } from './headers.ts'
+import { type Header, headersOf, mostInterim, sendable } from './headers.ts'
 
 /** Sends one request and reads its response to the end. Rejects with `FetchFailed`, or the signal's reason. */
 export const transfer = async ({
@@ -73,4 +73,20 @@ export const transfer = async ({
       fail(error)
     }
   })
+}
+
+export interface Transferred {
+  readonly status: number
+  readonly received: readonly Header[]
+  readonly location?: string
+  readonly body: Buffer
+}
+
+export interface TransferOptions {
+  readonly target: URL
+  readonly requestHeaders: readonly Header[]
+  readonly maxBytes: number
+  readonly connections: Connections
+  /** Aborts with the reason that the transfer is to reject with. */
+  readonly signal: AbortSignal
 }

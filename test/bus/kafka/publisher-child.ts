@@ -3,8 +3,8 @@ import { createKafka } from '../../../src/bus/kafka/client.ts'
 import { createEventPublisher } from '../../../src/bus/kafka/publisher.ts'
 import { kafkaSettings } from '../../../src/bus/kafka/settings.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { createLocalLeadership } from '../../../src/stores/embedded/leadership.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
-import { createLocalLeadership } from '../../../src/workers/leadership.ts'
 
 // Publishes a log until it is killed: node publisher-child.ts LOG BROKERS PREFIX
 const [path = '', brokers = '', prefix = ''] = process.argv.slice(2)

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type App, buildApp } from '../../../src/app.ts'
+import type { App } from '../../../src/app/server.ts'
+import { buildApp } from '../../../src/app.ts'
 import { loadConfig } from '../../../src/config.ts'
 
 interface List {

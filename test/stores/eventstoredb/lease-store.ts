@@ -3,8 +3,8 @@ import { systemClock as clock } from '../../../src/lib/clock.ts'
 import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/leadership.ts'
 import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
 import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
-import type { Leadership } from '../../../src/workers/leadership.ts'
-import type { Leases } from '../../../src/workers/leases.ts'
+import type { Leadership } from '../../../src/stores/leadership.ts'
+import type { Leases } from '../../../src/stores/leases.ts'
 
 export interface LeaseStore {
   readonly connection: OpenedEventStoreDb

@@ -7,7 +7,7 @@ import { createCarelessReader } from '../../../src/workers/crawling/careless-res
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { type FetchedPage, fetchPage } from '../../../src/workers/crawling/fetch.ts'
 import { headersOf } from '../../../src/workers/crawling/headers.ts'
-import { createTargets } from '../../../src/workers/crawling/targets.ts'
+import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
 
 const megabyte = 1024 * 1024
 

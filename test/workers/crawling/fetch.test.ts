@@ -6,7 +6,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { crawlHeaders, type FetchOptions, fetchPage } from '../../../src/workers/crawling/fetch.ts'
 import { FetchFailed } from '../../../src/workers/crawling/fetch-failure.ts'
-import { createTargets } from '../../../src/workers/crawling/targets.ts'
+import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
 
 const megabyte = 1024 * 1024
 const connections = createConnections(createTargets({ allowLinkLocal: false, allowPrivate: true }))

@@ -1,11 +1,12 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { Unavailable } from '../../../src/lib/errors.ts'
+import { createLocalLeases } from '../../../src/stores/embedded/leases.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import type { EventLog } from '../../../src/stores/event-log.ts'
-import { createCrawlers } from '../../../src/workers/crawling/crawlers.ts'
+import type { Leases } from '../../../src/stores/leases.ts'
 import { liveServers } from '../../../src/workers/crawling/heartbeat.ts'
-import { createLocalLeases, type Leases } from '../../../src/workers/leases.ts'
+import { createPeers } from '../../../src/workers/peers.ts'
 import { type CrawlingOptions, folder, openCrawling } from './harness.ts'
 import { anchors, openWeb, shortest, starts } from './web.ts'
 
@@ -49,7 +50,7 @@ const openTwo = async (settings: CrawlingOptions['settings'], leaseMs = 8_000) =
     disk: { log: shared, directory },
     among: { leases, id: names.two, leads: true, leaseMs },
   })
-  const crawlers = createCrawlers({ leases, clock: systemClock, kind, me: () => first?.worker ?? '' })
+  const crawlers = createPeers({ leases, clock: systemClock, kind, me: () => first?.worker ?? '' })
   /** Addresses whose crawls the first process begins, and those of the second. */
   const hosts = Array.from({ length: 200 }, (_, index) => `127.0.0.${index + 1}`)
   const ofOne = hosts.filter((host) => crawlers.owns(`${host}.`))

@@ -8,7 +8,7 @@ import { noProxies, proxiesOf } from '../../../src/commands/crawling/proxy-setti
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { fetchPage } from '../../../src/workers/crawling/fetch.ts'
-import { createTargets } from '../../../src/workers/crawling/targets.ts'
+import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
 import { makeCertificate } from '../../engines/certificate.ts'
 import { folder, openCrawling, openSite } from './harness.ts'
 
