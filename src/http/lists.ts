@@ -49,4 +49,4 @@ export const listOf = (item: z.ZodType): z.ZodType => {
   return list
 }
 
-export const lists = new WeakMap<z.ZodType, z.ZodType>()
+const lists = new WeakMap<z.ZodType, z.ZodType>()
