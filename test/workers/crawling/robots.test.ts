@@ -4,7 +4,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { createConnections } from '../../../src/workers/crawling/connections.ts'
 import { createRobots } from '../../../src/workers/crawling/robots.ts'
 import { robotsRules } from '../../../src/workers/crawling/robots-rules.ts'
-import { createTargets } from '../../../src/workers/crawling/targets.ts'
+import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
 import { links, openCrawling, openSite } from './harness.ts'
 import { openWeb } from './web.ts'
 
