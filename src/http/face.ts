@@ -1,3 +1,4 @@
+import type { Principal } from '../stores/credentials.ts'
 import type { HttpContext } from './context.ts'
 import type { Answer } from './reply.ts'
 import type { DocumentedRoute, NativeRoute } from './route.ts'
