@@ -45,6 +45,8 @@ const Settings = z.object({
   MAX_BODY_BYTES: whole(1024).default(1_048_576),
   /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
   MAX_BODIES_BYTES: whole(1024).default(8_388_608),
+  /** Most bytes on disk of the copies of views that answer questions about the past. */
+  PAST_VIEWS_MAX_BYTES: whole(0).default(1_073_741_824),
   /** Hosts beside loopback that are answered for without credentials: `name`, `name:port`, `*.name`, an address, `*`. */
   ALLOWED_HOSTS: list(isHostEntry, 'is not a host (name, name:port, *.name or an address)'),
   /** Origins whose pages may use the server without credentials: `https://name:port`, `null`, `*`. */
@@ -74,6 +76,7 @@ export interface Config {
   readonly shutdownGraceMs: number
   readonly maxBodyBytes: number
   readonly maxBodiesBytes: number
+  readonly pastViewsMaxBytes: number
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly trustedProxies: readonly string[]
@@ -134,6 +137,7 @@ export const loadConfig = (
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     maxBodiesBytes: settings.MAX_BODIES_BYTES,
+    pastViewsMaxBytes: settings.PAST_VIEWS_MAX_BYTES,
     allowedHosts: settings.ALLOWED_HOSTS,
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustedProxies: settings.TRUSTED_PROXIES,

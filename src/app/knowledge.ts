@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Config } from '../config.ts'
 import type { OperationsOf } from '../http/ports.ts'
 import { createKnowledge, type Knowledge, type Known } from '../projections/known.ts'
 import { createOnDemandView } from '../projections/on-demand.ts'
@@ -25,12 +26,15 @@ type Ground = Pick<Node, 'clock' | 'logger' | 'projections'> & {
   readonly engines: Pick<Node['engines'], 'log' | 'leases' | 'viewsDirectory'>
 }
 
-export const openKnowledge = async (node: Ground, faces: readonly ConfiguredFace[]): Promise<OpenedKnowledge> => {
+export const openKnowledge = async (
+  node: Ground,
+  { faces, pastViewsMaxBytes: maxBytes }: Pick<Config, 'faces' | 'pastViewsMaxBytes'>,
+): Promise<OpenedKnowledge> => {
   const { clock, logger, projections, engines } = node
   const { log, viewsDirectory } = engines
   const modules = faces.map(({ module }) => module)
   const directory = join(viewsDirectory, 'past')
-  const past = createPast({ log, directory, projections: projectionsOf(modules), live: projections, clock, logger })
+  const past = createPast({ log, directory, projections: projectionsOf(modules), live: projections, clock, logger, maxBytes })
   const trailView = createOnDemandView({ log, directory: join(viewsDirectory, 'trail'), projection: trail, clock, logger })
   return {
     knowledge: createKnowledge({ log, projections, past, trail: trailView, clock }),

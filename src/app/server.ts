@@ -24,7 +24,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const { clock, logger, engines, projections, executor, secrets, health, kinds } = node
   const { log, bus, leases, leadership } = engines
 
-  const known = await openKnowledge(node, config.faces)
+  const known = await openKnowledge(node, config)
   const { knowledge } = known
   const operations = known.operations(knowledge.present(known.operations.reads))
   const submit = createSubmit({ executor, kinds, secrets })

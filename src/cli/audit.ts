@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import { deciderOf, faces } from '../app/faces.ts'
-import { parseInstant } from '../lib/clock.ts'
+import { instant, parseInstant, systemClock } from '../lib/clock.ts'
+import { isUuid } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
-import { categoryOf, type RecordedEvent } from '../stores/event-log.ts'
-import { createClient } from './client.ts'
+import { categoryOf, type EventLog, type RecordedEvent } from '../stores/event-log.ts'
+import { createClient, refusal } from './client.ts'
 import { CommandFailed } from './exit.ts'
 import { withOfflineLog } from './offline.ts'
-import { type ServerCommandOptions, withServer } from './options.ts'
+import { type ServerCommandOptions, withAsOf, withServer } from './options.ts'
 import { coloured, harmless, print, printJson } from './terminal.ts'
 
 interface ReplayOptions extends ServerCommandOptions {
@@ -18,26 +19,25 @@ interface ReplayOptions extends ServerCommandOptions {
 /** `audit replay`: what happened in a stream, and the state it folds to at a moment of the past. */
 export const auditCommand = (program: Command): void => {
   const group = program.command('audit').description('inspect past state')
-  withServer(group.command('replay').description("print a stream's events and the state that they lead to"))
+  withAsOf(withServer(group.command('replay').description("print a stream's events and the state that they lead to")))
     .requiredOption('--stream <stream>', 'the stream, such as operation-<id>')
-    .option('--as-of <moment>', 'a time (RFC 3339) or a position; default: now')
     .option('--data-dir <directory>', 'read the files of a stopped server')
     .action(replay)
 }
 
 async function replay(options: ReplayOptions): Promise<void> {
   const { stream, asOf, dataDir } = options
-  const within = bound(asOf)
+  const moment = momentOf(asOf)
   const history: RecordedEvent[] = []
   const take = async (events: AsyncIterable<RecordedEvent>): Promise<void> => {
     for await (const event of events) {
-      if (!within(event)) return
+      if (!lies(event, moment)) return
       history.push(event)
     }
   }
   if (stream.startsWith('key-')) throw new CommandFailed('notFound', `there is no stream "${stream}"`)
-  if (dataDir === undefined) await take(overHttp(options))
-  else await withOfflineLog({ directory: dataDir, purpose: 'audit replay' }, (log) => take(log.readStream(stream)))
+  if (dataDir === undefined) await take(overHttp(options, moment))
+  else await withOfflineLog({ directory: dataDir, purpose: 'audit replay' }, (log) => take(offline(log, stream, moment)))
   if (history.length === 0)
     throw new CommandFailed('notFound', `the stream "${stream}" has no events${asOf === undefined ? '' : ` as of ${asOf}`}`)
   const state = fold(stream, history)
@@ -65,17 +65,24 @@ async function replay(options: ReplayOptions): Promise<void> {
 /** One number, or the pair that an EventStoreDB log has. */
 const positionForm = /^\d{1,40}(-\d{1,40})?$/
 
-/** Whether an event lies at or before the moment. */
-const bound = (asOf: string | undefined): ((event: RecordedEvent) => boolean) => {
-  if (asOf === undefined) return () => true
+/** A moment of the past as it was given. */
+type Moment = { readonly position: string } | { readonly at: number } | { readonly event: string }
+
+const momentOf = (asOf: string | undefined): Moment | undefined => {
+  if (asOf === undefined) return undefined
+  if (isUuid(asOf.toLowerCase())) return { event: asOf.toLowerCase() }
   if (/^\d{4}-\d\d-\d\d/.test(asOf)) {
-    const until = parseInstant(asOf)
-    if (Number.isNaN(until)) throw new CommandFailed('usage', `"${asOf}" is not a time, such as 2026-11-21T05:27:00.123Z`)
-    return ({ recordedAt }) => parseInstant(recordedAt) <= until
+    const at = parseInstant(asOf)
+    if (Number.isNaN(at)) throw new CommandFailed('usage', `"${asOf}" is not a time, such as 2026-11-21T05:27:00.123Z`)
+    return { at }
   }
-  if (!positionForm.test(asOf)) throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position`)
-  return ({ position }) => position <= paddedLike(position, asOf)
+  if (positionForm.test(asOf)) return { position: asOf }
+  throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position nor the id of an event`)
 }
+
+/** Whether an event lies at or before a position. Where another moment is in the log is known to whoever reads the log. */
+const lies = ({ position }: RecordedEvent, moment: Moment | undefined): boolean =>
+  moment === undefined || !('position' in moment) || position <= paddedLike(position, moment.position)
 
 /** A position as people write it, its zeros left out, in the form of one of the log: positions compare as text. */
 const paddedLike = (position: string, text: string): string => {
@@ -93,15 +100,40 @@ const fold = (stream: string, history: readonly RecordedEvent[]): unknown => {
   return decider && history.reduce((state, event) => decider.evolve(state, event), decider.initial)
 }
 
-async function* overHttp(options: ReplayOptions): AsyncGenerator<RecordedEvent> {
+/** The server finds the moment. All pages are as of the position that it named for the first one. */
+async function* overHttp(options: ReplayOptions, moment: Moment | undefined): AsyncGenerator<RecordedEvent> {
   const client = createClient(options)
+  let asOf = moment === undefined || 'position' in moment ? undefined : 'at' in moment ? instant(moment.at) : moment.event
   for (let from = 0; ; ) {
-    const query = new URLSearchParams({ from: String(from), limit: '1000', order: 'asc' })
-    const page = (await client.json(`/v1/streams/${encodeURIComponent(options.stream)}`, { query })) as JsonObject
+    const query = new URLSearchParams({
+      from: String(from),
+      limit: '1000',
+      order: 'asc',
+      ...(asOf === undefined ? {} : { asOf }),
+    })
+    const response = await client.send(`/v1/streams/${encodeURIComponent(options.stream)}`, { query })
+    if (response.status >= 400) throw await refusal(response)
+    const page = (await response.json()) as JsonObject
     const items = page.items as unknown as readonly RecordedEvent[]
     yield* items
     const last = items.at(-1)
     if (last === undefined || page.next === null) return
     from = last.revision + 1
+    if (asOf !== undefined) asOf = response.headers.get('event-position') ?? asOf
   }
+}
+
+/**
+ * Reads the whole log up to a moment that is not a position. "As of a time" ends before the first event that was recorded later: clocks step
+ * back, and the order of the log wins.
+ */
+async function* offline(log: EventLog, stream: string, moment: Moment | undefined): AsyncGenerator<RecordedEvent> {
+  if (moment === undefined || 'position' in moment) return yield* log.readStream(stream)
+  if ('at' in moment && moment.at > systemClock.now()) throw new CommandFailed('failed', `${instant(moment.at)} is after now`)
+  for await (const event of log.readAll()) {
+    if ('at' in moment && parseInstant(event.recordedAt) > moment.at) return
+    if (event.stream === stream) yield event
+    if ('event' in moment && event.id === moment.event) return
+  }
+  if ('event' in moment) throw new CommandFailed('notFound', `there is no event ${moment.event}`)
 }

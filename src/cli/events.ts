@@ -3,7 +3,7 @@ import { systemClock } from '../lib/clock.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { type Client, createClient, refusal } from './client.ts'
 import { CommandFailed } from './exit.ts'
-import { queryOf, type ServerCommandOptions, several, wholeNumber, withServer } from './options.ts'
+import { queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from './options.ts'
 import { readServerSentEvents } from './sse.ts'
 import { complain, harmless, print, printJson } from './terminal.ts'
 
@@ -14,15 +14,15 @@ const reconnectMs = 1000
 export const eventsCommand = (program: Command): void => {
   const group = program.command('events').description('read the event log')
 
-  filtered(group.command('ls').description('list events'))
+  withAsOf(filtered(group.command('ls').description('list events')))
     .option('--order <order>', 'asc (default) or desc')
     .option('--limit <n>', 'maximum number of items', wholeNumber)
-    .action(async (options: ServerCommandOptions) => {
-      const query = queryOf({ ...options }, [...filters, 'after', 'order', 'limit'])
+    .action(async (options: ServerCommandOptions & { readonly asOf?: string }) => {
+      const query = queryOf({ ...options }, [...filters, 'after', 'order', 'limit', 'asOf'])
       const page = await createClient(options).json('/v1/events', { query })
       if (options.json) return printJson(page)
       for (const event of (page.items ?? []) as unknown as EventLine[]) printEvent(event)
-      if (page.next !== null) print(`more: --after ${page.next}`)
+      if (page.next !== null) print(`more: --after ${page.next}${options.asOf === undefined ? '' : ` --as-of ${page.head}`}`)
     })
 
   filtered(group.command('tail').description('follow new events until stopped'))

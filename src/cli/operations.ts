@@ -5,18 +5,18 @@ import { systemClock } from '../lib/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../lib/json.ts'
 import { type Client, createClient, refusal } from './client.ts'
 import { CommandFailed } from './exit.ts'
-import { queryOf, type ServerCommandOptions, several, wholeNumber, withServer } from './options.ts'
+import { queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from './options.ts'
 import { harmless, print, printJson, printTable } from './terminal.ts'
 
 const longestWaitS = 60
 const finished = ['succeeded', 'failed', 'cancelled', 'timed-out']
-const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'order', 'limit', 'cursor']
+const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'order', 'limit', 'cursor', 'asOf']
 
 /** `operations ls|get|submit|wait|tail|cancel|retry` against a server. */
 export const operationsCommand = (program: Command): void => {
   const group = program.command('operations').description('manage operations')
 
-  withServer(group.command('ls').description('list operations, newest first'))
+  withAsOf(withServer(group.command('ls').description('list operations, newest first')))
     .option('--state <state>', 'only these states', several)
     .option('--kind <kind>', 'only these kinds', several)
     .option('--face <face>', 'only from these faces', several)
@@ -29,8 +29,9 @@ export const operationsCommand = (program: Command): void => {
     .option('--cursor <cursor>', 'the "next" of the previous page')
     .action(ls)
 
-  withServer(group.command('get <id>').description('show one operation')).action(
-    async (id: string, options: ServerCommandOptions) => show(await createClient(options).json(pathOf(id)), options),
+  withAsOf(withServer(group.command('get <id>').description('show one operation'))).action(
+    async (id: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
+      show(await createClient(options).json(pathOf(id), { query: queryOf({ ...options }, ['asOf']) }), options),
   )
 
   withServer(group.command('submit <kind>').description('submit a new operation'))

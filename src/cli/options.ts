@@ -17,6 +17,10 @@ export const withServer = (command: Command): Command =>
       .option('--token <token>', 'credentials (INTENDANT_TOKEN)'),
   )
 
+/** For commands that read. */
+export const withAsOf = (command: Command): Command =>
+  command.option('--as-of <moment>', 'as it was: a position, a time (RFC 3339), or the id of an event')
+
 /** For commands that open the data directory themselves, while no server holds it. */
 export const withDataDir = (command: Command): Command =>
   withJson(command.option('--data-dir <directory>', 'the data directory (DATA_DIR; default ./data)'))

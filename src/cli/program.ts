@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   worker: async () => (await import('./worker.ts')).workerCommand,
   operations: async () => (await import('./operations.ts')).operationsCommand,
   events: async () => (await import('./events.ts')).eventsCommand,
+  why: async () => (await import('./why.ts')).whyCommand,
   projections: async () => (await import('./projections.ts')).projectionsCommand,
   audit: async () => (await import('./audit.ts')).auditCommand,
   secrets: async () => (await import('./secrets.ts')).secretsCommand,

@@ -18,8 +18,12 @@ const serverOf = async (places: readonly number[]): Promise<string> => {
     metadata: { correlationId: 'x', actor: { principal: 'anonymous', face: null, address: null }, schema: 1 },
     recordedAt: `2026-11-21T05:27:0${revision}.000Z`,
   }))
-  const server = createServer((_request, response) => {
-    response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ items, next: null, revision: items.length - 1 }))
+  const server = createServer(({ url = '' }, response) => {
+    const asOf = new URL(url, 'http://localhost').searchParams.get('asOf') ?? '9999'
+    const known = items.filter(({ recordedAt }) => recordedAt <= asOf)
+    response
+      .setHeader('Content-Type', 'application/json')
+      .end(JSON.stringify({ items: known, next: null, revision: known.length - 1 }))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())

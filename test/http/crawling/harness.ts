@@ -103,7 +103,7 @@ export const startFace = async ({
     knowledge,
     operations: operationsOf,
     parts,
-  } = await openKnowledge({ clock, logger, projections, engines }, loadConfig({}).faces)
+  } = await openKnowledge({ clock, logger, projections, engines }, loadConfig({}))
   const operations = operationsOf(knowledge.present(operationsOf.reads))
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
   const held = new Map<string, Held>()
