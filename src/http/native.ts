@@ -137,7 +137,7 @@ const usualHeaders = {
   write: { 'Idempotency-Key': '1 to 255 visible characters; the same request with the same key is answered once and again' },
 }
 /** Problems that any route may answer with, beside its own. */
-const usualProblems = ({ scope, method, body }: NativeRoute): NativeRoute['answers'] => ({
+const usualProblems = ({ scope, method, body, reads }: NativeRoute): NativeRoute['answers'] => ({
   ...problems({
     400: 'A parameter, a header or the body is unknown or malformed',
     421: 'The server without credentials was reached under a name that is not its own',
@@ -148,6 +148,7 @@ const usualProblems = ({ scope, method, body }: NativeRoute): NativeRoute['answe
   ...(scope === null
     ? {}
     : problems({ 401: 'Credentials are missing or wrong', 403: `The scope ${scope} is missing, or a foreign page asked` })),
+  ...(method === 'get' && reads !== undefined ? problems({ 404: 'There is nothing here, or no event with the id in asOf' }) : {}),
   ...(method === 'get'
     ? {}
     : problems({

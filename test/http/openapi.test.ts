@@ -159,6 +159,25 @@ test.each(['/v1/operations', '/feed'])('another request under a used key is docu
   expectDocumented(operation, refused, path)
 })
 
+test('POST / under a used key is documented', async () => {
+  const headers = { 'Idempotency-Key': 'documented-index', 'Content-Type': 'text/plain' }
+  expect((await server.it.ask('POST /', { raw: 'one', headers })).status).toBe(200)
+  const refused = await server.it.ask('POST /', { raw: 'other', headers })
+  expect(refused.status).toBe(422)
+  expectDocumented(operationAt('/', 'POST'), refused, '/')
+})
+
+test('whatever has a past says that the event of asOf may be unknown', async () => {
+  const withPast = operations().filter(([, , { parameters }]) => parameters.some(({ name }) => name === 'asOf'))
+  expect(withPast.length).toBeGreaterThan(10)
+  for (const [path, method, operation] of withPast) {
+    const line = `${method} ${filled(path, operation)}?asOf=019ab2c4-0000-7000-8000-000000000000`
+    const answer = await server.it.ask(line)
+    expect(answer.status, answer.text).toBe(404)
+    expectDocumented(operation, answer, line)
+  }
+})
+
 test('a body that is needed is required, one that may be left out is not', () => {
   const required = operations().flatMap(([path, , { requestBody }]) =>
     requestBody === undefined ? [] : [[path, requestBody.required]],

@@ -96,7 +96,13 @@ const usualHeaders = {
 /** The face's own routes for the OpenAPI document. Source: crawling contract, section 1. */
 export const crawlingDocuments: readonly DocumentedRoute[] = [
   { ...index, method: 'get' },
-  { ...index, method: 'post', description: 'Same as GET; a body is ignored.' },
+  {
+    ...index,
+    method: 'post',
+    description: 'Same as GET; a body is ignored.',
+    headers: usualHeaders,
+    answers: { ...index.answers, ...usualWriteFailures },
+  },
   {
     method: 'post',
     path: '/feed',
