@@ -429,9 +429,16 @@ export const createProjections = ({
     },
     snapshot: async (name, file) => {
       const { position, snapshot } = await inTurn(async () => {
-        const { current } = known(name)
-        stopAt(current.write())
-        stopAt(current.advance(current.position(), { store: true }))
+        const view = known(name)
+        const { current } = view
+        try {
+          stopAt(current.write())
+          stopAt(current.advance(current.position(), { store: true }))
+        } catch (error) {
+          // It has gone back to its last commit: what follows must not be applied before what it has lost.
+          failed(view, error)
+          throw error
+        }
         return { position: current.position(), snapshot: openSnapshot(current.file) }
       })
       await snapshot.copyTo(file)

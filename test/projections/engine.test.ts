@@ -283,6 +283,38 @@ test('a fault of the machine interrupts a view until it has passed', async () =>
   expect((await views.status())[0]?.fault).toBe(null)
 })
 
+test('a copy that the disk has no room for costs the view nothing', async () => {
+  const log = await openLog()
+  let full = false
+  const writing: Projection = {
+    ...counts(),
+    fold: (tx) => ({
+      apply: (recorded) => counts().apply(recorded, tx),
+      relieve: () => {},
+      write: () => {
+        if (full) throw Object.assign(new Error('database or disk is full'), { errcode: 13 })
+      },
+      discard: () => {},
+      find: () => undefined,
+    }),
+  }
+  let recover = () => {}
+  const after: Clock['after'] = (ms, run) => {
+    if (ms === 5000) recover = run
+    else if (ms !== 200) return systemClock.after(ms, run)
+    return () => {}
+  }
+  const directory = folder()
+  const views = await openViews(log, [writing], directory, { ...systemClock, after })
+  await views.reached(await put(log, 2))
+  full = true
+  await expect(views.snapshot('counts', join(directory, 'copy'))).rejects.toThrow('database or disk is full')
+  full = false
+  recover()
+  expect(await views.reached(await put(log, 1))).toBe(true)
+  expect(views.views('counts').get(count)).toEqual({ count: 3 })
+})
+
 test('a program killed in the middle of a fold goes on where the last transaction ended', async () => {
   const directory = folder()
   const fill = async () => {
