@@ -1,7 +1,9 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { createAnswerCounts, type Meter } from './answer-counts.ts'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { EventHub } from './event-hub.ts'
 import type { HttpPorts } from './ports.ts'
+
+/** Counts one answer of a route. */
+export type Meter = (method: string, status: number, seconds: number) => void
 
 /** What the server counts, and the text that Prometheus reads. */
 export interface Metrics {
@@ -10,11 +12,26 @@ export interface Metrics {
   text(): Promise<{ readonly type: string; readonly body: string }>
 }
 
+const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
 /** Registers into the ports' registry, where there is one, else into one of its own with the process's metrics. */
 export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; readonly hub: EventHub }): Metrics => {
   const { projections, knowledge, log, registry = ownRegistry() } = ports
   const operations = ports.operations(knowledge.present(ports.operations.reads))
   const registers = [registry]
+  const durations = new Histogram({
+    name: 'intendant_http_request_duration_seconds',
+    help: 'Time from the request to the head of its answer',
+    labelNames: ['face', 'method', 'route'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+    registers,
+  })
+  const answers = new Counter({
+    name: 'intendant_http_requests_total',
+    help: 'Answered requests',
+    labelNames: ['face', 'method', 'status'],
+    registers,
+  })
   const followers = new Gauge({ name: 'intendant_event_followers', help: 'Open event streams (SSE)', registers })
   const byState = new Gauge({
     name: 'intendant_operations',
@@ -39,7 +56,12 @@ export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; reado
   })
   const head = new Gauge({ name: 'intendant_log_head', help: 'Position of the newest event, where it is a number', registers })
   return {
-    meter: createAnswerCounts(registry),
+    meter: (face, route) => (sent, status, seconds) => {
+      // Clients may make up methods; each would be a series of its own.
+      const method = knownMethods.has(sent) ? sent : 'other'
+      durations.observe({ face, method, route }, seconds)
+      answers.inc({ face, method, status })
+    },
     text: async () => {
       byState.reset()
       followers.set(hub.size())

@@ -1,6 +1,7 @@
 import type { LaneEvent } from '../events/lane.ts'
 import { type OperationState, operationOf, operationPrefix } from '../events/operation.ts'
 import { parseInstant } from '../lib/clock.ts'
+import { createRecent } from '../lib/recent.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-row.ts'
@@ -9,8 +10,8 @@ import type { Fold, Tx } from './projection.ts'
 /** Rows and characters of JSON that wait in memory at most: a write of so many takes some milliseconds. */
 const mostUnwritten = 500
 const mostUnwrittenCharacters = 1_000_000
-/** Twice as many rows stay in memory at most once they are written: what happened last is asked for, and changed, most. */
-const rowsPerAge = 1000
+/** So many of the newest rows stay in memory once they are written: what happened last is asked for, and changed, most. */
+const recentRows = 1000
 const longestKept = 4096
 
 /** What `find` answers to this key: how many operations are in each state, `ReadonlyMap<OperationState, number>`. */
@@ -39,9 +40,7 @@ interface Holding {
  * of processor time an operation instead of 133). Whatever is written together leaves the rows that one event at a time would have left.
  */
 export const operationTables = (tx: Tx): Fold => {
-  // Two ages instead of one map that forgets its first entries.
-  let young = new Map<string, Kept>()
-  let old = young
+  const rows = createRecent<Kept>(recentRows)
   /** Those that the table has not or not like this, the oldest first. */
   let unwritten: Kept[] = []
   let characters = 0
@@ -52,7 +51,6 @@ export const operationTables = (tx: Tx): Fold => {
   /** The number of the last request and its place in lists, and the greatest id of all. */
   let last: Last | undefined
 
-  const kept = (id: string): Kept | undefined => young.get(id) ?? old.get(id)
   const stored = (id: string): FoldedRow | undefined => tx.get<FoldedRow>(`${operationRows} WHERE o.id = ?`, id)
   const lastStored = () =>
     tx.get<Last>(
@@ -66,7 +64,7 @@ export const operationTables = (tx: Tx): Fold => {
     last = { seq: row.seq, listedAt: row.listed_at, id: id > last.id ? id : last.id }
     characters += row.input.length
     const made: Kept = { row, table: 'never saw it' }
-    young.set(id, made)
+    rows.set(id, made)
     unwritten.push(made)
     if (states !== undefined) count(states, row.state, 1)
     if (row.lane !== null) touchedLanes.add(row.lane)
@@ -76,7 +74,7 @@ export const operationTables = (tx: Tx): Fold => {
   const find = (id: string): Kept | undefined => {
     last ??= lastStored()
     if (id > last.id) return undefined
-    const known = kept(id)
+    const known = rows.get(id)
     if (known !== undefined) return known
     const row = stored(id)
     return row && { row, table: 'has it' }
@@ -100,17 +98,17 @@ export const operationTables = (tx: Tx): Fold => {
     if (known.table === 'has it') {
       known.table = 'has an older one'
       unwritten.push(known)
-      young.set(id, known)
+      rows.set(id, known)
     }
     if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
   /** Those in the tables, and what is not written yet in its place. */
   const countStates = (): Map<OperationState, number> => {
-    const rows = tx.all<{ state: OperationState; count: number }>(
+    const stateCounts = tx.all<{ state: OperationState; count: number }>(
       `SELECT state, count(*) AS count FROM operations GROUP BY state`,
     )
-    const counts = new Map(rows.map(({ state, count }) => [state, count]))
+    const counts = new Map(stateCounts.map(({ state, count }) => [state, count]))
     for (const { row, table } of unwritten) {
       const older = table === 'never saw it' ? undefined : stored(row.id)
       if (older !== undefined) count(counts, older.state, -1)
@@ -166,8 +164,7 @@ export const operationTables = (tx: Tx): Fold => {
       else update(one.row, tx)
       one.table = 'has it'
       if (lengthOf(one.row) <= longestKept) continue
-      young.delete(one.row.id)
-      old.delete(one.row.id)
+      rows.delete(one.row.id)
     }
   }
 
@@ -177,9 +174,8 @@ export const operationTables = (tx: Tx): Fold => {
     lanes.clear()
     touchedLanes.clear()
     characters = 0
-    if (young.size < rowsPerAge) return
-    old = young
-    young = new Map()
+    // Only here, where all of them are in the table.
+    rows.age()
   }
 
   return {
@@ -194,8 +190,7 @@ export const operationTables = (tx: Tx): Fold => {
     },
     write,
     discard: () => {
-      young = new Map()
-      old = young
+      rows.clear()
       unwritten = []
       lanes.clear()
       touchedLanes.clear()

@@ -1,4 +1,5 @@
 import { operationPrefix } from '../events/operation.ts'
+import { createRecent } from '../lib/recent.ts'
 import type { Position, RecordedEvent } from '../stores/event-log.ts'
 import { matches } from '../stores/matches.ts'
 import type { Projection } from './projection.ts'
@@ -11,8 +12,8 @@ export interface Sieve {
   concerning(projection: Projection, events: readonly RecordedEvent[], after: Position): readonly RecordedEvent[]
 }
 
-/** Twice as many operations are remembered at most. */
-const operationsPerAge = 10_000
+/** The kinds of so many of the newest operations are remembered, or of up to twice as many. */
+const rememberedOperations = 10_000
 const unknownKind = ''
 
 /** Events with their kinds: undefined for those that are of no operation. */
@@ -28,27 +29,23 @@ interface Sorted {
  * (measured: 10 µs an operation for the three of them).
  */
 export const createSieve = (): Sieve => {
-  // Two ages instead of one map that forgets its first entry: that costs a search through all that were forgotten before.
-  let young = new Map<string, string>()
-  let old = young
+  const kinds = createRecent<string>(rememberedOperations)
 
   const note = ({ stream, type, data }: RecordedEvent): void => {
     if (type !== 'OperationRequested' || typeof data.kind !== 'string') return
-    young.set(stream, data.kind)
-    if (young.size < operationsPerAge) return
-    old = young
-    young = new Map()
+    kinds.set(stream, data.kind)
+    kinds.age()
   }
 
   const kindOf = ({ stream }: RecordedEvent): string | undefined =>
-    stream.startsWith(operationPrefix) ? (young.get(stream) ?? old.get(stream) ?? unknownKind) : undefined
+    stream.startsWith(operationPrefix) ? (kinds.get(stream) ?? unknownKind) : undefined
 
   /** All views are asked about the same events: what is found out about them is kept for the next one (0.7 → 0.2 µs an event for all views). */
   let sorted: Sorted = { events: [], kinds: [], distinct: new Set() }
   const sort = (events: readonly RecordedEvent[]): Sorted => {
     if (sorted.events === events) return sorted
-    const kinds = events.map(kindOf)
-    sorted = { events, kinds, distinct: new Set(kinds) }
+    const kindsOf = events.map(kindOf)
+    sorted = { events, kinds: kindsOf, distinct: new Set(kindsOf) }
     return sorted
   }
 
@@ -57,14 +54,16 @@ export const createSieve = (): Sieve => {
     events: readonly RecordedEvent[],
     after: Position,
   ): RecordedEvent[] => {
-    const { kinds, distinct } = sort(events)
+    const { kinds: kindsOf, distinct } = sort(events)
     const passed = new Set(distinct)
     if (wanted !== undefined)
       for (const kind of distinct)
         if (kind !== undefined && kind !== unknownKind && !wanted.some((prefix) => kind.startsWith(prefix))) passed.delete(kind)
     if (passed.size === 0) return []
     const all = passed.size === distinct.size
-    return events.filter((event, index) => event.position > after && (all || passed.has(kinds[index])) && matches(filter, event))
+    return events.filter(
+      (event, index) => event.position > after && (all || passed.has(kindsOf[index])) && matches(filter, event),
+    )
   }
 
   return { note, concerning }

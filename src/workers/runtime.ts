@@ -5,7 +5,6 @@ import type { Kinds } from '../commands/kind.ts'
 import { operation } from '../commands/operation.ts'
 import { operationOf } from '../events/operation.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createPlaces } from '../lib/places.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Leases } from '../stores/leases.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -68,7 +67,7 @@ interface Running {
 /** Takes jobs, claims them in the log and runs the work under one lease. Source: DESIGN, section 2. */
 export const createRuntime = (options: RuntimeOptions): Runtime => {
   const { log, bus, executor, kinds, clock, logger, concurrency = defaultConcurrency } = options
-  const running = createPlaces<Running>()
+  const running = new Map<string, Running>()
   /** Operations between doorbell and start; a cancellation may overtake the answer to the claim. */
   const claiming = new Map<string, { isCancelled: boolean }>()
   const slots = createSlots(concurrency)
@@ -222,7 +221,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     },
     holdsLease: () => lease.isLive(lease.worker()),
     running: () =>
-      running.values().map(({ attempt: { operationId, kind, attempt, worker } }) => ({
+      [...running.values()].map(({ attempt: { operationId, kind, attempt, worker } }) => ({
         operationId,
         kind,
         attempt,

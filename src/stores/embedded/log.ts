@@ -12,7 +12,6 @@ import {
   type SubscribeOptions,
 } from '../event-log.ts'
 import { isKeyStream } from '../hidden-streams.ts'
-import { itemsOf } from '../items-of.ts'
 import { matches } from '../matches.ts'
 import { type CommitMetrics, createCommits } from './commits.ts'
 import { cannotBeOpened } from './damage.ts'
@@ -89,7 +88,7 @@ export const openEmbeddedLog = async ({
   let roundOfLarge: Promise<void> | undefined
   let subscribers = 0
 
-  async function* streamPages(
+  async function* readStream(
     stream: string,
     { from, backwards = false, limit = Number.POSITIVE_INFINITY }: ReadStreamOptions = {},
   ) {
@@ -97,7 +96,7 @@ export const openEmbeddedLog = async ({
     let left = limit
     while (left > 0 && next >= 0) {
       const { events, more } = reader.stream(stream, { from: next, backwards, limit: left })
-      yield events
+      for (const event of events) yield event
       const last = events.at(-1)
       if (!more || last === undefined) return
       left -= events.length
@@ -106,7 +105,7 @@ export const openEmbeddedLog = async ({
     }
   }
 
-  async function* allPages({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
+  async function* readAll({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
     // What comes after the call is not part of the answer, or a reader of a busy log would never reach the end.
     const head = tail.head()
     let low = backwards || after === undefined ? 0 : fromPosition(after)
@@ -114,7 +113,7 @@ export const openEmbeddedLog = async ({
     let left = limit
     while (left > 0 && low < high) {
       const page: Page = reader[backwards ? 'backwards' : 'forwards']({ after: low, upTo: high, limit: left }, filter)
-      yield page.placed.map(({ event }) => event)
+      for (const { event } of page.placed) yield event
       left -= page.placed.length
       if (page.end) return
       if (backwards) high = page.reached
@@ -202,8 +201,8 @@ export const openEmbeddedLog = async ({
 
   return {
     append,
-    readStream: (stream, options) => itemsOf(streamPages(stream, options)),
-    readAll: (options) => itemsOf(allPages(options)),
+    readStream,
+    readAll,
     // The backlog is measured at the call, not when the first item is asked for.
     subscribe: (options) => follow(tail.head(), options),
     head: async () => toPosition(tail.head()),

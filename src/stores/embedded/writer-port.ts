@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
 import { encodeBatch } from './batch-text.ts'
-import { createMailbox, newMailboxMemory } from './mailbox.ts'
 import type { Batch, BatchResult } from './requests.ts'
 import type { Writer } from './writer.ts'
 import type { FromWriter, ToWriter, WriterThreadData } from './writer-thread.ts'
@@ -33,7 +32,7 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
   let acknowledged = 0
   let thread: Thread | undefined
   const running = async (): Promise<Thread> => {
-    thread ??= await startThread({ path, acknowledged, memory: newMailboxMemory() }, () => {
+    thread ??= await startThread({ path, acknowledged }, () => {
       thread = undefined
     })
     return thread
@@ -58,22 +57,19 @@ export const openThreadedWriter = async (path: string): Promise<{ port: WriterPo
 const startThread = (workerData: WriterThreadData, ended: () => void): Promise<Thread> =>
   new Promise((started, refused) => {
     const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData, name: 'log-writer' })
-    const mailbox = createMailbox(workerData.memory)
     let waiting: { resolve(message: FromWriter): void; reject(error: Error): void } | undefined
     let last = 0
-    /** Rings for what lies in the mailbox, or for the message. */
-    const ask = (message?: ToWriter): Promise<FromWriter> =>
+    const ask = (message: ToWriter): Promise<FromWriter> =>
       new Promise((resolve, reject) => {
         waiting = { resolve, reject }
         // Only a batch on its way keeps the process alive; an idle log does not.
         worker.ref()
-        if (message !== undefined) worker.postMessage(message)
-        mailbox.ring()
+        worker.postMessage(message)
       })
     const write = async (text: string): Promise<BatchResult> => {
-      const answer = await ask(mailbox.put(text) ? undefined : { write: text })
+      const answer = await ask({ write: text })
       if (!('written' in answer)) throw new Unavailable('the log writer sent an unexpected answer')
-      return answer.written === 'in the mailbox' ? mailbox.answered() : answer.written
+      return answer.written
     }
     const close = async (): Promise<void> => {
       await ask({ close: true })

@@ -232,3 +232,13 @@ test('closing leaves one tidy file', async () => {
   await log.close()
   expect(existsSync(`${path}-wal`)).toBe(false)
 })
+
+test('large and small appends are recorded in the order in which they were made', async () => {
+  const log = await open(newPath())
+  const texts = Array.from({ length: 12 }, (_, n) => (n % 3 === 0 ? '日' : 'a').repeat(n % 2 === 0 ? 300_000 : 3))
+  for (const [n, text] of texts.entries())
+    await log.append('thing-1', n === 0 ? 'noStream' : n - 1, [event('ThingNamed', { text })])
+  await Promise.all(texts.map((text, n) => log.append(`thing-many-${n}`, 'noStream', [event('ThingNamed', { text })])))
+  const recorded = await all(log.readAll())
+  expect(recorded.map(({ data }) => data.text)).toEqual([...texts, ...texts])
+})
