@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll } from 'vitest'
+import type { FaceModule } from '../../src/app/face-module.ts'
 import { faces } from '../../src/app/faces.ts'
 import type { Overrides } from '../../src/app/node.ts'
 import type { App } from '../../src/app/server.ts'
@@ -46,12 +47,18 @@ export const startApp = async (
   {
     dataDir = mkdtempSync(join(tmpdir(), 'intendant-http-')),
     works = [],
+    further = [],
     ...overrides
-  }: Overrides & { readonly dataDir?: string; readonly works?: readonly Work[] } = {},
+  }: Overrides & {
+    readonly dataDir?: string
+    readonly works?: readonly Work[]
+    /** Faces beside those of the program. */
+    readonly further?: readonly FaceModule[]
+  } = {},
 ): Promise<TestApp> => {
   const config = loadConfig(
     { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, ...env },
-    { faces: [...faces, faceOfWorks(...works)] },
+    { faces: [...faces, faceOfWorks(...works), ...further] },
   )
   const app = await buildApp(config, { logger: pino({ level: 'silent' }), ...overrides })
   await app.start()
