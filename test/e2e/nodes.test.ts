@@ -64,7 +64,7 @@ describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('many nodes',
     }
     expect((await readiness(one)).body).toEqual({
       status: 'ready',
-      checks: { log: 'ok', projections: 'ok', kafka: 'ok' },
+      checks: { log: 'ok', projections: 'ok', disk: 'ok', kafka: 'ok' },
     })
   })
 
@@ -87,7 +87,7 @@ describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('many nodes',
 
     expect(await readiness(prober)).toEqual({
       status: 200,
-      body: { status: 'ready', checks: { log: 'ok', projections: 'ok', kafka: 'ok', lease: 'ok' } },
+      body: { status: 'ready', checks: { log: 'ok', projections: 'ok', disk: 'ok', kafka: 'ok', lease: 'ok' } },
     })
     expect(await getJson(`${prober.url()}/livez`)).toEqual({ status: 'ok' })
     const metrics = await fetch(`${prober.url()}/metrics`)
@@ -153,7 +153,7 @@ describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('many nodes',
     expect(await untilEnded(alone.url(), id)).toMatchObject({ state: 'succeeded' })
     expect((await readiness(alone)).body).toEqual({
       status: 'ready',
-      checks: { log: 'ok', projections: 'ok', lease: 'ok' },
+      checks: { log: 'ok', projections: 'ok', disk: 'ok', lease: 'ok' },
     })
     expect(existsSync(join(cluster.directory, 'alone', 'log.db'))).toBe(false)
   })
