@@ -16,6 +16,9 @@ export const trail: Projection = {
       STRICT, WITHOUT ROWID`,
     `CREATE INDEX by_id ON events (id)`,
     `CREATE INDEX by_parent ON events (parent, position) WHERE parent IS NOT NULL`,
+    // The events that caused others: far fewer than there are events.
+    `CREATE TABLE causes (position TEXT PRIMARY KEY, parent TEXT) STRICT, WITHOUT ROWID`,
+    `CREATE INDEX causes_by_parent ON causes (parent) WHERE parent IS NOT NULL`,
     `CREATE TABLE firsts (name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID`,
   ],
   apply: (event, tx) => {
@@ -28,6 +31,8 @@ export const trail: Projection = {
       firstOf(inStream, tx) ??
       (isRequest(event) ? null : (firstOf(correlation, tx) ?? null))
     tx.run(`INSERT INTO events VALUES (?, ?, ?, ?, ?)`, position, id, stream, revision, parent)
+    if (parent !== null)
+      tx.run(`INSERT INTO causes SELECT position, parent FROM events WHERE position = ? ON CONFLICT DO NOTHING`, parent)
     const names = [correlation, inStream, ...(event.type === 'OperationCancelRequested' ? [`cancel ${stream}`] : [])]
     for (const name of names) tx.run(`INSERT INTO firsts VALUES (?, ?) ON CONFLICT DO NOTHING`, name, position)
   },
@@ -65,6 +70,9 @@ const columns = `position, stream, revision`
 
 export type TrailQueries = ReturnType<typeof trailQueries>
 
+/** An event whose effects come from more causes than this has all of them walked through for each page. */
+const mostCauses = 100
+
 /** Causes and effects, of what was recorded up to a position. */
 export const trailQueries = (views: Views, upTo: Position) => ({
   byId: (id: string): Step | undefined =>
@@ -87,18 +95,45 @@ export const trailQueries = (views: Views, upTo: Position) => ({
   /** What the event caused, directly or through others, the oldest first. */
   effects: (
     position: Position,
-    { after, limit }: { readonly after?: Position | undefined; readonly limit: number },
-  ): readonly Step[] =>
-    views.all<Step>(
-      `WITH RECURSIVE caused AS (
-         SELECT * FROM events WHERE parent = ? AND position <= ?
-         UNION SELECT events.* FROM events JOIN caused ON events.parent = caused.position WHERE events.position <= ?
-         ORDER BY 1
-       ) SELECT ${columns} FROM caused WHERE position > ? LIMIT ?`,
+    { after = '', limit }: { readonly after?: Position | undefined; readonly limit: number },
+  ): readonly Step[] => {
+    const parents = views.all<{ position: Position }>(
+      `WITH RECURSIVE within (position) AS (
+         SELECT ? UNION SELECT causes.position FROM causes JOIN within ON causes.parent = within.position WHERE causes.position <= ?
+       ) SELECT position FROM within LIMIT ?`,
       position,
       upTo,
-      upTo,
-      after ?? '',
-      limit,
-    ),
+      mostCauses + 1,
+    )
+    if (parents.length > mostCauses) return walked(views, { position, upTo, after, limit })
+    return parents
+      .flatMap((parent) =>
+        views.all<Step>(
+          `SELECT ${columns} FROM events WHERE parent = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?`,
+          parent.position,
+          after,
+          upTo,
+          limit,
+        ),
+      )
+      .sort((one, other) => (one.position < other.position ? -1 : 1))
+      .slice(0, limit)
+  },
 })
+
+const walked = (
+  views: Views,
+  { position, upTo, after, limit }: { position: Position; upTo: Position; after: Position; limit: number },
+): readonly Step[] =>
+  views.all<Step>(
+    `WITH RECURSIVE caused AS (
+       SELECT * FROM events WHERE parent = ? AND position <= ?
+       UNION SELECT events.* FROM events JOIN caused ON events.parent = caused.position WHERE events.position <= ?
+       ORDER BY 1
+     ) SELECT ${columns} FROM caused WHERE position > ? LIMIT ?`,
+    position,
+    upTo,
+    upTo,
+    after,
+    limit,
+  )

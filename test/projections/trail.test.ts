@@ -57,6 +57,27 @@ test('effects are all that followed from it, the oldest first, page by page', as
   expect(effects(at.unrelated as Position, { limit: 100 })).toEqual([])
 })
 
+test.each([50, 150])('the effects of %i causes are the same page by page', async (causes) => {
+  const log = await openLog()
+  const requested = happened('c1')
+  const begun = await log.append('operation-1', 'any', [requested])
+  const all: Position[] = []
+  for (let index = 0; index < causes; index++) {
+    const cause = happened('c1', { causationId: requested.id })
+    all.push((await log.append(`thing-${index}`, 'any', [cause])).position)
+    all.push((await log.append(`other-${index % 7}`, 'any', [happened('c1', { causationId: cause.id })])).position)
+  }
+  const head = await log.head()
+  const { effects } = trailQueries(await openTrail(log).upTo(head), head)
+  expect(places(effects(begun.position, { limit: 1000 }))).toEqual(all)
+  const paged: Position[] = []
+  for (let page = places(effects(begun.position, { limit: 33 })); page.length > 0; ) {
+    paged.push(...page)
+    page = places(effects(begun.position, { limit: 33, after: page.at(-1) }))
+  }
+  expect(paged).toEqual(all)
+})
+
 test('as of a position, later effects are not known', async () => {
   const { log, at, requested } = await history()
   const views = await openTrail(log).upTo(await log.head())
