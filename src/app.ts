@@ -1,4 +1,4 @@
-import { buildUpon, openBase } from './app/base.ts'
+import { buildUpon, openBase } from './app/resources.ts'
 import type { App, ServerOverrides } from './app/server.ts'
 import type { Config } from './config.ts'
 

@@ -1,4 +1,4 @@
-import type { Health, HealthState } from './http/ports.ts'
+import type { Health, HealthState } from './http/faces/http-ports.ts'
 import type { Clock } from './lib/clock.ts'
 import { messageOf } from './lib/errors.ts'
 import type { Projections } from './projections/projection.ts'

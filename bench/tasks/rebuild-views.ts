@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { faces, projectionsOf } from '../../src/app/faces.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createProjections } from '../../src/projections/engine.ts'
+import { createProjections } from '../../src/projections/engine/projection-engine.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import { answerTask } from '../lib/task.ts'
 

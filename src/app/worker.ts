@@ -1,15 +1,15 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { createKinds } from '../commands/kind.ts'
 import { type Config, InvalidSettings } from '../config.ts'
-import { createHealthServer } from '../http/health-server.ts'
-import { urlOf } from '../http/url-of.ts'
+import { createHealthServer } from '../http/server/health-server.ts'
+import { urlOf } from '../http/server/url-of.ts'
 import type { Projection } from '../projections/projection.ts'
-import type { KindPatterns } from '../workers/kind-patterns.ts'
-import type { Runtime } from '../workers/runtime.ts'
-import { type Base, buildUpon, openBase } from './base.ts'
+import type { KindPatterns } from '../workers/engine/kind-patterns.ts'
+import type { Runtime } from '../workers/engine/runtime.ts'
 import { projectionsFor } from './faces.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { createNode, type Overrides } from './node.ts'
+import { type Base, buildUpon, openBase } from './resources.ts'
 
 export interface WorkerApp extends Lifecycle {
   /** Where it tells how it is, once it does. */

@@ -1,5 +1,5 @@
 import type { ConsumeOptions, Job, JobBus } from './job-bus.ts'
-import { createJobQueue, type JobQueue } from './job-queue.ts'
+import { createJobQueue, type JobQueue } from './jobs-by-priority.ts'
 
 /** Doorbells kept per kind; about 2 MB. */
 const defaultCap = 10_000

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import type { ServerOptions } from './client.ts'
+import type { ServerOptions } from './http-client.ts'
 
 export interface JsonOption {
   readonly json?: boolean

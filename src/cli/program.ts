@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { messageOf } from '../lib/errors.ts'
 import { version } from '../lib/version.ts'
-import { CommandFailed, exitCodes } from './exit.ts'
+import { CommandFailed, exitCodes } from './exit-codes.ts'
 import { complain } from './terminal.ts'
 
 /** Runs one command line (without the program's own name) and answers with its exit code. */
@@ -23,19 +23,19 @@ export const run = async (words: readonly string[]): Promise<number> => {
 
 /** Each command is a module of its own, loaded only when it is meant: starting the program is most of a short command's time. */
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
-  serve: async () => (await import('./serve.ts')).serveCommand,
-  worker: async () => (await import('./worker.ts')).workerCommand,
-  operations: async () => (await import('./operations.ts')).operationsCommand,
-  events: async () => (await import('./events.ts')).eventsCommand,
-  why: async () => (await import('./why.ts')).whyCommand,
-  projections: async () => (await import('./projections.ts')).projectionsCommand,
-  audit: async () => (await import('./audit.ts')).auditCommand,
-  secrets: async () => (await import('./secrets.ts')).secretsCommand,
-  credentials: async () => (await import('./credentials.ts')).credentialsCommand,
-  'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand,
-  backup: async () => (await import('./backup.ts')).backupCommand,
-  log: async () => (await import('./log.ts')).logCommand,
-  restore: async () => (await import('./restore.ts')).restoreCommand,
+  serve: async () => (await import('./commands/serve.ts')).serveCommand,
+  worker: async () => (await import('./commands/worker.ts')).workerCommand,
+  operations: async () => (await import('./commands/operations.ts')).operationsCommand,
+  events: async () => (await import('./commands/events.ts')).eventsCommand,
+  why: async () => (await import('./commands/why.ts')).whyCommand,
+  projections: async () => (await import('./commands/projections.ts')).projectionsCommand,
+  audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  secrets: async () => (await import('./commands/secrets.ts')).secretsCommand,
+  credentials: async () => (await import('./commands/credentials.ts')).credentialsCommand,
+  'dead-letters': async () => (await import('./commands/dead-letters.ts')).deadLettersCommand,
+  backup: async () => (await import('./commands/backup.ts')).backupCommand,
+  log: async () => (await import('./commands/log.ts')).logCommand,
+  restore: async () => (await import('./commands/restore.ts')).restoreCommand,
 }
 
 /** The one that the words name; all of them for help and for what no command is named. */

@@ -6,7 +6,7 @@ import { eventId, randomFraction } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { EventLog, NewEvent, Position, RecordedEvent } from '../stores/event-log.ts'
 import type { Decider } from './decider.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from './stream-turns.ts'
 
 /** Where a command comes from; it becomes the metadata of every event that the command causes. */
 export interface CommandContext {

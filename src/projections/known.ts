@@ -1,10 +1,10 @@
 import type { Clock } from '../lib/clock.ts'
 import type { EventLog, Position } from '../stores/event-log.ts'
-import { lastRecordedAt, moments, positionAt } from './moments.ts'
-import type { OnDemandView } from './on-demand.ts'
-import type { Past } from './past.ts'
+import { type TrailQueries, trailQueries } from './causes.ts'
+import type { OnDemandView } from './engine/on-demand-view.ts'
+import { lastRecordedAt, moments, positionAt } from './past/moments.ts'
+import type { Past } from './past/past-views.ts'
 import type { Projections, Views } from './projection.ts'
-import { type TrailQueries, trailQueries } from './trail.ts'
 
 /** What one request may read: the present, or a moment of the past. Routes have no other way to read. */
 export interface Known {

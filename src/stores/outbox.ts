@@ -2,8 +2,8 @@ import type { Logger } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf, RevisionConflict } from '../lib/errors.ts'
 import { newId } from '../lib/ids.ts'
-import { followInBatches } from './batches.ts'
 import { type EventLog, type Filter, origin, type Position, type RecordedEvent } from './event-log.ts'
+import { followInBatches } from './follow-in-batches.ts'
 import type { Leadership } from './leadership.ts'
 
 export interface OutboxOptions {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { deciderOf, faces } from '../../src/app/faces.ts'
-import { openCredentials } from '../../src/stores/credentials.ts'
+import { openCredentials } from '../../src/stores/credentials/credentials.ts'
 import { asOfContract } from '../contracts/as-of.ts'
 import { startApp, type TestApp } from '../http/app.ts'
 import { type Seen, tinyFace } from './tiny-face.ts'

@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { faceModule } from '../../src/app/face-module.ts'
 import { type Decider, refuse } from '../../src/commands/decider.ts'
 import { defineEvents, type EventOf } from '../../src/events/define.ts'
-import { headerOf } from '../../src/http/arrival.ts'
-import { readBody } from '../../src/http/body.ts'
-import { caused, type HttpContext, requestContext } from '../../src/http/context.ts'
-import type { Face } from '../../src/http/face.ts'
-import { json } from '../../src/http/json.ts'
-import type { HttpPorts } from '../../src/http/ports.ts'
-import { Problem } from '../../src/http/problem.ts'
-import type { Answer } from '../../src/http/reply.ts'
-import type { DocumentedRoute } from '../../src/http/route.ts'
+import { headerOf } from '../../src/http/faces/arrival.ts'
+import type { Face } from '../../src/http/faces/face.ts'
+import { caused, type HttpContext, requestContext } from '../../src/http/faces/http-context.ts'
+import type { HttpPorts } from '../../src/http/faces/http-ports.ts'
+import type { DocumentedRoute } from '../../src/http/faces/native-route.ts'
+import { readBody } from '../../src/http/reading/body.ts'
+import { json } from '../../src/http/replies/json.ts'
+import { Problem } from '../../src/http/replies/problem.ts'
+import type { Reply } from '../../src/http/replies/reply.ts'
 import { on, type Projection } from '../../src/projections/projection.ts'
 import { noBackoff, type Work } from '../../src/workers/work.ts'
 
@@ -79,10 +79,10 @@ export interface Seen {
   asked: number
 }
 
-const words = (status: number, body: string): Answer => ({ status, headers: { 'Content-Type': 'text/plain' }, body })
+const words = (status: number, body: string): Reply => ({ status, headers: { 'Content-Type': 'text/plain' }, body })
 
 const createTinyFace = (ports: HttpPorts, seen: Seen): Face => {
-  const write = async (c: HttpContext, name: string): Promise<Answer> => {
+  const write = async (c: HttpContext, name: string): Promise<Reply> => {
     const text = (await readBody(c)).toString()
     if (text === 'break') throw new Error('broken on purpose')
     const context = requestContext(c)

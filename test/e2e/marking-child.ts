@@ -11,9 +11,9 @@ enableCompileCache()
 const { faces } = await import('../../src/app/faces.ts')
 const { buildApp } = await import('../../src/app.ts')
 const { buildWorker } = await import('../../src/app/worker.ts')
-const { runUntilSignalled } = await import('../../src/cli/running.ts')
+const { runUntilSignalled } = await import('../../src/cli/run-until-signal.ts')
 const { loadConfig } = await import('../../src/config.ts')
-const { parseKindPatterns } = await import('../../src/workers/kind-patterns.ts')
+const { parseKindPatterns } = await import('../../src/workers/engine/kind-patterns.ts')
 const { faceOfWorks } = await import('../face-of-works.ts')
 
 const directory = process.env.MARKS_DIR ?? '.'

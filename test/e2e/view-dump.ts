@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pino } from 'pino'
 import { faces, projectionsOf } from '../../src/app/faces.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createProjections } from '../../src/projections/engine.ts'
+import { createProjections } from '../../src/projections/engine/projection-engine.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 
 /** Every row of every table of every view in a folder, without the engine's own bookkeeping. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openCredentials } from '../../src/stores/credentials.ts'
+import { openCredentials } from '../../src/stores/credentials/credentials.ts'
 import { isProblem, problem, startApp, type TestApp } from './app.ts'
 import { follow } from './follow.ts'
 

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { describe, expect, test } from 'vitest'
-import { createBodyBudget } from '../../src/http/body-budget.ts'
+import { createBodyBudget } from '../../src/http/reading/body-budget.ts'
 import { isProblem, problem, startApp, useApp } from './app.ts'
 
 const echo = (bytes: number): string => {

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { operation } from '../../src/commands/operation.ts'
-import { buildServer } from '../../src/http/server.ts'
+import { buildServer } from '../../src/http/server/server.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { startApp, useApp } from './app.ts'
 import { follow } from './follow.ts'

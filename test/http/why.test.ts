@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { openCredentials } from '../../src/stores/credentials.ts'
+import { openCredentials } from '../../src/stores/credentials/credentials.ts'
 import { openWeb } from '../workers/crawling/web.ts'
 import { isProblem, problem, startApp, type TestApp, useApp } from './app.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
-import { createClockSteps } from '../../src/workers/clock-steps.ts'
+import { createClockSteps } from '../../src/workers/engine/clock-steps.ts'
 import { WorkFailed } from '../../src/workers/work.ts'
 import { openEngine, settableClock, work } from './engine.ts'
 

@@ -15,7 +15,7 @@ import { crawlingCounters } from '../../projections/crawling/counters.ts'
 import { crawlingItems } from '../../projections/crawling/items.ts'
 import { crawlingPages, crawlKind } from '../../projections/crawling/pages.ts'
 import { rejections } from '../../projections/crawling/rejections.ts'
-import type { Cluster } from '../../workers/crawling/cluster.ts'
+import type { Cluster } from '../../workers/crawling/topics/cluster.ts'
 import { faceModule, type ServerNode, type Service } from '../face-module.ts'
 
 export interface CrawlingFaceSettings extends CrawlingSettings {
@@ -47,13 +47,13 @@ export const crawling = faceModule<CrawlingFaceSettings>({
   works: async ({ identity, ...node }, signal) => {
     // In front of a Scrapy Cluster nothing is crawled here.
     if (node.settings.mode === 'bridge') return []
-    const { crawlingWorks } = await import('../../workers/crawling/works.ts')
+    const { crawlingWorks } = await import('../../workers/crawling/crawling-kinds.ts')
     return crawlingWorks({ ...node, node: identity, signal })
   },
   holds: {
     reads: pages.reads,
     load: async (settings) => {
-      const { createCrawlHolds } = await import('../../projections/crawling/holds.ts')
+      const { createCrawlHolds } = await import('../../projections/crawling/why-a-crawl-waits.ts')
       return ({ views, now }) => ({
         [crawlKind]: createCrawlHolds({ views: views('crawling-pages'), settings, now }).ofOperation,
       })
@@ -62,7 +62,7 @@ export const crawling = faceModule<CrawlingFaceSettings>({
   serve: async (node) => {
     const { ports, settings, identity } = node
     const { createCrawlingFace } = await import('../../http/crawling/face.ts')
-    const { createHeartbeat } = await import('../../workers/crawling/heartbeat.ts')
+    const { createHeartbeat } = await import('../../workers/crawling/topics/heartbeat.ts')
     const topics = await topicsOf(node)
     return {
       face: createCrawlingFace({ ports, settings, node: identity, bridge: topics?.bridge, cluster: topics?.cluster }),
@@ -89,11 +89,11 @@ const topicsOf = async (
     stop: () => close(parts),
   })
   if (settings.mode === 'bridge') {
-    const { createBridge } = await import('../../workers/crawling/bridge.ts')
+    const { createBridge } = await import('../../workers/crawling/topics/bridge.ts')
     const bridge = createBridge({ ...node, topics })
     return { bridge, service: serviceOf(bridge) }
   }
-  const { createCluster } = await import('../../workers/crawling/cluster.ts')
+  const { createCluster } = await import('../../workers/crawling/topics/cluster.ts')
   const cluster = createCluster({ ...node.ports, ...node, topics })
   return { cluster, service: serviceOf(cluster) }
 }

@@ -2,13 +2,13 @@ import { lane } from '../../commands/lane.ts'
 import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { secret } from '../../commands/secret.ts'
-import { moments } from '../../projections/moments.ts'
-import { operations } from '../../projections/operations.ts'
+import { operations } from '../../projections/operations/operations.ts'
+import { moments } from '../../projections/past/moments.ts'
 import { secrets } from '../../projections/secrets.ts'
 import type { Work } from '../../workers/work.ts'
 import { faceModule } from '../face-module.ts'
 
-/** The native API's own streams, views and kinds; its routes are the server's (http/server.ts). */
+/** The native API's own streams, views and kinds; its routes are the server's (http/server/server.ts). */
 export const native = faceModule({
   name: 'native',
   settings: () => undefined,

@@ -4,15 +4,15 @@ import { feedClasses } from '../../events/crawling/feed.ts'
 import { answerQueries, answerStates } from '../../projections/crawling/answers.ts'
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import type { CrawlRow } from '../../projections/crawling/crawl-rows.ts'
-import { createCrawlHolds } from '../../projections/crawling/holds.ts'
 import { itemQueries } from '../../projections/crawling/items.ts'
 import { rejectionQueries } from '../../projections/crawling/rejections.ts'
+import { createCrawlHolds } from '../../projections/crawling/why-a-crawl-waits.ts'
 import type { Known } from '../../projections/known.ts'
-import { json } from '../json.ts'
-import { listAnswers, listResponse, paged, resourceAnswers } from '../lists.ts'
-import { Problem } from '../problem.ts'
-import { anyOf, cursor, limit, order, time } from '../query.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import { anyOf, cursor, limit, order, time } from '../reading/query.ts'
+import { json } from '../replies/json.ts'
+import { listReplies, listResponse, paged, resourceReplies } from '../replies/lists.ts'
+import { Problem } from '../replies/problem.ts'
 import {
   AnswerSchema,
   CrawlSchema,
@@ -62,7 +62,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads,
       query: z.object({ ...named, state: words('In these states', crawlStates), ...paging }),
-      answers: listAnswers(CrawlSchema),
+      answers: listReplies(CrawlSchema),
       handle: ({ known, query }) => listResponse(crawls(known).crawls(paged(query, ['string'])), known, shown(known)),
     }),
     nativeRoute({
@@ -79,7 +79,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
         nearestClass: words('Resembling these classes', feedClasses),
         ...paging,
       }),
-      answers: listAnswers(RejectionSchema),
+      answers: listReplies(RejectionSchema),
       handle: ({ known, query }) =>
         listResponse(rejectionQueries(known.views('crawling-rejections')).list(paged(query, ['number'])), known),
     }),
@@ -97,7 +97,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
         state: words('In these states', answerStates),
         ...paging,
       }),
-      answers: listAnswers(AnswerSchema),
+      answers: listReplies(AnswerSchema),
       handle: ({ known, query }) =>
         listResponse(answerQueries(known.views('crawling-answers')).list(paged(query, ['number'])), known),
     }),
@@ -110,7 +110,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads,
       query: z.object({ ...named, cause: words('For these causes', ['stopped', 'expired']), ...paging }),
-      answers: listAnswers(StopSchema),
+      answers: listReplies(StopSchema),
       handle: ({ known, query }) => listResponse(crawls(known).stopList(paged(query, ['string'])), known),
     }),
     nativeRoute({
@@ -122,7 +122,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads,
       query: z.object({ ...named, ...paging }),
-      answers: listAnswers(TimerSchema),
+      answers: listReplies(TimerSchema),
       handle: ({ known, query }) => listResponse(crawls(known).timers(paged(query, ['number', 'string'])), known),
     }),
     nativeRoute({
@@ -133,7 +133,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads,
       query: z.object(paging),
-      answers: listAnswers(DomainRuleSchema),
+      answers: listReplies(DomainRuleSchema),
       handle: ({ known, query }) => listResponse(crawls(known).domainRules(paged(query, ['string'])), known),
     }),
     nativeRoute({
@@ -144,7 +144,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       tag,
       scope,
       reads,
-      answers: resourceAnswers(CrawlSchema),
+      answers: resourceReplies(CrawlSchema),
       handle: ({ known, params }) => json(shown(known)(crawlOf(known, params.key))),
     }),
     nativeRoute({
@@ -157,7 +157,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads,
       query: z.object({ state: words('In these states', pageStates), reason: anyOf('For these reasons'), ...paging }),
-      answers: { ...resourceAnswers(PageSchema), ...listAnswers(PageSchema) },
+      answers: { ...resourceReplies(PageSchema), ...listReplies(PageSchema) },
       handle: ({ known, params, query }) => {
         const { key } = crawlOf(known, params.key)
         return listResponse(crawls(known).pages({ key, ...paged(query, ['number']) }), known)
@@ -173,7 +173,7 @@ export const crawlRoutes = ({ settings }: { readonly settings: CrawlingSettings 
       scope,
       reads: ['crawling-pages', 'crawling-items'],
       query: z.object({ from: time('Fetched at or after'), to: time('Fetched before'), order: order('asc'), ...paging }),
-      answers: { ...resourceAnswers(ItemEntrySchema), ...listAnswers(ItemEntrySchema) },
+      answers: { ...resourceReplies(ItemEntrySchema), ...listReplies(ItemEntrySchema) },
       handle: ({ known, params, query }) => {
         const { spiderid, appid, crawlid } = crawlOf(known, params.key)
         const name = { spiderid: [spiderid], appid: [appid], crawlid: [crawlid] }

@@ -1,24 +1,24 @@
 import type { Bridge } from '../../commands/crawling/bridge.ts'
 import type { CrawlingSettings } from '../../commands/crawling/settings.ts'
 import { Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { createChanges } from '../changes.ts'
-import type { HttpContext } from '../context.ts'
-import type { Face, FaceRoute } from '../face.ts'
-import type { HttpPorts } from '../ports.ts'
-import { Problem } from '../problem.ts'
-import type { Answer } from '../reply.ts'
+import type { Face, FaceRoute } from '../faces/face.ts'
+import type { HttpContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import { createChanges } from '../reading/view-changes.ts'
+import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { crawlRoutes } from './crawls.ts'
-import { crawlingDocuments } from './documents.ts'
+import { crossOrigin, failure } from './envelope.ts'
 import { createFeed } from './feed.ts'
-import { createForwardingFeed } from './forward.ts'
-import { createIndex } from './index.ts'
+import { createForwardingFeed } from './forward-feed.ts'
+import { createIndex } from './index-page.ts'
 import { itemRoutes } from './items.ts'
 import { messages } from './messages.ts'
-import { type CrawlingNode, createNodeStatus } from './node.ts'
+import { type CrawlingNode, createNodeStatus } from './node-status.ts'
+import { crawlingDocuments } from './openapi-routes.ts'
 import { createPoll } from './poll.ts'
 import { queueRoutes } from './queue.ts'
 import { crawlingSummaries } from './summaries.ts'
-import { crossOrigin, failure } from './wrapper.ts'
 
 /**
  * The REST service of Scrapy Cluster: `/`, `/feed`, `/poll`. It also answers for paths that belong to nobody.
@@ -100,7 +100,7 @@ const reads = ['crawling-answers']
 /** Paths of requests alone still know GET: the original answers it with 404, as it does everywhere else. */
 const allowOf = (path: string): string => (path === '/feed' || path === '/poll' ? 'POST, OPTIONS' : 'GET, HEAD, POST, OPTIONS')
 
-function options(c: HttpContext): Answer {
+function options(c: HttpContext): Reply {
   const allow = allowOf(c.path)
   const preflight = {
     'Access-Control-Allow-Methods': allow,
@@ -110,7 +110,7 @@ function options(c: HttpContext): Answer {
 }
 
 /** Whatever is no route of this face. Source: crawling contract, section 1, rows 4 to 7. */
-function elsewhere(c: HttpContext): Answer {
+function elsewhere(c: HttpContext): Reply {
   const { method, path } = c
   if (method === 'OPTIONS') return options(c)
   if (method === 'GET' || method === 'HEAD' || method === 'POST') return failure(404, { message: messages.noEndpoint })
@@ -120,7 +120,7 @@ function elsewhere(c: HttpContext): Answer {
 /** Whatever keeps the server from its work is, in the words of this face, the broker or the store that is out of reach. */
 const outOfReach: Readonly<Record<string, string>> = { '/feed': messages.noKafka, '/poll': messages.noRedis }
 
-function unwell(c: HttpContext, error: unknown): Answer {
+function unwell(c: HttpContext, error: unknown): Reply {
   const known = outOfReach[c.path]
   const retry = { 'Retry-After': '1' }
   if (error instanceof Unavailable && known !== undefined) return failure(500, { message: known }, retry)

@@ -8,13 +8,13 @@ import { derivedId } from '../../lib/ids.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import { answerQueries } from '../../projections/crawling/answers.ts'
 import type { Known } from '../../projections/known.ts'
-import type { Changes } from '../changes.ts'
-import { caused, goneSignal, type HttpContext, requestContext } from '../context.ts'
-import type { HttpPorts } from '../ports.ts'
-import type { Answer } from '../reply.ts'
+import { caused, goneSignal, type HttpContext, requestContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import type { Changes } from '../reading/view-changes.ts'
+import type { Reply } from '../replies/reply.ts'
+import { failure, success } from './envelope.ts'
 import { messages } from './messages.ts'
 import { type Payload, readPayload } from './payload.ts'
-import { failure, success } from './wrapper.ts'
 
 /** A feed that the log has not taken by then is given up. Source: crawling contract, section 13. */
 const acknowledgedWithinMs = 10_000
@@ -39,7 +39,7 @@ export const createFeed = ({
   readonly awaited: Set<string>
   /** Aborts when the server goes down: who waits polls another one, or this one when it is back. */
   readonly closing: AbortSignal
-}): ((c: HttpContext) => Promise<Answer>) => {
+}): ((c: HttpContext) => Promise<Reply>) => {
   const { executor, submit, clock } = ports
   const classify = createClassifier(settings)
 
@@ -76,7 +76,7 @@ export const createFeed = ({
     }
   }
 
-  const accept = async (c: HttpContext, request: Request, headers: Record<string, string>): Promise<Answer> => {
+  const accept = async (c: HttpContext, request: Request, headers: Record<string, string>): Promise<Reply> => {
     const { correlationId, ...submission } = submissionOf(request)
     const context = { ...requestContext(c), correlationId }
     const submitted = await acknowledged(submit(submission, context, { internal: true }))
@@ -85,7 +85,7 @@ export const createFeed = ({
     caused(c, { operationId, ...(position === null ? {} : { position }) })
     if (request.class === 'crawl') return success(null, headers)
     const { uuid } = request.request
-    const later = (): Answer => success({ poll_id: uuid }, headers)
+    const later = (): Reply => success({ poll_id: uuid }, headers)
     if (!request.answerable || settings.responseWaitMs === 0) return later()
     const signal = AbortSignal.any([goneSignal(c), closing])
     const found = await answerOf(c.known, operationId, signal)
@@ -93,12 +93,7 @@ export const createFeed = ({
     return (await deliver(c, operationId, uuid)) ? success(found, headers) : later()
   }
 
-  const reject = async (
-    c: HttpContext,
-    payload: Payload,
-    why: Unrecognised,
-    headers: Record<string, string>,
-  ): Promise<Answer> => {
+  const reject = async (c: HttpContext, payload: Payload, why: Unrecognised, headers: Record<string, string>): Promise<Reply> => {
     const context = requestContext(c)
     const { nearestClass, errors } = why
     const command = { type: 'RejectFeed', id: context.commandId, payload: payload.value, nearestClass, errors } as const
@@ -128,8 +123,8 @@ export const createFeed = ({
  * What the original answers to what it cannot use: it looks for `uuid` in whatever was parsed, waits for an answer that never
  * comes, and fails where the value cannot be searched or the uuid cannot be a key.
  */
-export const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Answer => {
-  const unknown = (): Answer => failure(500, { message: messages.unknown }, headers)
+export const answerRejected = ({ value, text }: Payload, headers: Record<string, string>): Reply => {
+  const unknown = (): Reply => failure(500, { message: messages.unknown }, headers)
   if (Array.isArray(value) || typeof value === 'string') return value.includes('uuid') ? unknown() : success(null, headers)
   if (!isObject(value)) return unknown()
   if (!Object.hasOwn(value, 'uuid')) return success(null, headers)

@@ -2,12 +2,12 @@ import { z } from 'zod'
 import type { ItemDocument } from '../../projections/crawling/item.ts'
 import { type ItemRow, itemQueries } from '../../projections/crawling/items.ts'
 import type { Known } from '../../projections/known.ts'
-import { json } from '../json.ts'
-import { listAnswers, listResponse, paged, resourceAnswers } from '../lists.ts'
-import type { HttpPorts } from '../ports.ts'
-import { Problem } from '../problem.ts'
-import { anyOf, cursor, limit, order, time } from '../query.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import { anyOf, cursor, limit, order, time } from '../reading/query.ts'
+import { json } from '../replies/json.ts'
+import { listReplies, listResponse, paged, resourceReplies } from '../replies/lists.ts'
+import { Problem } from '../replies/problem.ts'
 import { operationExample } from '../v1/schemas.ts'
 import { ItemEntrySchema, ItemSchema } from './crawl-schemas.ts'
 
@@ -50,7 +50,7 @@ export const itemRoutes = (
         limit: limit(),
         cursor,
       }),
-      answers: listAnswers(ItemEntrySchema),
+      answers: listReplies(ItemEntrySchema),
       handle: ({ known, query }) => listResponse(items(known).items(paged(query, ['string'])), known, itemEntry),
     }),
     nativeRoute({
@@ -62,7 +62,7 @@ export const itemRoutes = (
       tag,
       scope,
       reads: ['crawling-items'],
-      answers: resourceAnswers(ItemSchema),
+      answers: resourceReplies(ItemSchema),
       handle: async ({ known, params }) => {
         const row = itemOf(known, params.id)
         const [document, body] = await Promise.all([blobs.get(row.item), blobs.get(row.body)])
@@ -82,7 +82,7 @@ export const itemRoutes = (
       scope,
       reads: ['crawling-items'],
       answers: {
-        ...resourceAnswers(ItemSchema),
+        ...resourceReplies(ItemSchema),
         200: { description: 'The bytes', schema: z.string(), type: 'application/octet-stream' },
       },
       handle: async ({ known, params }) => {

@@ -1,7 +1,7 @@
 import type { JsonValue } from '../../lib/json.ts'
-import { headerOf } from '../arrival.ts'
-import { mediaType, parseJson, readBody } from '../body.ts'
-import type { HttpContext } from '../context.ts'
+import { headerOf } from '../faces/arrival.ts'
+import type { HttpContext } from '../faces/http-context.ts'
+import { mediaType, parseJson, readBody } from '../reading/body.ts'
 
 export interface Payload {
   readonly value: JsonValue

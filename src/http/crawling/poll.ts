@@ -5,13 +5,13 @@ import { derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { answerQueries, isResult, type StoredAnswer } from '../../projections/crawling/answers.ts'
 import type { Known } from '../../projections/known.ts'
-import { caused, type HttpContext, requestContext } from '../context.ts'
-import type { HttpPorts } from '../ports.ts'
-import type { Answer } from '../reply.ts'
+import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import type { Reply } from '../replies/reply.ts'
+import { failure, success } from './envelope.ts'
 import { messages } from './messages.ts'
 import { readPayload } from './payload.ts'
 import { pollId } from './poll-schema.ts'
-import { failure, success } from './wrapper.ts'
 
 /** How long a poll waits for the view of answers to hold what the log holds. */
 const caughtUpWithinMs = 2_000
@@ -28,7 +28,7 @@ export const createPoll = ({
   readonly ports: HttpPorts
   readonly retentionDays: number
   readonly isAwaited: (operationId: string) => boolean
-}): ((c: HttpContext) => Promise<Answer>) => {
+}): ((c: HttpContext) => Promise<Reply>) => {
   const { executor, projections, log, clock } = ports
 
   const storedAnswers = (known: Known, uuid: string): readonly StoredAnswer[] => {
@@ -39,9 +39,9 @@ export const createPoll = ({
       throw new Unavailable(`the view of answers cannot be read: ${messageOf(error)}`)
     }
   }
-  const noMatch = (): Answer => failure(404, { message: messages.noPollId })
+  const noMatch = (): Reply => failure(404, { message: messages.noPollId })
 
-  const take = async (c: HttpContext, uuid: string): Promise<Answer> => {
+  const take = async (c: HttpContext, uuid: string): Promise<Reply> => {
     if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: ['crawling-answers'] })))
       throw new Unavailable('the view of answers is behind the log')
     const context = requestContext(c)
@@ -69,7 +69,7 @@ export const createPoll = ({
   }
 }
 
-const handOut = (text: string | null): Answer => {
+const handOut = (text: string | null): Reply => {
   try {
     return success(JSON.parse(text ?? '') as JsonValue)
   } catch {

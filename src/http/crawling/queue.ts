@@ -4,14 +4,14 @@ import { instant } from '../../lib/clock.ts'
 import { counterQueries } from '../../projections/crawling/counters.ts'
 import { crawlQueries } from '../../projections/crawling/crawl-queries.ts'
 import type { QueueRow } from '../../projections/crawling/crawl-rows.ts'
-import { createQueueHolds } from '../../projections/crawling/holds.ts'
-import { json } from '../json.ts'
-import { listAnswers, listResponse, paged } from '../lists.ts'
-import type { HttpPorts } from '../ports.ts'
-import { anyOf, cursor, limit } from '../query.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
+import { createQueueHolds } from '../../projections/crawling/why-a-crawl-waits.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import { anyOf, cursor, limit } from '../reading/query.ts'
+import { json } from '../replies/json.ts'
+import { listReplies, listResponse, paged } from '../replies/lists.ts'
 import { ClusterStatusSchema, CountersSchema, QueueSchema } from './crawl-schemas.ts'
-import type { NodeStatus } from './node.ts'
+import type { NodeStatus } from './node-status.ts'
 
 /** How a process was and who lived is not in the log. */
 const unknown = { kafkaConnected: null, redisConnected: null, nodeHealth: null, uptimeMs: null, workers: null }
@@ -43,7 +43,7 @@ export const queueRoutes = ({
       tag,
       scope,
       query: z.object({ spiderid: anyOf('Of these spiders'), domain: anyOf('Of these domains'), limit: limit(), cursor }),
-      answers: listAnswers(QueueSchema),
+      answers: listReplies(QueueSchema),
       reads: ['crawling-pages'],
       handle: ({ known, query }) => {
         const views = known.views('crawling-pages')

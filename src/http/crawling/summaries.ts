@@ -5,7 +5,7 @@ import type { domainEvents } from '../../events/crawling/domain.ts'
 import type { feedEvents } from '../../events/crawling/feed.ts'
 import type { pageEvents } from '../../events/crawling/page.ts'
 import { instant } from '../../lib/clock.ts'
-import type { SummariesOf } from '../summary.ts'
+import type { SummariesOf } from '../replies/event-summary.ts'
 
 type CrawlingSummaries = SummariesOf<typeof pageEvents> &
   SummariesOf<typeof crawlEvents> &

@@ -1,21 +1,21 @@
 import { z } from 'zod'
 import type { Known } from '../../projections/known.ts'
-import { allows, type Principal } from '../../stores/credentials.ts'
+import { allows, type Principal } from '../../stores/credentials/credentials.ts'
 import { type EventLog, origin, type Position, type RecordedEvent } from '../../stores/event-log.ts'
-import { headerOf } from '../arrival.ts'
-import { caused, goneSignal, type HttpContext, principalOf } from '../context.ts'
-import { eventLine, shownEvent } from '../event-frames.ts'
-import { type EventSelection, scan } from '../event-scan.ts'
-import { json } from '../json.ts'
-import type { HttpPorts } from '../ports.ts'
-import { parsePosition } from '../position.ts'
-import { negotiate } from '../prefer.ts'
-import { forbidden, Problem, unauthenticated } from '../problem.ts'
-import { anyOf, limit, order, time } from '../query.ts'
-import type { Answer } from '../reply.ts'
-import { type DocumentedAnswer, type NativeRoute, nativeRoute } from '../route.ts'
-import { eventStream } from '../sse.ts'
-import type { RouteTools } from '../tools.ts'
+import { type EventSelection, scan } from '../events/event-scan.ts'
+import { eventStream } from '../events/sse-clients.ts'
+import { eventLine, shownEvent } from '../events/sse-frames.ts'
+import { headerOf } from '../faces/arrival.ts'
+import { caused, goneSignal, type HttpContext, principalOf } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import { type DocumentedReply, type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import type { RouteTools } from '../faces/route-tools.ts'
+import { parsePosition } from '../reading/event-position.ts'
+import { anyOf, limit, order, time } from '../reading/query.ts'
+import { negotiate } from '../replies/content-negotiation.ts'
+import { json } from '../replies/json.ts'
+import { forbidden, Problem, unauthenticated } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { EventDocument, problems } from './schemas.ts'
 
 const representations = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
@@ -36,7 +36,7 @@ interface Paging {
   readonly order?: 'asc' | 'desc' | undefined
 }
 
-export const eventAnswers: Readonly<Record<number, DocumentedAnswer>> = {
+export const eventAnswers: Readonly<Record<number, DocumentedReply>> = {
   200: {
     description:
       '`next` is the position to pass as `after`; null when no further event before `head` matches. A long search answers after 5 seconds at most, possibly with fewer items than `limit`, and with `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
@@ -114,7 +114,7 @@ export const answerEvents = async ({
   readonly tools: RouteTools
   readonly paging: Paging
   readonly selection: EventSelection
-}): Promise<Answer> => {
+}): Promise<Reply> => {
   const { log } = ports
   const type = negotiate(headerOf(c, 'accept'), representations)
   if (type === undefined) throw new Problem('not-acceptable', `events are offered as ${representations.join(', ')}`)
@@ -149,7 +149,7 @@ const page = async (
   { log, clock }: HttpPorts,
   selection: EventSelection,
   { after, limit = 50, order = 'asc', head }: Paging & { readonly head: Position },
-): Promise<Answer> => {
+): Promise<Reply> => {
   const signal = goneSignal(c)
   const until = clock.monotonic() + longestScanMs
   const items: RecordedEvent[] = []
@@ -180,7 +180,7 @@ const lines = (
   log: EventLog,
   selection: EventSelection,
   { after, head }: { readonly after: Position; readonly head: Position },
-): Answer => {
+): Reply => {
   const events = scan(log, selection, { after })[Symbol.asyncIterator]()
   const body = new ReadableStream<Uint8Array>(
     {

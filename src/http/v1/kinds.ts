@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { Kind } from '../../commands/kind.ts'
 import type { JsonObject } from '../../lib/json.ts'
-import { json } from '../json.ts'
-import { listOf } from '../lists.ts'
-import { cursor, limit, pageOf } from '../query.ts'
-import { nativeRoute } from '../route.ts'
+import { nativeRoute } from '../faces/native-route.ts'
+import { cursor, limit, pageOf } from '../reading/query.ts'
+import { json } from '../replies/json.ts'
+import { listOf } from '../replies/lists.ts'
 import { KindDocument, problems } from './schemas.ts'
 
 const schemas = new WeakMap<Kind, JsonObject>()

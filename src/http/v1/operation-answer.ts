@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { instant } from '../../lib/clock.ts'
-import type { OperationResource } from '../../projections/operation-resource.ts'
-import { etag } from '../conditional.ts'
-import { caused, type HttpContext, requestContext } from '../context.ts'
-import { json, jsonText } from '../json.ts'
-import type { HttpPorts } from '../ports.ts'
-import { Problem } from '../problem.ts'
-import type { Answer } from '../reply.ts'
-import type { RouteRequest } from '../route.ts'
+import type { OperationResource } from '../../projections/operations/operation-resource.ts'
+import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import type { RouteRequest } from '../faces/native-route.ts'
+import { etag } from '../replies/entity-tags.ts'
+import { json, jsonText } from '../replies/json.ts'
+import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 
 const ended: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed-out']
 
@@ -53,9 +53,9 @@ export const operationAnswer = (
   operation: OperationResource,
   status = 200,
   headers: Readonly<Record<string, string>> = {},
-): Answer => json(operation, status, { ETag: etag(operation.revision), ...headers })
+): Reply => json(operation, status, { ETag: etag(operation.revision), ...headers })
 
-export const endedAnswer = ({ text, revision }: EndedAnswer): Answer => jsonText(text, 200, { ETag: etag(revision) })
+export const endedAnswer = ({ text, revision }: EndedAnswer): Reply => jsonText(text, 200, { ETag: etag(revision) })
 
 /** What is shown of an operation that was just requested where this node's view does not hold it in time. */
 const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: string, input: unknown): OperationResource => {
@@ -82,7 +82,7 @@ export const acceptedAnswer = (
   c: HttpContext,
   ports: HttpPorts,
   { id, kind, waited }: { readonly id: string; readonly kind: string; readonly waited: number | undefined },
-): Answer => {
+): Reply => {
   // The input of an operation that the view does not know is not repeated: it may hold secrets.
   const operation = ports.operations(c.known).byId(id) ?? justRequested(c, ports, id, kind, {})
   caused(c, { operationId: id })

@@ -1,17 +1,17 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { operationStates } from '../../events/operation.ts'
-import type { OperationResource } from '../../projections/operation-resource.ts'
-import { headerOf } from '../arrival.ts'
-import { etag, isKnown } from '../conditional.ts'
-import { goneSignal } from '../context.ts'
-import { json } from '../json.ts'
-import { listOf } from '../lists.ts'
-import { Problem } from '../problem.ts'
-import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../query.ts'
-import type { Answer } from '../reply.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
-import type { RouteTools } from '../tools.ts'
+import type { OperationResource } from '../../projections/operations/operation-resource.ts'
+import { headerOf } from '../faces/arrival.ts'
+import { goneSignal } from '../faces/http-context.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import type { RouteTools } from '../faces/route-tools.ts'
+import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../reading/query.ts'
+import { etag, isKnown } from '../replies/entity-tags.ts'
+import { json } from '../replies/json.ts'
+import { listOf } from '../replies/lists.ts'
+import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { answerEvents, eventAnswers } from './events.ts'
 import { createEndedAnswers, endedAnswer, findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
@@ -50,7 +50,7 @@ const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
 const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): NativeRoute => {
   const ended = createEndedAnswers()
 
-  const shown = (operation: OperationResource, known: string | undefined): Answer => {
+  const shown = (operation: OperationResource, known: string | undefined): Reply => {
     if (isKnown(known, operation.revision)) return unchanged(operation.revision)
     return hasEnded(operation) ? endedAnswer(ended.keep(operation)) : operationAnswer(operation)
   }
@@ -90,7 +90,7 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
   })
 }
 
-const unchanged = (revision: number): Answer => ({ status: 304, headers: { ETag: etag(revision) }, body: null })
+const unchanged = (revision: number): Reply => ({ status: 304, headers: { ETag: etag(revision) }, body: null })
 
 const operationEvents = (tools: RouteTools): NativeRoute =>
   nativeRoute({

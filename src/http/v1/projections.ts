@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { json } from '../json.ts'
-import { listOf } from '../lists.ts'
-import { Problem } from '../problem.ts'
-import { cursor, limit, pageOf } from '../query.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import { cursor, limit, pageOf } from '../reading/query.ts'
+import { json } from '../replies/json.ts'
+import { listOf } from '../replies/lists.ts'
+import { Problem } from '../replies/problem.ts'
 import { ProjectionDocument, problems } from './schemas.ts'
 
 const listProjections = nativeRoute({

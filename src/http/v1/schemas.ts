@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { OperationError, operationStates, Policy } from '../../events/operation.ts'
-import { ProblemDocument } from '../problem.ts'
-import type { DocumentedAnswer } from '../route.ts'
+import type { DocumentedReply } from '../faces/native-route.ts'
+import { ProblemDocument } from '../replies/problem.ts'
 
 const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
 /** Any JSON value; a schema without members in the document. */
@@ -148,7 +148,7 @@ export const ProjectionDocument = z
   .meta({ id: 'Projection' })
 
 /** The problems that a route may answer with, by status. */
-export const problems = (statuses: Readonly<Record<number, string>>): Readonly<Record<number, DocumentedAnswer>> =>
+export const problems = (statuses: Readonly<Record<number, string>>): Readonly<Record<number, DocumentedReply>> =>
   Object.fromEntries(
     Object.entries(statuses).map(([status, description]) => [
       status,

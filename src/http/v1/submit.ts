@@ -1,15 +1,15 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { RunAt, type SubmitRefusal, type SubmitRequest } from '../../commands/submit.ts'
-import { headerOf } from '../arrival.ts'
-import { caused, goneSignal, type HttpContext, requestContext } from '../context.ts'
-import type { HttpPorts } from '../ports.ts'
-import { settle } from '../position.ts'
-import { preferredWait } from '../prefer.ts'
-import { Problem } from '../problem.ts'
-import type { Answer } from '../reply.ts'
-import { type NativeRoute, nativeRoute } from '../route.ts'
-import type { RouteTools } from '../tools.ts'
+import { headerOf } from '../faces/arrival.ts'
+import { caused, goneSignal, type HttpContext, requestContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
+import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import type { RouteTools } from '../faces/route-tools.ts'
+import { settle } from '../reading/event-position.ts'
+import { preferredWait } from '../reading/prefer-wait.ts'
+import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { acceptedAnswer, hasEnded } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
@@ -78,7 +78,7 @@ export const accepted = async (
   ports: HttpPorts,
   { changes, closing }: RouteTools,
   { operationId, position, kind }: { readonly operationId: string; readonly position: string | null; readonly kind: string },
-): Promise<Answer> => {
+): Promise<Reply> => {
   if (position !== null) caused(c, { position })
   await settle(ports, position)
   const waited = preferredWait(headerOf(c, 'prefer'))

@@ -3,7 +3,7 @@ import type { operationEvents } from '../../events/operation.ts'
 import type { outputEvents } from '../../events/output.ts'
 import type { requestEvents } from '../../events/request.ts'
 import type { secretEvents } from '../../events/secret.ts'
-import type { SummariesOf } from '../summary.ts'
+import type { SummariesOf } from '../replies/event-summary.ts'
 
 type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof outputEvents> &

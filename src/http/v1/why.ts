@@ -1,18 +1,18 @@
 import { z } from 'zod'
 import { operationPrefix } from '../../events/operation.ts'
-import type { Step, TrailQueries } from '../../projections/trail.ts'
+import type { Step, TrailQueries } from '../../projections/causes.ts'
 import type { EventLog, Position, RecordedEvent } from '../../stores/event-log.ts'
-import { notCaughtUp } from '../as-of.ts'
-import { caused } from '../context.ts'
-import { isShown } from '../event-frames.ts'
-import { json } from '../json.ts'
-import { listOf } from '../lists.ts'
-import { Problem } from '../problem.ts'
-import { cursor, decodeCursor, encodeCursor, limit } from '../query.ts'
-import type { Answer } from '../reply.ts'
-import { type NativeRoute, nativeRoute, type RouteRequest } from '../route.ts'
-import { type Summaries, summaryOf } from '../summary.ts'
-import type { RouteTools } from '../tools.ts'
+import { isShown } from '../events/sse-frames.ts'
+import { caused } from '../faces/http-context.ts'
+import { type NativeRoute, nativeRoute, type RouteRequest } from '../faces/native-route.ts'
+import type { RouteTools } from '../faces/route-tools.ts'
+import { notCaughtUp } from '../reading/as-of.ts'
+import { cursor, decodeCursor, encodeCursor, limit } from '../reading/query.ts'
+import { type Summaries, summaryOf } from '../replies/event-summary.ts'
+import { json } from '../replies/json.ts'
+import { listOf } from '../replies/lists.ts'
+import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { visibleTo } from './events.ts'
 import { unknownOperation } from './operations.ts'
 import { operationExample, problems, StepDocument, stepExample } from './schemas.ts'
@@ -83,7 +83,7 @@ const answer = async (
   summaries: readonly Summaries[],
   find: (trail: TrailQueries, id: string) => Step | undefined,
   unknown: (id: string) => Problem,
-): Promise<Answer> => {
+): Promise<Reply> => {
   const { log, clock, knowledge } = ports
   const isVisible = visibleTo(c, ports)
   const after = decodeCursor(cursor, ['string'])?.[0] as Position | undefined

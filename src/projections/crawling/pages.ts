@@ -8,10 +8,10 @@ import { parseInstant } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/ids.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import { on, type Projection, type Tx } from '../projection.ts'
-import { forget, remember } from './memory.ts'
 import { pagesSchema } from './pages-schema.ts'
-import { purge } from './purge.ts'
-import { type Owner, queueLinks, type RecordedInput, seed, sequence } from './queue-pages.ts'
+import { purge } from './purge-queue.ts'
+import { type Owner, queueLinks, type RecordedInput, seed, sequence } from './queued-page-rows.ts'
+import { forget, remember } from './seen-addresses.ts'
 
 /** The kind of the operations whose pages stand here. */
 export const crawlKind = 'crawling.crawl'

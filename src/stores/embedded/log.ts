@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.ts'
 import { Damaged, Unacceptable, Unavailable } from '../../lib/errors.ts'
-import { createTurns } from '../../lib/turns.ts'
+import { createTurns } from '../../lib/event-loop-turns.ts'
 import { checkName, encodeAppend } from '../encode-append.ts'
+import { matches } from '../event-filter.ts'
 import {
   type EventLog,
   type Feed,
@@ -12,18 +13,17 @@ import {
   type SubscribeOptions,
 } from '../event-log.ts'
 import { isKeyStream } from '../hidden-streams.ts'
-import { matches } from '../matches.ts'
-import { type CommitMetrics, createCommits } from './commits.ts'
-import { cannotBeOpened } from './damage.ts'
-import { createDamages, type Damages } from './damages.ts'
-import { startLogCheck } from './log-check.ts'
+import { cannotBeOpened } from './damage/checksum.ts'
+import { startLogCheck } from './damage/daily-log-check.ts'
+import { createDamages, type Damages } from './damage/known-damages.ts'
+import { checkQuickly } from './damage/start-check.ts'
+import { createTail, type Tail } from './newest-events.ts'
 import { fromPosition, toPosition } from './positions.ts'
-import { checkQuickly } from './quick-check.ts'
 import { createReader, type Page, pageEvents, type Reader } from './reader.ts'
 import { inMemory, openReadingConnection, openWritingConnection } from './schema.ts'
-import { createTail, type Tail } from './tail.ts'
-import { createWriter } from './writer.ts'
-import { inlineWriter, openThreadedWriter, type WriterPort } from './writer-port.ts'
+import { type CommitMetrics, createCommits } from './writer/group-commit.ts'
+import { createWriter } from './writer/writer.ts'
+import { inlineWriter, openThreadedWriter, type WriterPort } from './writer/writer-port.ts'
 
 export interface EmbeddedLogOptions {
   /** The log's file (made with its directory when it is not there), or `:memory:`. */
@@ -60,7 +60,7 @@ const nextRound = (): Promise<void> => new Promise((resolve) => setImmediate(res
 
 /**
  * The event log in one SQLite file: WAL, flushed with every commit, group commit in a thread of its own. One process at a
- * time (stores/embedded/lock.ts). Beyond what every log promises:
+ * time (stores/embedded/data-directory-lock.ts). Beyond what every log promises:
  *
  * - A repeated append with an explicit expected revision or `noStream` is recognised for ever; with `any` and `streamExists`
  *   among the last 128 events of its stream.

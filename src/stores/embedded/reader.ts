@@ -3,11 +3,11 @@ import { instant } from '../../lib/clock.ts'
 import { Damaged, messageOf, Unavailable } from '../../lib/errors.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { Filter, RecordedEvent } from '../event-log.ts'
-import { damagedAt, isDamage } from './damage.ts'
-import { largeEvent } from './large-event.ts'
+import { damagedAt, isDamage } from './damage/checksum.ts'
+import { largeEvent } from './lazy-large-event.ts'
+import type { Placed } from './newest-events.ts'
 import { toPosition } from './positions.ts'
 import { type Recorded, StoredEvent } from './stored-event.ts'
-import type { Placed } from './tail.ts'
 
 /** Events per page and characters of text in one: what a single step may take from the disk before others have a turn. */
 export const pageEvents = 256

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Unavailable } from '../../lib/errors.ts'
-import { makeDirectory } from '../make-directory.ts'
-import { mostWalPages } from '../wal-gauge.ts'
+import { makeDirectory } from '../files/make-directory.ts'
+import { mostWalPages } from '../files/wal-gauge.ts'
 
 /** The name that keeps a log in memory alone. */
 export const inMemory = ':memory:'

@@ -2,7 +2,7 @@ import type { Metadata } from '../../events/define.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import type { EncodedEvent } from '../encode-append.ts'
 import type { RecordedEvent } from '../event-log.ts'
-import { damagedAt } from './damage.ts'
+import { damagedAt } from './damage/checksum.ts'
 
 /** Where and when an event was recorded. */
 export type Recorded = Pick<RecordedEvent, 'stream' | 'revision' | 'position' | 'recordedAt'>

@@ -2,10 +2,10 @@ import { type BaseOptions, EventStoreDBClient } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { Unacceptable, type Unavailable } from '../../lib/errors.ts'
-import { within } from '../../lib/within.ts'
+import { within } from '../../lib/time-limit.ts'
 import { parseConnectionString } from './connection-string.ts'
 import { type Asked, faultOf, isFinal, unavailable } from './faults.ts'
-import { obtainIdentity } from './identity.ts'
+import { obtainIdentity } from './log-identity.ts'
 
 export interface EventStoreDbConnection extends Asked {
   readonly client: EventStoreDBClient

@@ -1,11 +1,11 @@
 import type { Clock } from '../../lib/clock.ts'
 import { RevisionConflict } from '../../lib/errors.ts'
 import { derivedId } from '../../lib/ids.ts'
-import { within } from '../../lib/within.ts'
-import type { Appender } from './append.ts'
+import { within } from '../../lib/time-limit.ts'
+import type { Appender } from './append/append.ts'
 import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, unavailable } from './faults.ts'
-import type { Reader } from './reader.ts'
+import type { Reader } from './read/reader.ts'
 
 /** A system type: nobody is shown it. */
 const lastType = '$forgotten'

@@ -15,15 +15,15 @@ import type {
 } from '../event-log.ts'
 import { origin, type Position } from '../event-log.ts'
 import { isKeyStream } from '../hidden-streams.ts'
-import { createAppender } from './append.ts'
+import { createAppender } from './append/append.ts'
+import { createOrderedAppender, type OrderedAppender } from './append/ordered-append.ts'
 import type { EventStoreDbConnection } from './client.ts'
-import { createFollow } from './follow.ts'
 import { createForget } from './forget.ts'
-import { createHub, type Hub } from './hub.ts'
-import { createOrderedAppender, type OrderedAppender } from './ordered-append.ts'
 import { fromPosition } from './positions.ts'
-import { createReader, isNarrow, pageEvents } from './reader.ts'
-import { isSystemType, toStoredMetadata } from './recorded.ts'
+import { createFollow } from './read/follow-log.ts'
+import { createReader, isNarrow, pageEvents } from './read/reader.ts'
+import { createHub, type Hub } from './read/shared-subscription.ts'
+import { isSystemType, toStoredMetadata } from './read/stored-metadata.ts'
 
 export interface EventStoreDbLogOptions {
   readonly connection: EventStoreDbConnection

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createKafkaBus } from '../../../src/bus/kafka/bus.ts'
+import { createKafkaBus } from '../../../src/bus/kafka/jobs/kafka-job-bus.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { canOwnKafka, ownKafka } from '../../engines/own.ts'
 import { job, keptLog, listen, settingsFor } from './harness.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { KafkaBus } from '../../../src/bus/kafka/bus.ts'
+import type { KafkaBus } from '../../../src/bus/kafka/jobs/kafka-job-bus.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { kafkaBrokers } from '../../engines/running.ts'
 import { job, jobs, keptLog, listen, openBus, settingsFor, untilLogged } from './harness.ts'

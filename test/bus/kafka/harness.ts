@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import type { Job, JobBus } from '../../../src/bus/job-bus.ts'
-import { createKafkaBus, type KafkaBus } from '../../../src/bus/kafka/bus.ts'
+import { createKafkaBus, type KafkaBus } from '../../../src/bus/kafka/jobs/kafka-job-bus.ts'
 import { type KafkaSettings, kafkaSettings } from '../../../src/bus/kafka/settings.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { createKafka } from '../../../src/bus/kafka/client.ts'
-import { createEventPublisher } from '../../../src/bus/kafka/publisher.ts'
+import { createEventPublisher } from '../../../src/bus/kafka/event-publisher.ts'
 import { kafkaSettings } from '../../../src/bus/kafka/settings.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createLocalLeadership } from '../../../src/stores/embedded/leadership.ts'

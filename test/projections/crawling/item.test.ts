@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type ItemDocument, itemWithBody } from '../../../src/projections/crawling/item.ts'
-import { itemDocument } from '../../../src/workers/crawling/item-document.ts'
+import { itemDocument } from '../../../src/workers/crawling/pages/item-document.ts'
 
 const page = {
   appid: 'app',

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { openEventStoreDb } from '../../../src/stores/eventstoredb/open-connection.ts'
 import { events } from '../../contracts/event-log-tools.ts'
 
 /** Appends so many events to a log, in bursts, from a process of its own. */

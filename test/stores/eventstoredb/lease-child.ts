@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { systemClock as clock } from '../../../src/lib/clock.ts'
-import { createWorkerLease } from '../../../src/workers/worker-lease.ts'
+import { createWorkerLease } from '../../../src/workers/engine/worker-lease.ts'
 import { openLeaseStore } from './lease-store.ts'
 
 // A worker that does nothing but live: says its name, and again when it had to take another.

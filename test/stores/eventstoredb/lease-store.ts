@@ -1,8 +1,8 @@
 import { type Logger, pino } from 'pino'
 import { systemClock as clock } from '../../../src/lib/clock.ts'
-import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/leadership.ts'
-import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/leases.ts'
-import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { createEventStoreDbLeadership } from '../../../src/stores/eventstoredb/nodes/leadership.ts'
+import { createEventStoreDbLeases } from '../../../src/stores/eventstoredb/nodes/leases.ts'
+import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open-connection.ts'
 import type { Leadership } from '../../../src/stores/leadership.ts'
 import type { Leases } from '../../../src/stores/leases.ts'
 

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
-import { openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { openEventStoreDb } from '../../../src/stores/eventstoredb/open-connection.ts'
 import { eventStoreDbUrl } from '../../engines/running.ts'
 
 const reads = 2_000

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open.ts'
+import { type OpenedEventStoreDb, openEventStoreDb } from '../../../src/stores/eventstoredb/open-connection.ts'
 import { type OwnEventStoreDb, type OwnEventStoreDbOptions, ownEventStoreDb } from '../../engines/own.ts'
 
 /** A log on a server; closed with the test. `lines` is what it logged. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
-import { createRedirectMemory, joinedCookies } from '../../../src/workers/crawling/redirect-memory.ts'
+import { createRedirectMemory, joinedCookies } from '../../../src/workers/crawling/fetch/redirect-memory.ts'
 import { links, openCrawling, openSite } from './harness.ts'
 
 const to =

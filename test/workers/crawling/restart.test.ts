@@ -5,7 +5,7 @@ import { operation } from '../../../src/commands/operation.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { derivedId } from '../../../src/lib/ids.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
-import { fingerprint } from '../../../src/workers/crawling/canonical-url.ts'
+import { fingerprint } from '../../../src/workers/crawling/links/canonical-url.ts'
 import { folder, links, openCrawling, openSite } from './harness.ts'
 
 /** What lasts while processes come and go. */

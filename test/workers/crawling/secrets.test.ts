@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { withoutCrawlSecrets } from '../../../src/commands/crawling/crawl-secrets.ts'
 import { createClassifier, feed } from '../../../src/commands/crawling/feed.ts'
 import { splitUserinfo } from '../../../src/events/crawling/userinfo.ts'
-import { refererFor, siteSecrets } from '../../../src/workers/crawling/site-secrets.ts'
+import { refererFor, siteSecrets } from '../../../src/workers/crawling/fetch/site-secrets.ts'
 import { links, openCrawling, openSite } from './harness.ts'
 
 const cookie = 'session=tops3cret'

@@ -1,0 +1,181 @@
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { systemClock } from '../../lib/clock.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import { CommandFailed } from '../exit-codes.ts'
+import { type Client, createClient, refusal } from '../http-client.ts'
+import { queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from '../options.ts'
+import { harmless, print, printJson, printTable } from '../terminal.ts'
+
+const longestWaitS = 60
+const finished = ['succeeded', 'failed', 'cancelled', 'timed-out']
+const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'order', 'limit', 'cursor', 'asOf']
+
+/** `operations ls|get|submit|wait|tail|cancel|retry` against a server. */
+export const operationsCommand = (program: Command): void => {
+  const group = program.command('operations').description('manage operations')
+
+  withAsOf(withServer(group.command('ls').description('list operations, newest first')))
+    .option('--state <state>', 'only these states', several)
+    .option('--kind <kind>', 'only these kinds', several)
+    .option('--face <face>', 'only from these faces', several)
+    .option('--lane <lane>', 'only in these lanes', several)
+    .option('--principal <name>', 'only requested by these principals', several)
+    .option('--from <time>', 'requested at or after')
+    .option('--to <time>', 'requested before')
+    .option('--order <order>', 'asc or desc')
+    .option('--limit <n>', 'maximum number of items', wholeNumber)
+    .option('--cursor <cursor>', 'the "next" of the previous page')
+    .action(ls)
+
+  withAsOf(withServer(group.command('get <id>').description('show one operation'))).action(
+    async (id: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
+      show(await createClient(options).json(pathOf(id), { query: queryOf({ ...options }, ['asOf']) }), options),
+  )
+
+  withServer(group.command('submit <kind>').description('submit a new operation'))
+    .option('--input <json>', 'its input; "-" reads stdin, "@file" reads a file', '{}')
+    .option('--lane <lane>', 'operations of the same lane run one at a time')
+    .option('--priority <n>', '0 to 1000; lower numbers run first', wholeNumber)
+    .option('--run-at <time>', 'the earliest start')
+    .option('--attempts <n>', 'maximum number of attempts', wholeNumber)
+    .option('--timeout-ms <ms>', 'time limit of one attempt', wholeNumber)
+    .option('--idempotency-key <key>', 'repeated requests with the same key submit one operation')
+    .option('--wait [seconds]', 'wait until it ends', wholeNumber)
+    .action(submit)
+
+  withServer(group.command('wait <id>').description('wait until an operation ends'))
+    .option('--timeout <seconds>', 'maximum wait', wholeNumber)
+    .action(async (id: string, options: ServerCommandOptions & { timeout?: number }) => {
+      const operation = await untilFinished(createClient(options), id, options.timeout)
+      show(operation, options)
+      judge(operation)
+    })
+
+  withServer(group.command('tail <id>').description('follow the output of an operation to its end')).action(tail)
+
+  withServer(group.command('cancel <id>').description('cancel an operation'))
+    .option('--reason <text>', 'why')
+    .action(async (id: string, options: ServerCommandOptions & { reason?: string }) => {
+      const body = options.reason === undefined ? {} : { reason: options.reason }
+      show(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
+    })
+
+  withServer(group.command('retry <id>').description('retry as a new operation')).action(
+    async (id: string, options: ServerCommandOptions) =>
+      show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST' }), options),
+  )
+}
+
+const pathOf = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`
+
+async function ls(options: ServerCommandOptions): Promise<void> {
+  const page = await createClient(options).json('/v1/operations', { query: queryOf({ ...options }, filters) })
+  if (options.json) return printJson(page)
+  printTable(['id', 'kind', 'state', 'attempt', 'lane', 'requestedAt'], (page.items ?? []) as unknown as JsonObject[])
+  if (page.next !== null) print(`more: --cursor ${page.next}`)
+}
+
+interface SubmitOptions extends ServerCommandOptions {
+  readonly input: string
+  readonly lane?: string
+  readonly priority?: number
+  readonly runAt?: string
+  readonly attempts?: number
+  readonly timeoutMs?: number
+  readonly idempotencyKey?: string
+  readonly wait?: number | true
+}
+
+async function submit(kind: string, options: SubmitOptions): Promise<void> {
+  const { lane, priority, runAt, attempts, timeoutMs, idempotencyKey, wait } = options
+  const client = createClient(options)
+  const policy = { ...given({ attempts, timeoutMs }) }
+  const body = {
+    kind,
+    input: await inputOf(options.input),
+    ...given({ lane, priority, runAt }),
+    ...(Object.keys(policy).length === 0 ? {} : { policy }),
+  }
+  const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
+  const operation = await client.json('/v1/operations', { method: 'POST', body, headers })
+  if (wait === undefined) return show(operation, options)
+  const ended = await untilFinished(client, String(operation.id), wait === true ? undefined : wait)
+  show(ended, options)
+  judge(ended)
+}
+
+/** The members that are there. */
+const given = (members: Readonly<Record<string, JsonValue | undefined>>): JsonObject =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+
+async function inputOf(option: string): Promise<JsonValue> {
+  const text = option === '-' ? await readAll(process.stdin) : option.startsWith('@') ? await textOf(option.slice(1)) : option
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CommandFailed('usage', `--input is not JSON: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+const textOf = async (file: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandFailed('usage', `--input: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+  }
+}
+
+/** Asks again and again, each time as long as the server is willing to hold the answer back. */
+async function untilFinished(client: Client, id: string, timeoutS = Number.POSITIVE_INFINITY): Promise<JsonObject> {
+  const deadline = systemClock.monotonic() + timeoutS * 1000
+  for (;;) {
+    const left = Math.max(0, Math.ceil((deadline - systemClock.monotonic()) / 1000))
+    const query = new URLSearchParams({ wait: String(Math.min(left, longestWaitS)) })
+    const operation = await client.json(pathOf(id), { query })
+    if (finished.includes(String(operation.state))) return operation
+    if (systemClock.monotonic() >= deadline)
+      throw new CommandFailed('waitedTooLong', `operation ${id} is still ${operation.state} after ${timeoutS} s`)
+  }
+}
+
+/** Prints output as it comes; the operation's own end decides the exit code. */
+async function tail(id: string, options: ServerCommandOptions): Promise<void> {
+  const client = createClient(options)
+  let offset = 0
+  for (;;) {
+    const query = new URLSearchParams({ offset: String(offset), wait: '30' })
+    const response = await client.send(`${pathOf(id)}/output`, { query })
+    if (response.status >= 400) throw await refusal(response)
+    const text = await response.text()
+    if (text !== '') {
+      if (options.json) printJson({ offset, text })
+      else process.stdout.write(process.stdout.isTTY ? harmless(text) : text)
+    }
+    const next = Number(response.headers.get('Output-Next-Offset') ?? offset)
+    const complete = response.headers.get('Output-Complete') === 'true'
+    if (complete && next === offset) break
+    offset = next
+  }
+  const operation = await untilFinished(client, id)
+  if (options.json) printJson(operation)
+  judge(operation)
+}
+
+function judge(operation: JsonObject): void {
+  if (operation.state === 'succeeded') return
+  const message = isObject(operation.error) ? `: ${operation.error.message}` : ''
+  throw new CommandFailed('notSucceeded', `operation ${operation.id} ended as ${operation.state}${message}`)
+}
+
+function show(operation: JsonObject, { json }: ServerCommandOptions): void {
+  if (json) {
+    printJson(operation)
+    return
+  }
+  for (const [name, value] of Object.entries(operation)) {
+    if (value === null || value === undefined) continue
+    print(`${`${name}:`.padEnd(15)}${harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))}`)
+  }
+}

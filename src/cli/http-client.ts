@@ -1,0 +1,98 @@
+import { loadClientConfig } from '../client-config.ts'
+import { messageOf } from '../lib/errors.ts'
+import { isObject, type JsonObject } from '../lib/json.ts'
+import { CommandFailed } from './exit-codes.ts'
+
+export interface ServerOptions {
+  readonly url?: string
+  readonly token?: string
+}
+
+interface RequestOptions {
+  readonly method?: string
+  readonly query?: URLSearchParams
+  readonly body?: JsonObject
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** A server as the commands see it; every failure is a `CommandFailed` with the fitting exit code. */
+export interface Client {
+  /** The raw answer, whatever its status; throws only where the server is out of reach. */
+  send(path: string, options?: RequestOptions): Promise<Response>
+  /** The answer's JSON object; any status from 400 on is thrown. */
+  json(path: string, options?: RequestOptions): Promise<JsonObject>
+}
+
+export const createClient = (options: ServerOptions): Client => {
+  const defaults = loadClientConfig()
+  const base = baseOf(options.url ?? defaults.url)
+  const token = options.token ?? defaults.token
+
+  const send: Client['send'] = async (path, { method = 'GET', query, body, headers = {}, signal } = {}) => {
+    const search = query !== undefined && query.size > 0 ? `?${query}` : ''
+    try {
+      return await fetch(`${base}${path}${search}`, {
+        method,
+        headers: {
+          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal === undefined ? {} : { signal }),
+      })
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw outOfReach(base, error)
+    }
+  }
+
+  return {
+    send,
+    json: async (path, request) => {
+      const response = await send(path, request)
+      if (response.status >= 400) throw await refusal(response)
+      try {
+        return (await response.json()) as JsonObject
+      } catch (error) {
+        throw new CommandFailed('failed', `${base}${path} did not answer with JSON: ${messageOf(error)}`)
+      }
+    },
+  }
+}
+
+/** What a refused request becomes: the problem's own words. */
+export const refusal = async (response: Response): Promise<CommandFailed> => {
+  const text = await response.text()
+  const outcome = response.status === 404 ? 'notFound' : 'failed'
+  return new CommandFailed(outcome, `${response.status}: ${wordsOf(text) ?? response.statusText}`)
+}
+
+const wordsOf = (text: string): string | undefined => {
+  try {
+    const problem: unknown = JSON.parse(text)
+    if (!isObject(problem)) return undefined
+    const errors = Array.isArray(problem.errors) ? problem.errors.filter(isObject) : []
+    const details = errors.map(({ pointer, message }) => `\n  ${pointer || 'the body'}: ${message}`)
+    return `${problem.detail ?? problem.title}${details.join('')}`
+  } catch {
+    return text.slice(0, 500) || undefined
+  }
+}
+
+const outOfReach = (base: string, error: unknown): CommandFailed => {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  const reason = messageOf(cause) || (isObject(cause) ? String(cause.code) : 'no answer')
+  return new CommandFailed(
+    'outOfReach',
+    `no server at ${base}: ${reason}. Start one with "intendant serve", or name another with --url.`,
+  )
+}
+
+const baseOf = (url: string): string => {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol))
+    throw new CommandFailed('usage', `"${url}" is not an http or https address`)
+  return url.replace(/\/+$/, '')
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod'
+import type { Reply } from './reply.ts'
+
+/** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
+export const problemKinds = {
+  invalid: [400, 'The request is not valid'],
+  'moment-unknown': [400, 'This is not a past moment'],
+  unauthenticated: [401, 'Credentials are missing or wrong'],
+  forbidden: [403, 'The credentials do not allow this'],
+  'kind-not-submittable': [403, 'This kind cannot be submitted here'],
+  'foreign-origin': [403, 'Pages of other origins are not allowed to do this'],
+  'not-found': [404, 'The resource does not exist'],
+  'method-not-allowed': [405, 'The resource does not support this method'],
+  'not-acceptable': [406, 'None of the accepted types is offered'],
+  'request-timeout': [408, 'The request took too long to arrive'],
+  'impossible-transition': [409, 'The state of the operation does not allow this'],
+  'secret-forgotten': [409, 'A secret that this needs was forgotten'],
+  'key-in-use': [409, 'A request with this Idempotency-Key is being processed'],
+  'version-mismatch': [412, 'The resource is at a different revision'],
+  'too-large': [413, 'The body is too large'],
+  'unsupported-media-type': [415, 'The body must be application/json'],
+  'expectation-failed': [417, 'The expectation cannot be met'],
+  misdirected: [421, 'The request is meant for another server'],
+  'key-reused': [422, 'The Idempotency-Key was used for a different request'],
+  'header-too-large': [431, 'The request headers are too large'],
+  damaged: [500, 'The log is damaged'],
+  internal: [500, 'The server failed'],
+  overloaded: [503, 'The server is overloaded'],
+  'not-caught-up': [503, 'The views have not reached the position'],
+  draining: [503, 'The server is shutting down'],
+} as const
+export type ProblemSlug = keyof typeof problemKinds
+
+export interface ProblemDetails {
+  readonly errors?: readonly { readonly pointer: string; readonly message: string }[]
+  readonly operationId?: string
+  readonly expected?: string | number
+  readonly actual?: string | number
+  /** Headers of the answer: `Allow`, `Retry-After`, `WWW-Authenticate`. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Thrown by routes and by the server to answer with an RFC 9457 problem; faces word it their own way. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly slug: ProblemSlug
+  readonly status: number
+  readonly details: ProblemDetails
+  constructor(slug: ProblemSlug, detail: string, details: ProblemDetails = {}) {
+    super(detail)
+    this.slug = slug
+    this.status = problemKinds[slug][0]
+    this.details = details
+  }
+}
+
+export const forbidden = (scope: string): Problem => new Problem('forbidden', `the credentials do not have the scope ${scope}`)
+
+export const unauthenticated = (): Problem =>
+  new Problem('unauthenticated', 'credentials are missing or wrong', {
+    headers: { 'WWW-Authenticate': 'Bearer realm="intendant", Basic realm="intendant", charset="UTF-8"' },
+  })
+
+/** The problem document in the OpenAPI description. */
+export const ProblemDocument = z
+  .object({
+    type: z.string().meta({ example: 'urn:intendant:problem:invalid' }),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    instance: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+    operationId: z.string().optional(),
+    expected: z.union([z.string(), z.number()]).optional(),
+    actual: z.union([z.string(), z.number()]).optional(),
+  })
+  .meta({ id: 'Problem' })
+
+/** `application/problem+json` for `instance`, the request's path as sent. */
+export const problemAnswer = (problem: Problem, instance: string): Reply => {
+  const { headers = {}, ...members } = problem.details
+  const [status, title] = problemKinds[problem.slug]
+  const retry: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {}
+  const type = `urn:intendant:problem:${problem.slug}`
+  const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
+  return { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers }, body }
+}

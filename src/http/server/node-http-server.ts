@@ -1,0 +1,70 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Clock } from '../../lib/clock.ts'
+import { type ProblemSlug, problemKinds } from '../replies/problem.ts'
+
+/** A client that needs longer for its headers, or for a whole request, gets 408. */
+const headersTimeoutMs = 15_000
+
+const requestTimeoutMs = 300_000
+const checkEveryMs = 2_000
+const keepAliveMs = 30_000
+const maxHeaderBytes = 16_384
+/** How long a refused client may go on sending before it is cut off. */
+const lingerMs = 2_000
+
+export const httpServer = (listener: RequestListener, clock: Clock): Server => {
+  const server = createServer(
+    {
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: checkEveryMs,
+      keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: maxHeaderBytes,
+      // Without one it is refused by the face that owns the path, with a body.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    listener,
+  )
+  // The bytes are bounded; a header that is dropped as one too many could be the one that matters.
+  server.maxHeadersCount = 0
+  const refuse = (socket: Socket, slug: ProblemSlug, detail: string): void => {
+    socket.end(refusal(slug, detail))
+    // Closed with bytes unread, the connection would be reset and the answer lost on its way.
+    const cancel = clock.after(lingerMs, () => socket.destroy())
+    socket.once('close', cancel)
+  }
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (error.code === 'ECONNRESET') socket.destroy()
+    // What still arrives after the refusal is one more error to the parser, and is dropped.
+    else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? notHttp))
+  })
+  server.on('checkExpectation', ({ socket }: IncomingMessage) =>
+    refuse(socket, 'expectation-failed', 'only 100-continue can be expected here'),
+  )
+  server.on('connect', (_request: IncomingMessage, socket: Socket) =>
+    refuse(socket, 'method-not-allowed', 'CONNECT is not known here'),
+  )
+  return server
+}
+
+/** What a connection is told whose request never became one: headers that are too large, too slow or malformed. */
+const clientErrors: Readonly<Record<string, readonly [ProblemSlug, string]>> = {
+  HPE_HEADER_OVERFLOW: ['header-too-large', `the headers are over ${maxHeaderBytes} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'the request did not arrive in time'],
+}
+
+const notHttp = ['invalid', 'the request is not valid HTTP'] as const
+
+function refusal(slug: ProblemSlug, detail: string): string {
+  const [status, title] = problemKinds[slug]
+  const body = JSON.stringify({ type: `urn:intendant:problem:${slug}`, title, status, detail, instance: '' })
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}

@@ -1,0 +1,55 @@
+import { canonicalHost } from './host-header.ts'
+
+/** What a browser says of the page that sends a request. */
+export interface Sender {
+  readonly origin: string | undefined
+  /** `Sec-Fetch-Site` */
+  readonly site: string | undefined
+}
+
+/** What other pages than this server's own may do as long as it has no credentials. */
+export interface Origins {
+  /** Whether the sender is a page of another origin that is not in `ALLOWED_ORIGINS`. `host` is the server's own in the request. */
+  isForeign(sender: Sender, host: string | undefined): boolean
+}
+
+export const createOrigins = (allowed: readonly string[]): Origins => {
+  const known = new Set(allowed.map((entry) => canonicalOrigin(withoutSlash(entry))))
+  const isAllowed = (origin: string): boolean => known.has('*') || known.has(canonicalOrigin(origin))
+  return {
+    isForeign: ({ origin, site }, host) => {
+      if (origin === undefined && site === undefined) return false
+      if (origin !== undefined && isAllowed(origin)) return false
+      return (origin !== undefined && !isOwn(origin, host)) || (site ?? '').toLowerCase().includes('cross-site')
+    },
+  }
+}
+
+const webOrigin = /^https?:\/\/([^/?#]+)$/i
+
+/** Whether an origin is that of the server: the scheme is the page's, because a proxy may speak TLS for this server. */
+const isOwn = (origin: string, host: string | undefined): boolean => {
+  const scheme = webOrigin.test(origin) ? origin.slice(0, origin.indexOf(':')) : undefined
+  if (scheme === undefined || host === undefined) return false
+  return canonicalOrigin(`${scheme}://${host}`) === canonicalOrigin(origin)
+}
+
+/** An origin in the form in which browsers send it; what is no web page's (`null`, an extension's) in lower case. */
+const canonicalOrigin = (text: string): string => {
+  const host = webOrigin.exec(text)?.[1]
+  if (host === undefined || canonicalHost(host) === undefined) return text.toLowerCase()
+  return new URL(text).origin
+}
+
+/** Origins are copied from address bars, where a slash follows. */
+const withoutSlash = (entry: string): string => entry.replace(/\/$/, '')
+
+/** Whether an entry of `ALLOWED_ORIGINS` can be honoured: an origin without a path, `null` or `*`. */
+export const isOriginEntry = (given: string): boolean => {
+  const entry = withoutSlash(given)
+  if (entry === '*' || entry === 'null') return true
+  const host = webOrigin.exec(entry)?.[1]
+  return host === undefined
+    ? /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(entry) && !/^https?:/i.test(entry)
+    : Boolean(canonicalHost(host))
+}

@@ -1,9 +1,0 @@
-import type { Filter } from '../stores/event-log.ts'
-
-/** One filter that lets through what any of these does; undefined (everything) where they are of both sorts, or one lets through everything. */
-export const union = (filters: readonly Filter[]): Filter | undefined => {
-  const types = filters.flatMap((filter) => ('typePrefixes' in filter ? filter.typePrefixes : []))
-  const streams = filters.flatMap((filter) => ('streamPrefixes' in filter ? filter.streamPrefixes : []))
-  if ((types.length > 0 && streams.length > 0) || [...types, ...streams].includes('')) return undefined
-  return types.length > 0 ? { typePrefixes: [...new Set(types)] } : { streamPrefixes: [...new Set(streams)] }
-}

@@ -1,0 +1,71 @@
+import type { Actor } from '../../events/define.ts'
+import type { OperationError, OperationState } from '../../events/operation.ts'
+import { masked } from '../../events/sealed.ts'
+import { instant } from '../../lib/clock.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import type { OperationRow } from './operation-row.ts'
+import type { WaitingFor } from './waiting-for.ts'
+
+export interface OperationProgress {
+  readonly fraction: number | null
+  readonly phase: string | null
+  readonly detail: string | null
+  readonly at: string
+}
+
+/** An operation as the native API shows it. Source: native contract, section 2. */
+export interface OperationResource {
+  readonly id: string
+  readonly kind: string
+  readonly face: string | null
+  readonly lane: string | null
+  readonly state: OperationState
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly requestedAt: string
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+  readonly requestedBy: Actor
+  readonly worker: string | null
+  readonly progress: OperationProgress | null
+  readonly waitingFor: WaitingFor | null
+  readonly input: JsonValue
+  readonly result: JsonValue
+  readonly error: OperationError | null
+  readonly correlationId: string
+  readonly parent: string | null
+  readonly retryOf: string | null
+  readonly revision: number
+  readonly position: string
+}
+
+/** What the world sees of a row. */
+export const operationResource = (row: OperationRow, waitingFor: WaitingFor | null): OperationResource => ({
+  id: row.id,
+  kind: row.kind,
+  face: row.face,
+  lane: row.lane,
+  state: row.state,
+  attempt: row.attempt,
+  maxAttempts: row.max_attempts,
+  requestedAt: instant(row.requested_at),
+  startedAt: orNull(row.started_at, instant),
+  finishedAt: orNull(row.finished_at, instant),
+  requestedBy: JSON.parse(row.requested_by),
+  worker: row.worker,
+  progress: orNull(row.progress, JSON.parse),
+  waitingFor,
+  input: shown(row.input),
+  result: orNull(row.result, shown),
+  error: orNull(row.error, JSON.parse),
+  correlationId: row.correlation_id,
+  parent: row.parent,
+  retryOf: row.retry_of,
+  revision: row.revision,
+  position: row.position,
+})
+
+const orNull = <Value, Shown>(value: Value | null, show: (value: Value) => Shown): Shown | null =>
+  value === null ? null : show(value)
+
+const shown = (text: string): JsonValue => (text.includes('"$sealed"') ? masked(JSON.parse(text)) : JSON.parse(text))

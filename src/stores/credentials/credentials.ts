@@ -1,0 +1,275 @@
+import { timingSafeEqual } from 'node:crypto'
+import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs'
+import { compare, hash as hashPassword, truncates } from 'bcryptjs'
+import { LRUCache } from 'lru-cache'
+import { z } from 'zod'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
+import { randomToken, sha256 } from '../../lib/ids.ts'
+import { isObject } from '../../lib/json.ts'
+import { writeDurably } from '../files/durable-file.ts'
+
+/** Someone who was recognised. */
+export interface Principal {
+  readonly name: string
+  readonly scopes: readonly string[]
+}
+
+/** A credential as it may be shown: without what proves it. */
+export interface CredentialEntry extends Principal {
+  readonly kind: 'token' | 'password'
+}
+
+export interface NewCredential {
+  /** 1 to 100 characters without a colon: the user of Basic, too. */
+  readonly name: string
+  /** `*`, or `<area>:read` and `<area>:write`. */
+  readonly scopes: readonly string[]
+  /** For a user with a password (at most 72 bytes); without it a token is made. */
+  readonly password?: string
+}
+
+/** Who may use the server. Source: native contract, section 5. */
+export interface Credentials {
+  /** Whether anybody must be known. Once true it stays true for this process: a lost file opens nothing. */
+  configured(): boolean
+  /**
+   * The principal of an `Authorization` header: `Bearer <token>`, or Basic with a user's password or a token in its place.
+   * Null for everyone else. Throws `Unavailable` while the file cannot be read or is malformed: nobody is let in on a guess.
+   */
+  authenticate(header: string | undefined): Promise<Principal | null>
+  /**
+   * Whether a principal would be let in again as it is: its credential is neither removed nor changed. `principal` is what
+   * `authenticate` gave; any other object stands for a caller who came while nothing was configured.
+   */
+  isCurrent(principal: Principal): boolean
+  /** Durable when it resolves; `token` is shown this once, only its hash is kept. Throws `Unacceptable` (also: a name in use). */
+  add(credential: NewCredential): Promise<{ readonly token: string | null }>
+  list(): readonly CredentialEntry[]
+  /** False where there is no such name. */
+  remove(name: string): boolean
+}
+
+const scopePattern = /^(\*|[a-z0-9][a-z0-9-]*:(read|write))$/
+/** Visible to the last character, and no colon, which ends the user's name in Basic. */
+const namePattern = /^[^\p{C}:\s][^\p{C}:]{0,99}$/u
+
+const Entry = z.strictObject({
+  name: z.string().regex(namePattern),
+  scopes: z.array(z.string().regex(scopePattern)),
+  /** SHA-256 of the token, hexadecimal. Tokens are random, so a fast hash is enough. */
+  token: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  /** bcrypt hash of the password. */
+  password: z
+    .string()
+    .regex(/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/)
+    .optional(),
+})
+type Entry = z.infer<typeof Entry>
+const CredentialsFile = z.strictObject({ version: z.literal(1), credentials: z.array(Entry) })
+
+const ownerOnly = 0o600
+/** A credential that was removed is good for so much longer at most, where the system does not tell of the change. */
+const lookAgainMs = 1_000
+const tokenBytes = 32
+const bcryptCost = 10
+const verifiedForMs = 60_000
+const verifiedMost = 1_000
+/** Passwords that wait for their comparison, each a good part of a second. */
+const longestLine = 32
+/** No password has this hash: it is compared where the user is unknown, so that the time of the answer tells nothing. */
+const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuGHdSI0zY.bGrJDiZ.eIFLvBiv39mQmq'
+
+/** Whether a principal holds a scope: itself, the `write` above a `read`, or `*`. */
+export const allows = ({ scopes }: Principal, scope: string): boolean =>
+  scopes.includes('*') || scopes.includes(scope) || (scope.endsWith(':read') && scopes.includes(scope.replace(/read$/, 'write')))
+
+/**
+ * Credentials in a JSON file (0600), read again when it changes: looked at when the system tells of a change, once a second at most
+ * without that, and before somebody is turned away. Throws `Unavailable` when the file is there but cannot be read or understood.
+ */
+export const openCredentials = (file: string, { clock = systemClock }: { readonly clock?: Clock } = {}): Credentials => {
+  let seen: string | undefined
+  let lookedAt = Number.NEGATIVE_INFINITY
+  /** What each principal that was let in is, and what all credentials are now. */
+  const proofs = new WeakMap<Principal, string>()
+  let marks: ReadonlySet<string> = new Set()
+  let entries: readonly Entry[] = []
+  let fault: string | undefined
+  let everConfigured = false
+  let watcher: FSWatcher | undefined
+  /** Hashes of user, password and stored hash that bcrypt took lately: it is slow by intent, requests are not. */
+  const verified = new LRUCache<string, true>({ max: verifiedMost, ttl: verifiedForMs })
+  const line = new Map<string, Promise<boolean>>()
+  let lastTurn: Promise<unknown> = Promise.resolve()
+
+  /** A changed file has another inode, size or time: each write makes a new file. */
+  const refresh = (): void => {
+    lookedAt = clock.monotonic()
+    const mark = markOf(file)
+    if (mark === seen) return
+    try {
+      entries = mark === 'missing' ? [] : parse(readFileSync(file, 'utf8'))
+      fault = undefined
+    } catch (error) {
+      entries = []
+      fault = `the credentials file ${file} cannot be used: ${messageOf(error)}`
+    }
+    seen = mark
+    watchAnew()
+    marks = new Set(entries.map(markOfEntry))
+    everConfigured ||= entries.length > 0 || fault !== undefined
+  }
+
+  /** Each write makes a new file, so each is watched once. The directory is not: it may hold a log that is written all the time. */
+  const watchAnew = (): void => {
+    watcher?.close()
+    watcher = undefined
+    try {
+      watcher = watch(file, { persistent: false }, () => {
+        lookedAt = Number.NEGATIVE_INFINITY
+      }).on('error', () => undefined)
+    } catch {
+      // No file, or a system that cannot: then the look once a second has to do.
+    }
+  }
+
+  /** A clock that was set back counts as time that has passed. */
+  const refreshInTime = (): void => {
+    if (clock.monotonic() - lookedAt >= lookAgainMs) refresh()
+  }
+
+  const current = (look = refresh): readonly Entry[] => {
+    look()
+    if (fault !== undefined) throw new Unavailable(fault)
+    return entries
+  }
+
+  const byToken = (token: string, among: readonly Entry[]): Entry | undefined => {
+    const digest = Buffer.from(sha256(token), 'hex')
+    // All are compared, whoever matches first.
+    return among.filter((entry) => entry.token !== undefined && timingSafeEqual(digest, Buffer.from(entry.token, 'hex')))[0]
+  }
+
+  /**
+   * One comparison at a time: a flood of passwords waits in line instead of holding up everybody's requests. Who asks the
+   * same as somebody in the line gets the same answer; a line that is too long is refused.
+   */
+  const compareInTurn = (proof: string, password: string, hash: string): Promise<boolean> => {
+    const waiting = line.get(proof)
+    if (waiting !== undefined) return waiting
+    if (line.size >= longestLine) throw new Unavailable('too many passwords are being checked')
+    const turn = lastTurn.then(() => compare(password, hash)).finally(() => line.delete(proof))
+    line.set(proof, turn)
+    lastTurn = turn.catch(() => undefined)
+    return turn
+  }
+
+  const byPassword = async (name: string, password: string, among: readonly Entry[]): Promise<Entry | undefined> => {
+    const entry = among.find((candidate) => candidate.name === name)
+    if (entry?.token !== undefined && byToken(password, [entry]) !== undefined) return entry
+    if (!among.some((candidate) => candidate.password !== undefined) || truncates(password)) return undefined
+    const stored = entry?.password ?? nobodysHash
+    const proof = sha256(JSON.stringify([name, password, stored]))
+    if (entry?.password !== undefined && verified.has(proof)) return entry
+    const right = await compareInTurn(proof, password, stored)
+    if (!right || entry?.password === undefined) return undefined
+    verified.set(proof, true)
+    return entry
+  }
+
+  /** Who proves to be one of `known`. */
+  const recognise = async (header: string | undefined, known: readonly Entry[]): Promise<Principal | null> => {
+    const [, scheme, proof] = /^(bearer|basic) +([^ ]+) *$/i.exec(header ?? '') ?? []
+    if (scheme === undefined || proof === undefined) return null
+    if (scheme.toLowerCase() === 'bearer') return shown(byToken(proof, known))
+    const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(proof, 'base64').toString('utf8')) ?? []
+    if (name === undefined || password === undefined) return null
+    return shown(await byPassword(name, password, known))
+  }
+
+  const shown = (entry: Entry | undefined): Principal | null => {
+    if (entry === undefined) return null
+    const principal = { name: entry.name, scopes: entry.scopes }
+    proofs.set(principal, markOfEntry(entry))
+    return principal
+  }
+
+  const save = (next: readonly Entry[]): void => {
+    try {
+      writeDurably(file, `${JSON.stringify({ version: 1, credentials: next }, null, 2)}\n`, { mode: ownerOnly })
+    } catch (error) {
+      throw new Unavailable(`the credentials file ${file} cannot be written: ${messageOf(error)}`)
+    }
+    refresh()
+  }
+
+  current()
+
+  return {
+    configured: () => {
+      refreshInTime()
+      return everConfigured
+    },
+    authenticate: async (header) => {
+      const known = current(refreshInTime)
+      const found = await recognise(header, known)
+      if (found !== null || header === undefined) return found
+      // Somebody who was added a moment ago is not turned away.
+      const now = current()
+      return now === known ? null : recognise(header, now)
+    },
+    isCurrent: (principal) => {
+      refreshInTime()
+      const proof = proofs.get(principal)
+      return proof === undefined ? !everConfigured : marks.has(proof)
+    },
+    add: async ({ name, scopes, password }) => {
+      if (!namePattern.test(name))
+        throw new Unacceptable(`"${name}" is not a name: use 1 to 100 visible characters without a colon`)
+      const wrong = scopes.find((scope) => !scopePattern.test(scope))
+      if (wrong !== undefined) throw new Unacceptable(`"${wrong}" is not a scope: use *, <area>:read or <area>:write`)
+      if (scopes.length === 0) throw new Unacceptable('a credential needs at least one scope')
+      if (password !== undefined && (password === '' || truncates(password)))
+        throw new Unacceptable('a password has 1 to 72 bytes')
+      const token = password === undefined ? randomToken(tokenBytes) : null
+      const proof = token === null ? { password: await hashPassword(password ?? '', bcryptCost) } : { token: sha256(token) }
+      // Looked at only now, because hashing took its time and there must be no wait between reading and writing.
+      const known = current()
+      if (known.some((entry) => entry.name === name)) throw new Unacceptable(`a credential named "${name}" already exists`)
+      save([...known, { name, scopes: [...new Set(scopes)], ...proof }])
+      return { token }
+    },
+    list: () => current().map(({ name, scopes, token }) => ({ name, scopes, kind: token === undefined ? 'password' : 'token' })),
+    remove: (name) => {
+      const known = current()
+      const rest = known.filter((entry) => entry.name !== name)
+      if (rest.length === known.length) return false
+      save(rest)
+      return true
+    },
+  }
+}
+
+/** What tells one credential from another, and from itself with other scopes or another proof. */
+const markOfEntry = ({ name, scopes, token, password }: Entry): string => JSON.stringify([name, scopes, token, password])
+
+const parse = (text: string): readonly Entry[] => {
+  const { credentials } = CredentialsFile.parse(JSON.parse(text))
+  if (new Set(credentials.map(({ name }) => name)).size < credentials.length)
+    throw new Unacceptable('a member name is used twice')
+  return credentials
+}
+
+/** What tells one state of the file from another. */
+const markOf = (file: string): string => {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
+    return `${ino}-${size}-${mtimeNs}-${ctimeNs}`
+  } catch (error) {
+    return isObject(error) && error.code === 'ENOENT' ? 'missing' : `unreadable: ${messageOf(error)}`
+  }
+}

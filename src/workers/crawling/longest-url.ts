@@ -1,2 +1,0 @@
-/** Longest address of a link in characters; the original's own limit. */
-export const longestUrl = 2083

@@ -1,0 +1,121 @@
+import type { Logger } from 'pino'
+import type { CommandContext, Executor } from '../../commands/execute.ts'
+import { lane as laneDecider } from '../../commands/lane.ts'
+import { type OperationDecisionState, operation, operationStream } from '../../commands/operation.ts'
+import type { OperationRequest } from '../../events/operation.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { eventId, newId } from '../../lib/ids.ts'
+import type { Claim } from './attempt.ts'
+
+export interface Claims {
+  /**
+   * Undefined where the operation is not to be started: it runs, has ended, is not due, or its lane is held. `waitedAfter` is the
+   * attempt after which whoever rang has waited for long enough.
+   */
+  claim(operationId: string, waitedAfter?: number): Promise<Claim | undefined>
+  /** Lets the next operation of the lane through. The supervisor does it where this fails. */
+  releaseLane(claim: Claim): Promise<void>
+}
+
+const firstPauseMs = 50
+const longestPauseMs = 2_000
+
+/** Claims operations in the log: first the lane, where there is one, then the start, each at the revision that was read. */
+export const createClaims = ({
+  executor,
+  clock,
+  logger,
+  worker,
+  takes,
+  isLive,
+}: {
+  readonly executor: Executor
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The name to start attempts under. */
+  readonly worker: () => string
+  /** Whether this worker can run a kind: what it cannot run it must not claim. */
+  readonly takes: (kind: string) => boolean
+  readonly isLive: (worker: string) => boolean
+}): Claims => {
+  /** An unknown outcome is asked for again, under the same command, for as long as the lease lasts. */
+  const persist = async <Result>(claimer: string, step: () => Promise<Result>): Promise<Result | undefined> => {
+    for (let pauseMs = firstPauseMs; isLive(claimer); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+      try {
+        return await step()
+      } catch (error) {
+        // Others were faster, again and again: the doorbell is theirs.
+        if (error instanceof RevisionConflict) return undefined
+        if (!(error instanceof Unavailable)) throw error
+        logger.warn({ err: error }, 'the log did not answer a claim; trying again')
+        await clock.sleep(pauseMs)
+      }
+    }
+    return undefined
+  }
+
+  /** What was asked for, which never changes: an old state serves. Undefined also where the operation has ended. */
+  const requestOf = async (operationId: string): Promise<{ request: OperationRequest; context: CommandContext } | undefined> => {
+    const { state, first } = await executor.recall(operation, operationStream(operationId))
+    if (first === undefined || !('request' in state)) return undefined
+    const { actor, correlationId, traceparent } = first.metadata
+    const context = {
+      commandId: newId(),
+      actor,
+      correlationId,
+      causationId: first.id,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    }
+    return { request: state.request, context }
+  }
+
+  const release = async (lane: string, operationId: string, context: Omit<CommandContext, 'commandId'>): Promise<void> => {
+    await executor
+      .execute(laneDecider, { type: 'ReleaseLane', lane, operation: operationId }, { ...context, commandId: newId() })
+      .catch((error: unknown) => logger.warn({ err: error, lane, operationId }, 'the lane was not released'))
+  }
+
+  return {
+    claim: async (operationId, waitedAfter) => {
+      const claimer = worker()
+      const asked = await persist(claimer, () => requestOf(operationId))
+      if (asked === undefined || !takes(asked.request.kind)) return undefined
+      const { request, context } = asked
+      const { lane } = request
+      if (lane !== null) {
+        const laneContext = { ...context, commandId: newId() }
+        const acquired = await persist(claimer, () =>
+          executor.execute(laneDecider, { type: 'AcquireLane', lane, operation: operationId }, laneContext),
+        )
+        if (acquired === undefined || acquired.refused) return undefined
+      }
+      const started = await persist(claimer, () =>
+        executor.execute(
+          operation,
+          { type: 'StartAttempt', id: operationId, worker: claimer, now: clock.now(), waitedAfter },
+          context,
+        ),
+      )
+      if (started === undefined) return undefined
+      if (started.refused) {
+        if (lane !== null && !holdsLane(started.state)) await release(lane, operationId, context)
+        return undefined
+      }
+      // A lease that ran out meanwhile: the attempt is as good as lost, and the supervisor will say so.
+      if (!isLive(claimer) || !('request' in started.state)) return undefined
+      return {
+        operationId,
+        worker: claimer,
+        live: started.state,
+        context: { ...context, causationId: eventId(context.commandId, 0) },
+      }
+    },
+    releaseLane: async ({ operationId, live, context }) => {
+      if (live.request.lane !== null) await release(live.request.lane, operationId, context)
+    },
+  }
+}
+
+/** An operation holds its lane from its first start to its end, back-off included. */
+const holdsLane = (state: OperationDecisionState): boolean => 'request' in state && state.attempt > 0
