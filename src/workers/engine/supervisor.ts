@@ -5,6 +5,7 @@ import { lane as laneDecider } from '../../commands/lane.ts'
 import { type OperationCommand, operation } from '../../commands/operation.ts'
 import type { Actor } from '../../events/define.ts'
 import { type Clock, parseInstant } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { Position, RecordedEvent } from '../../stores/event-log.ts'
@@ -83,6 +84,8 @@ export const createSupervisor = ({
   let armedAt = Number.POSITIVE_INFINITY
   /** The last event that was heard of. */
   let heard: Position = ''
+  /** Why the last sweep failed: a bus may be away for hours, and a sweep comes every two seconds. */
+  let failing: string | undefined
   const steps = createClockSteps(clock)
   let working: Promise<void> = Promise.resolve()
 
@@ -250,10 +253,12 @@ export const createSupervisor = ({
       try {
         await inTurn(sweepNow)
         armNext()
+        failing = undefined
         pauseMs = Math.min(pausePerSweep * (clock.monotonic() - begun), longestPauseMs)
       } catch (error) {
         // It waited for something that is away, and did no work that would have to be paid for.
-        logger.error({ err: error }, 'the sweep failed')
+        if (messageOf(error) !== failing) logger.error({ err: error }, 'the sweep failed')
+        failing = messageOf(error)
       }
       planSweep(Math.max(untilLeaseEnds(), pauseMs))
     })

@@ -1,14 +1,18 @@
+import type { Logger } from 'pino'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createInProcessBus } from '../../../src/bus/in-process.ts'
 import type { JobBus } from '../../../src/bus/job-bus.ts'
+import type { Executor } from '../../../src/commands/execute.ts'
 import { lane } from '../../../src/commands/lane.ts'
 import { operation } from '../../../src/commands/operation.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
+import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { Unavailable } from '../../../src/lib/errors.ts'
+import type { Projections } from '../../../src/projections/projection.ts'
 import { createLocalLeases } from '../../../src/stores/embedded/leases.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import type { Leases } from '../../../src/stores/leases.ts'
+import { createSupervisor } from '../../../src/workers/engine/supervisor.ts'
 import { context, openEngine, work } from '../engine.ts'
 
 const start = (engine: Awaited<ReturnType<typeof openEngine>>, id: string, now = systemClock.now()) =>
@@ -146,4 +150,51 @@ test('a lost worker that must not be repeated ends its operation', async () => {
   await shownRunning(engine, id)
   await engine.supervisor.sweep()
   expect(engine.queries.byId(id)).toMatchObject({ state: 'failed', error: { type: 'worker-lost', retryable: false } })
+})
+
+test('a sweep that fails again and again for one reason is told once', async () => {
+  let isAway = true
+  const told: unknown[] = []
+  let sweep = async (): Promise<void> => undefined
+  const clock: Clock = {
+    ...systemClock,
+    after: (_ms, run) => {
+      sweep = run as typeof sweep
+      return () => {}
+    },
+  }
+  const waiting = [{ id: 'one', kind: 'probe', lane: null, priority: 0 }]
+  const supervisor = createSupervisor({
+    bus: {
+      publish: async () => {
+        if (isAway) throw new Unavailable('no broker answers')
+      },
+    } as Partial<JobBus> as JobBus,
+    projections: { onApplied: () => () => {} } as Partial<Projections> as Projections,
+    leases: { live: () => [] } as Partial<Leases> as Leases,
+    executor: {} as Executor,
+    queries: {
+      row: () => undefined,
+      allDue: () => [waiting],
+      due: () => [],
+      nextDueAt: () => undefined,
+      orphans: () => [],
+      overdue: () => [],
+      retriesBetween: () => [],
+      nextRetryAfter: () => undefined,
+      latestFailure: () => undefined,
+      lanesHeldByFinished: () => [],
+    },
+    clock,
+    logger: { error: (...words: unknown[]) => told.push(words) } as unknown as Logger,
+  })
+  supervisor.start()
+  for (let count = 0; count < 3; count++) await sweep()
+  expect(told).toHaveLength(1)
+  isAway = false
+  await sweep()
+  isAway = true
+  await sweep()
+  expect(told).toHaveLength(2)
+  await supervisor.stop()
 })
