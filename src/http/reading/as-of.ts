@@ -87,9 +87,12 @@ export const notCaughtUp = (error: unknown): unknown => {
 const unknown = (detail: string): Problem =>
   new Problem('moment-unknown', detail, { errors: [{ pointer: '?asOf', message: 'not a past moment' }] })
 
+/** What may name a moment, however it is written. */
+const mayNameMoment = /asOf|cursor|%/
+
 /** A `+` that was not percent-encoded arrives as a space. */
 const nativeMoment = ({ query }: HttpContext): string | undefined => {
-  if (!query.includes('asOf=') && !query.includes('cursor=')) return undefined
+  if (!mayNameMoment.test(query)) return undefined
   const given = new URLSearchParams(query)
   const [moment, ...others] = given.getAll('asOf')
   if (others.length > 0) throw unknown('asOf is given more than once')

@@ -9,14 +9,16 @@ export interface PastFile {
   readonly position: Position
 }
 
-/** Copies of views as files `<name>-v<version>-at-<position>.db` in a folder of their own. */
+/** Copies of views as files `<name>-v<version>-at-<position>.db` in a folder of their own, which is listed once: there can be ten thousand. */
 export interface PastFiles {
   has(file: PastFile): boolean
   path(file: PastFile): string
-  /** A name for a copy whose position is not known yet. What an earlier copy that failed has left there is removed. */
-  incoming(projection: Projection): string
-  /** Gives an incoming copy its place. */
+  /** A name for a new copy whose position is not known yet. What one that failed has left there is removed. */
+  begin(projection: Projection): string
+  /** Gives a new copy its place. */
   keep(file: PastFile): void
+  /** Removes a new copy that has no place yet. */
+  discard(projection: Projection): void
   /** Says that a copy was of use. */
   touch(file: PastFile, at: number): void
   /** The position of the last copy that is not after this one. */
@@ -29,48 +31,75 @@ export interface PastFiles {
 
 /** Makes the folder, and removes copies of other versions and what a crash has left. */
 export const openPastFiles = (directory: string, projections: readonly Projection[]): PastFiles => {
+  /** By path, the least recently used first. */
+  const kept = new Map<string, PastFile & { readonly bytes: number }>()
+  let total = 0
+
   const beginningOf = ({ name, version }: Projection): string => `${name}-v${version}-`
   const path = ({ projection, position }: PastFile): string => join(directory, `${beginningOf(projection)}at-${position}.db`)
-  const incomingPath = (projection: Projection): string => join(directory, `${beginningOf(projection)}incoming.db`)
+  const incoming = (projection: Projection): string => join(directory, `${beginningOf(projection)}incoming.db`)
 
   const parsed = (entry: string): PastFile | undefined => {
     const match = /^(.+-v\d+-)at-(.+)\.db$/.exec(entry)
     const projection = projections.find((one) => beginningOf(one) === match?.[1])
     return match?.[2] === undefined || projection === undefined ? undefined : { projection, position: match[2] }
   }
-  const all = (): readonly PastFile[] => readdirSync(directory).flatMap((entry) => parsed(entry) ?? [])
   const removeFile = (file: string): void => {
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true })
   }
-  const sizeOf = (file: PastFile): number => statSync(path(file), { throwIfNoEntry: false })?.size ?? 0
-  const usedAt = (file: PastFile): number => statSync(path(file), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const exists = (file: string): boolean => statSync(file, { throwIfNoEntry: false }) !== undefined
+
+  const enter = (file: PastFile, bytes: number): void => {
+    leave(path(file))
+    kept.set(path(file), { ...file, bytes })
+    total += bytes
+  }
+  const leave = (at: string): void => {
+    total -= kept.get(at)?.bytes ?? 0
+    kept.delete(at)
+  }
 
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  for (const entry of readdirSync(directory))
-    if (entry.endsWith('.db') && parsed(entry) === undefined) removeFile(join(directory, entry))
+  const found: { readonly file: PastFile; readonly bytes: number; readonly usedAt: number }[] = []
+  for (const entry of readdirSync(directory)) {
+    if (!entry.endsWith('.db')) continue
+    const file = parsed(entry)
+    if (file === undefined) removeFile(join(directory, entry))
+    else {
+      const { size, mtimeMs } = statSync(path(file))
+      found.push({ file, bytes: size, usedAt: mtimeMs })
+    }
+  }
+  for (const { file, bytes } of found.sort((a, b) => a.usedAt - b.usedAt)) enter(file, bytes)
 
   return {
-    has: (file) => statSync(path(file), { throwIfNoEntry: false }) !== undefined,
+    has: (file) => exists(path(file)),
     path,
-    incoming: (projection) => {
-      const file = incomingPath(projection)
-      removeFile(file)
-      return file
+    begin: (projection) => {
+      removeFile(incoming(projection))
+      return incoming(projection)
     },
-    keep: (file) => renameSync(incomingPath(file.projection), path(file)),
-    touch: (file, at) => utimesSync(path(file), at / 1000, at / 1000),
-    nearest: (projection, position) =>
-      all()
-        .filter((file) => file.projection === projection && file.position <= position)
-        .map((file) => file.position)
-        .sort()
-        .at(-1),
-    oldest: () =>
-      all()
-        .map((file) => ({ file, at: usedAt(file) }))
-        .sort((a, b) => a.at - b.at)
-        .map(({ file }) => file),
-    bytes: () => all().reduce((sum, file) => sum + sizeOf(file), 0),
-    remove: (file) => removeFile(path(file)),
+    keep: (file) => {
+      renameSync(incoming(file.projection), path(file))
+      enter(file, statSync(path(file)).size)
+    },
+    discard: (projection) => removeFile(incoming(projection)),
+    touch: (file, at) => {
+      utimesSync(path(file), at / 1000, at / 1000)
+      enter(file, kept.get(path(file))?.bytes ?? statSync(path(file)).size)
+    },
+    nearest: (projection, position) => {
+      let nearest: Position | undefined
+      for (const file of kept.values())
+        if (file.projection === projection && file.position <= position && (nearest ?? '') < file.position)
+          nearest = file.position
+      return nearest
+    },
+    oldest: () => [...kept.values()],
+    bytes: () => total,
+    remove: (file) => {
+      removeFile(path(file))
+      leave(path(file))
+    },
   }
 }

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../lib/errors.ts'
@@ -41,6 +40,8 @@ export interface PastOptions {
   readonly maxBytes?: number
   /** A question that has waited for this long is answered that it takes longer. Default 10 s. */
   readonly buildMs?: number
+  /** Builds that wait for their turn at most. Default 64. */
+  readonly mostWaiting?: number
   /** A mark is taken after so many events at the earliest. Default 100,000. */
   readonly markEvents?: number
 }
@@ -60,6 +61,8 @@ interface Member {
 const defaultMaxBytes = 1024 ** 3
 const defaultBuildMs = 10_000
 const defaultMarkEvents = 100_000
+/** Questions that were given up leave their builds behind: without a bound those would wait for ever longer. */
+const defaultMostWaiting = 64
 /** Marks are taken where the log has grown by a fourth since the one before: their number is logarithmic, and so is what they cost. */
 const growth = 1.25
 /** Copies that are held open; others are opened again from their files. */
@@ -79,6 +82,7 @@ export const createPast = ({
   maxBytes = defaultMaxBytes,
   buildMs = defaultBuildMs,
   markEvents = defaultMarkEvents,
+  mostWaiting = defaultMostWaiting,
 }: PastOptions): Past => {
   const stopping = new AbortController()
   const { signal } = stopping
@@ -87,6 +91,7 @@ export const createPast = ({
   const open = new Map<string, Shelved>()
   const building = new Map<string, Promise<void>>()
   let turn: Promise<unknown> = Promise.resolve()
+  let waiting = 0
 
   const keyOf = ({ projection, position }: PastFile): string => `${projection.name} ${position}`
 
@@ -140,7 +145,10 @@ export const createPast = ({
         generation.markComplete()
       }
     } catch (error) {
-      for (const { generation } of members) generation.close()
+      for (const { view, generation } of members) {
+        generation.close()
+        files.discard(view.projection)
+      }
       throw error
     }
     for (const { view, generation } of members) {
@@ -153,7 +161,7 @@ export const createPast = ({
 
   /** A copy of the nearest one that is not after the position; empty where there is none. */
   const beginning = async (projection: Projection, position: Position): Promise<Generation> => {
-    const file = files.incoming(projection)
+    const file = files.begin(projection)
     const base = files.nearest(projection, position)
     if (base !== undefined) await openSnapshot(files.path({ projection, position: base })).copyTo(file)
     return openGeneration(projection, file)
@@ -162,6 +170,7 @@ export const createPast = ({
   /** Keeps to the bounds of open files and of bytes; not before those who asked for a copy have read it. */
   const tidy = (): void => {
     for (const shelved of open.values()) if (open.size > mostOpen && shelved.users === 0) close(shelved)
+    if (files.bytes() <= maxBytes) return
     for (const file of files.oldest()) {
       if (files.bytes() <= maxBytes) return
       const shelved = open.get(keyOf(file))
@@ -181,7 +190,10 @@ export const createPast = ({
     const missing = wanted.filter((projection) => use({ projection, position }) === undefined)
     const begun = missing.filter((projection) => !building.has(keyOf({ projection, position })))
     if (begun.length > 0) {
+      if (waiting >= mostWaiting) throw new Unavailable(`the views as of ${mostWaiting} other moments are built first`)
+      waiting++
       const built = inTurn(() => build(begun, position)).finally(() => {
+        waiting--
         for (const projection of begun) building.delete(keyOf({ projection, position }))
       })
       for (const projection of begun) building.set(keyOf({ projection, position }), built)
@@ -232,13 +244,12 @@ export const createPast = ({
   /** One view after the other; each mark stands where its view stands at that moment. */
   const mark = async (): Promise<void> => {
     for (const projection of projections) {
-      const incoming = files.incoming(projection)
       try {
-        files.keep({ projection, position: await live.snapshot(projection.name, incoming) })
+        files.keep({ projection, position: await live.snapshot(projection.name, files.begin(projection)) })
       } catch (error) {
         if (signal.aborted) return
         logger.warn({ view: projection.name, reason: messageOf(error) }, 'a snapshot of a view was not taken')
-        rmSync(incoming, { force: true })
+        files.discard(projection)
       }
     }
     tidy()

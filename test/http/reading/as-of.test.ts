@@ -99,7 +99,10 @@ test('a moment may be a position, a time or the id of an event', async () => {
 
 test.each([
   ['GET /v1/operations?asOf=', 400],
+  ['GET /v1/operations?asOf', 400],
   ['GET /v1/operations?asOf=yesterday', 400],
+  ['GET /v1/operations?as%4Ff=yesterday', 400],
+  ['GET /v1/operations?asOf=0&%61sOf=0', 400],
   ['GET /v1/operations?asOf=99999999999999999999', 400],
   ['GET /v1/operations?asOf=2999-01-01T00:00:00Z', 400],
   ['GET /v1/operations?asOf=0&asOf=0', 400],

@@ -159,6 +159,72 @@ test('copies keep to their bytes; one that is read stays', async () => {
   ])
 })
 
+test('copies of an earlier run count, too', async () => {
+  const log = await openLog()
+  const positions = await fill(log, 2)
+  const { past, directory } = await openPast(log, [operations])
+  for (const position of positions.slice(0, 3)) await shown(past, position, 'operations')
+  await past.stop()
+  const { size } = statSync(join(directory, `operations-v${operations.version}-at-${positions[0]}.db`))
+  const { past: again } = await openPast(log, [operations], { directory, maxBytes: 1.5 * size })
+  await shown(again, positions[3] as Position, 'operations')
+  expect(readdirSync(directory).filter((name) => name.endsWith('.db'))).toEqual([
+    `operations-v${operations.version}-at-${positions[3]}.db`,
+  ])
+})
+
+test('a build that failed leaves nothing for the next one', async () => {
+  const log = await openLog()
+  const positions: Position[] = []
+  for (let index = 0; index < 6; index++)
+    positions.push(
+      (
+        await log.append(
+          'thing-1',
+          'any',
+          Array.from({ length: 500 }, () => event('Happened')),
+        )
+      ).position,
+    )
+  const last = positions.at(-1) as Position
+  let isDamaged = true
+  const damaged: EventLog = {
+    ...log,
+    readAll: async function* (options) {
+      for await (const one of log.readAll(options)) {
+        if (isDamaged && one.position === last) throw new Error('damaged')
+        yield one
+      }
+    },
+  }
+  const { past, directory } = await openPast(log, [counts()], { log: damaged })
+  await expect(shown(past, last, 'counts')).rejects.toThrow('damaged')
+  expect(readdirSync(directory)).toEqual([])
+  isDamaged = false
+  expect(await shown(past, positions[0] as Position, 'counts')).toMatchObject({ counts: [{ count: 500 }] })
+  expect(await shown(past, last, 'counts')).toMatchObject({ counts: [{ count: 3000 }] })
+})
+
+test('only so many builds wait', async () => {
+  const log = await openLog()
+  const positions = await fill(log, 2)
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>()
+  const slow: EventLog = {
+    ...log,
+    readAll: async function* (options) {
+      await held
+      yield* log.readAll(options)
+    },
+  }
+  const { past } = await openPast(log, [operations], { log: slow, mostWaiting: 2 })
+  const asked = positions.slice(0, 2).map((position) => shown(past, position, 'operations'))
+  await expect(shown(past, positions[2] as Position, 'operations')).rejects.toThrow(/2 other moments are built first/)
+  const again = shown(past, positions[1] as Position, 'operations')
+  goOn()
+  expect((await Promise.all([...asked, again])).map(({ operations: rows }) => rows?.length)).toEqual([1, 1, 1])
+  expect((await shown(past, positions[2] as Position, 'operations')).operations).toHaveLength(1)
+})
+
 test('an instant is the place before the first event that was recorded later, however clocks step', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: -1500, max: 1500 }), { minLength: 1, maxLength: 20 }), async (steps) => {
