@@ -18,6 +18,7 @@ import { start } from './scenarios/b8-start.ts'
 import { memory } from './scenarios/b9-memory.ts'
 import { growth } from './scenarios/b10-growth.ts'
 import { crawl } from './scenarios/b11-crawl.ts'
+import { past } from './scenarios/b12-past.ts'
 import { engines } from './scenarios/e1-engines.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -33,6 +34,7 @@ const scenarios: readonly Scenario[] = [
   memory,
   growth,
   crawl,
+  past,
   engines,
 ]
 

@@ -1,8 +1,8 @@
-import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench, Scenario } from '../lib/bench.ts'
 import { acknowledgedStatus, type Contender } from '../lib/contender.ts'
+import { bytesBelow, sizeOf } from '../lib/disk.ts'
 import { figure } from '../lib/figure.ts'
 import { peerMissing, startPeer } from '../lib/peers.ts'
 import { median } from '../lib/percentiles.ts'
@@ -100,10 +100,3 @@ const restarted = async (dataDir: string): Promise<number> => {
   await pause(restMs)
   return memoryOf(server.pids)
 }
-
-const sizeOf = (path: string): number => statSync(path).size
-
-const bytesBelow = (directory: string): number =>
-  readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + sizeOf(join(entry.parentPath, entry.name)), 0)
