@@ -79,7 +79,17 @@ const comparable = (text: string): unknown => {
   }
 }
 
-const ofNow = new Set(['next', 'workers', 'lag', 'kafkaConnected', 'redisConnected', 'nodeHealth', 'uptimeMs', 'worker'])
+const ofNow = new Set([
+  'next',
+  'nextStartAt',
+  'workers',
+  'lag',
+  'kafkaConnected',
+  'redisConnected',
+  'nodeHealth',
+  'uptimeMs',
+  'worker',
+])
 const hangsOnWorkers = ['start', 'worker', 'unknown']
 
 const without = (value: JsonValue): JsonValue => {
