@@ -5,8 +5,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll } from 'vitest'
 import type { FaceModule } from '../../src/app/face-module.ts'
 import { faces } from '../../src/app/faces.ts'
-import type { Overrides } from '../../src/app/node.ts'
-import type { App } from '../../src/app/server.ts'
+import type { App, ServerOverrides } from '../../src/app/server.ts'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import type { Work } from '../../src/workers/work.ts'
@@ -49,7 +48,7 @@ export const startApp = async (
     works = [],
     further = [],
     ...overrides
-  }: Overrides & {
+  }: ServerOverrides & {
     readonly dataDir?: string
     readonly works?: readonly Work[]
     /** Faces beside those of the program. */
