@@ -57,8 +57,10 @@ describe('compose.yaml', () => {
     expect(service('credentials')).toMatch(/^ {4}pull_policy: build$/m)
   })
 
-  test('the crawling settings of the README reach every node', () => {
-    const documented = new Set([...read('README.md').matchAll(/`(CRAWLING_[A-Z0-9_]+)`(?=.*\|)/g)].map(([, name = '']) => name))
+  test('the documented crawling settings reach every node', () => {
+    const documented = new Set(
+      [...read('docs/configuration.md').matchAll(/`(CRAWLING_[A-Z0-9_]+)`(?=.*\|)/g)].map(([, name = '']) => name),
+    )
     expect(documented.size).toBeGreaterThan(25)
     // Without a value: Compose hands over the variable where it is set, and nothing where it is not.
     const passed = [...section('x-settings').matchAll(/^ {2}(CRAWLING_[A-Z0-9_]+):$/gm)].map(([, name = '']) => name)
