@@ -18,7 +18,7 @@ export class InvalidSettings extends Error {
   override readonly name = 'InvalidSettings'
 }
 
-/** Every setting of the server, named as in the environment. Source: README, Settings. */
+/** Every setting of the server, named as in the environment. Source: docs/configuration.md. */
 const Settings = z.object({
   /** Address to listen on; anything but loopback needs credentials. */
   HOST: z.string().default('127.0.0.1'),
@@ -149,16 +149,24 @@ export const loadConfig = (
 
 const clientVariables = ['INTENDANT_URL', 'INTENDANT_TOKEN']
 
+/** The settings whose prefix (`KAFKA_`) marks a name as meant for this program. */
+const prefixedNames = (faces: readonly FaceModule[]): readonly string[] => [
+  ...kafkaVariables,
+  ...eventStoreDbVariables,
+  ...clientVariables,
+  ...faces.flatMap(({ variables }) => variables),
+]
+
+/** Names of all settings of the program, those of its faces included. */
+export const settingNames = (faces: readonly FaceModule[] = allFaces): readonly string[] => [
+  ...Object.keys(Settings.shape),
+  ...prefixedNames(faces),
+]
+
 /** A warning and no error: other programs on the machine may use the same prefixes. */
 const unknownSettings = (env: Environment, faces: readonly FaceModule[]): readonly string[] => {
-  const prefixed = [
-    ...kafkaVariables,
-    ...eventStoreDbVariables,
-    ...clientVariables,
-    ...faces.flatMap(({ variables }) => variables),
-  ]
-  const prefixes = [...new Set(prefixed.map((name) => name.slice(0, name.indexOf('_') + 1)))]
-  return unknownNames(Object.keys(env), { known: [...Object.keys(Settings.shape), ...prefixed], prefixes })
+  const prefixes = [...new Set(prefixedNames(faces).map((name) => name.slice(0, name.indexOf('_') + 1)))]
+  return unknownNames(Object.keys(env), { known: settingNames(faces), prefixes })
 }
 
 /** Whether only this machine can reach an address to listen on. */

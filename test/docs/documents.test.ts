@@ -2,11 +2,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { settingNames } from '../../src/config.ts'
+import { loadConfig, settingNames } from '../../src/config.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
-const documents = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((file) => `docs/${file}`)]
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((file) => `docs/${file}`),
+]
   .filter((file) => file.endsWith('.md'))
   .sort()
 
@@ -23,7 +27,9 @@ const anchors = (file: string): readonly string[] =>
   )
 
 const links = documents.flatMap((file) =>
-  [...prose(file).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => ({ file, target })).filter(({ target }) => !target.startsWith('https://')),
+  [...prose(file).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target = '']) => ({ file, target }))
+    .filter(({ target }) => !target.startsWith('https://')),
 )
 
 test('there are links to check', () => expect(links.length).toBeGreaterThan(40))
@@ -36,7 +42,10 @@ test.each(links)('$file: $target leads to something', ({ file, target }) => {
 })
 
 test('docs/configuration.md has a row for every setting, and for nothing else', () => {
-  const rows = read('docs/configuration.md').matchAll(/^\| ((?:`[A-Z_]+`(?:, )?)+) \|/gm)
-  const documented = [...rows].flatMap(([, names = '']) => [...names.matchAll(/[A-Z_]+/g)].map(([name]) => name))
-  expect(documented.sort()).toEqual([...settingNames].sort())
+  const rows = read('docs/configuration.md').matchAll(/^\| ((?:`[A-Z0-9_]+`(?:, )?)+) +\|/gm)
+  const documented = [...rows].flatMap(([, names = '']) => [...names.matchAll(/[A-Z0-9_]+/g)].map(([name]) => name))
+  expect(documented.sort()).toEqual([...settingNames()].sort())
 })
+
+test('no setting draws the warning of an unknown name', () =>
+  expect(loadConfig({ CRAWLING_PROXY: 'none', CRAWLING_HITS: '5', LEASE_MS: '300' }).warnings).toEqual([]))

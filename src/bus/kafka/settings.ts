@@ -4,7 +4,7 @@ import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../
 /** An address like `[::1]:9092`: kafkajs splits it at the first colon and asks for a host named `[`. */
 const isIpv6 = (broker: string): boolean => broker.startsWith('[')
 
-/** Every setting of the Kafka bus, named `KAFKA_…` in the environment. Source: README, Settings. */
+/** Every setting of the Kafka bus, named `KAFKA_…` in the environment. Source: docs/configuration.md. */
 const KafkaVariables = z.object({
   /** Where to begin, `host:port,host:port`; without it the bus is inside the process. */
   brokers: z

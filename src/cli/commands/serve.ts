@@ -18,9 +18,9 @@ interface ServeOptions {
 /** `serve`: the server and, unless told otherwise, workers in one process; ends with 0 after SIGTERM or SIGINT. */
 export const serveCommand = (program: Command): void => {
   withJson(program.command('serve').description('run the server; for the settings see docs/configuration.md'))
-    .addOption(new Option('--host <address>', 'HOST'))
-    .addOption(new Option('--port <port>', 'PORT'))
-    .addOption(new Option('--data-dir <directory>', 'DATA_DIR'))
+    .addOption(new Option('--host <address>', 'address to listen on (HOST)'))
+    .addOption(new Option('--port <port>', 'port to listen on (PORT)'))
+    .addOption(new Option('--data-dir <directory>', 'the data directory (DATA_DIR)'))
     .addOption(new Option('--no-workers', 'run no work: leave it to "intendant worker" processes on the same engines'))
     .option('--accept-loss', 'start even if events or keys are missing from the data directory')
     .action(serve)

@@ -21,9 +21,9 @@ interface WorkerOptions {
 export const workerCommand = (program: Command): void => {
   withJson(program.command('worker').description('run work for servers on the same EventStoreDB and Kafka'))
     .addOption(new Option('--kinds <kinds>', "kinds of work to run, such as 'crawling.*,probe'").default('*'))
-    .addOption(new Option('--host <address>', 'HOST, for /livez, /readyz and /metrics'))
-    .addOption(new Option('--port <port>', 'PORT; default: a free port'))
-    .addOption(new Option('--data-dir <directory>', 'DATA_DIR; each process needs its own'))
+    .addOption(new Option('--host <address>', 'address for /livez, /readyz and /metrics (HOST)'))
+    .addOption(new Option('--port <port>', 'port for them (PORT; default: a free port)'))
+    .addOption(new Option('--data-dir <directory>', 'the data directory (DATA_DIR); each process needs its own'))
     .option('--accept-loss', 'start even if events are missing from the data directory')
     .action(work)
 }

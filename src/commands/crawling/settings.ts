@@ -96,4 +96,4 @@ export const crawlingTopics = ({ topicPrefix, incomingTopic }: Pick<CrawlingSett
   itemsGroup: `${topicPrefix}-intendant-items`,
 })
 
-export const crawlingVariables = variablesOf('CRAWLING', CrawlingSettings)
+export const crawlingVariables = [...variablesOf('CRAWLING', CrawlingSettings), 'CRAWLING_PROXY']

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Environment, settingsFrom, variablesOf, whole } from '../../lib/environment.ts'
 import { isConnectionString } from './connection-string.ts'
 
-/** Every setting of the EventStoreDB log, named `EVENTSTOREDB_…` in the environment. Source: README, Settings. */
+/** Every setting of the EventStoreDB log, named `EVENTSTOREDB_…` in the environment. Source: docs/configuration.md. */
 const EventStoreDbVariables = z.object({
   /** `esdb://user:password@host:2113,host:2113?tls=true&tlsCAFile=ca.pem`; without it the log is a file. */
   url: z
