@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import { instant } from '../../lib/clock.ts'
-import type { OperationResource } from '../../projections/operations/operation-resource.ts'
+import { type OperationResource, operationText } from '../../projections/operations/operation-resource.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import type { RouteRequest } from '../faces/native-route.ts'
 import { etag } from '../replies/entity-tags.ts'
-import { json, jsonText } from '../replies/json.ts'
+import { jsonText } from '../replies/json.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 
@@ -42,7 +42,7 @@ export const createEndedAnswers = () => {
   return {
     get: (id: string): EndedAnswer | undefined => answers.get(id),
     keep: (operation: OperationResource): EndedAnswer => {
-      const answer = { text: JSON.stringify(operation), revision: operation.revision }
+      const answer = { text: operationText(operation), revision: operation.revision }
       answers.set(operation.id, answer)
       return answer
     },
@@ -53,7 +53,7 @@ export const operationAnswer = (
   operation: OperationResource,
   status = 200,
   headers: Readonly<Record<string, string>> = {},
-): Reply => json(operation, status, { ETag: etag(operation.revision), ...headers })
+): Reply => jsonText(operationText(operation), status, { ETag: etag(operation.revision), ...headers })
 
 export const endedAnswer = ({ text, revision }: EndedAnswer): Reply => jsonText(text, 200, { ETag: etag(revision) })
 

@@ -10,6 +10,8 @@ import { stopAt } from './poison-event.ts'
 export interface Intake {
   /** Shows an event before any copy takes it; events come in log order. */
   note(event: RecordedEvent): void
+  /** Shows many, in slices that let requests in between. */
+  noteAll(events: readonly RecordedEvent[]): Promise<void>
   /** Applies what concerns the view and is new to the copy, in slices that let requests in between. Throws `Poisoned`. */
   take(projection: Projection, generation: Generation, events: readonly RecordedEvent[]): Promise<void>
 }
@@ -19,6 +21,12 @@ export const createIntake = (clock: Clock): Intake => {
   const sieve = createSieve()
   return {
     note: sieve.note,
+    noteAll: async (events) => {
+      for (const event of events) {
+        sieve.note(event)
+        if (pace.enough()) await pace.rest()
+      }
+    },
     take: async (projection, generation, events) => {
       for (let rest = sieve.concerning(projection, events, generation.position()); rest.length > 0; ) {
         const { done, poison } = generation.apply(rest, pace.enough)

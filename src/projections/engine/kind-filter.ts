@@ -31,9 +31,12 @@ interface Sorted {
 export const createSieve = (): Sieve => {
   const kinds = createRecent<string>(rememberedOperations)
 
-  const note = ({ stream, type, data }: RecordedEvent): void => {
-    if (type !== 'OperationRequested' || typeof data.kind !== 'string') return
-    kinds.set(stream, data.kind)
+  const note = (event: RecordedEvent): void => {
+    if (event.type !== 'OperationRequested') return
+    // Of this type alone: long data is parsed when it is asked for.
+    const { kind } = event.data
+    if (typeof kind !== 'string') return
+    kinds.set(event.stream, kind)
     kinds.age()
   }
 

@@ -111,7 +111,7 @@ export const createProjections = ({
 
   const applyBatch = async (items: readonly Feed[]): Promise<void> => {
     const events = items.flatMap((item) => (item.kind === 'event' ? [item.event] : []))
-    events.forEach(intake.note)
+    await intake.noteAll(events)
     const through = items.reduce((_, item) => (item.kind === 'event' ? item.event.position : item.position), fed)
     for (const view of views.values()) if (view.joined) await applyFed(view, events, through)
     fed = through

@@ -39,8 +39,45 @@ export interface OperationResource {
   readonly position: string
 }
 
+/** Longer inputs and results are parsed when they are asked for: a megabyte takes 30 to 100 ms to parse and to write again. */
+const longText = 64 * 1024
+/** The JSON of resources whose input or result is long. */
+const longTexts = new WeakMap<OperationResource, () => string>()
+
 /** What the world sees of a row. */
-export const operationResource = (row: OperationRow, waitingFor: WaitingFor | null): OperationResource => ({
+export const operationResource = (row: OperationRow, waitingFor: WaitingFor | null): OperationResource =>
+  row.input.length + (row.result?.length ?? 0) > longText ? longResource(row, waitingFor) : shortResource(row, waitingFor)
+
+/** What `JSON.stringify` gives for a resource; long inputs and results are taken over as they are stored. */
+export const operationText = (resource: OperationResource): string => longTexts.get(resource)?.() ?? JSON.stringify(resource)
+
+const emptyMembers = '"input":null,"result":null,'
+
+const longResource = (row: OperationRow, waitingFor: WaitingFor | null): OperationResource => {
+  const short = shortResource({ ...row, input: 'null', result: null }, waitingFor)
+  const input = lazily(() => shown(row.input))
+  const result = lazily(() => orNull(row.result, shown))
+  const resource = Object.defineProperties({ ...short }, { input, result })
+  longTexts.set(resource, () => {
+    // No member before these two holds an object with members of these names, and within texts quotes are escaped.
+    const text = JSON.stringify(short)
+    const at = text.indexOf(emptyMembers)
+    const members = `"input":${shownText(row.input)},"result":${orNull(row.result, shownText)},`
+    return text.slice(0, at) + members + text.slice(at + emptyMembers.length)
+  })
+  return resource
+}
+
+const lazily = <Value>(make: () => Value): PropertyDescriptor => {
+  let made: { readonly value: Value } | undefined
+  const get = (): Value => {
+    made ??= { value: make() }
+    return made.value
+  }
+  return { enumerable: true, get }
+}
+
+const shortResource = (row: OperationRow, waitingFor: WaitingFor | null): OperationResource => ({
   id: row.id,
   kind: row.kind,
   face: row.face,
@@ -68,4 +105,8 @@ export const operationResource = (row: OperationRow, waitingFor: WaitingFor | nu
 const orNull = <Value, Shown>(value: Value | null, show: (value: Value) => Shown): Shown | null =>
   value === null ? null : show(value)
 
-const shown = (text: string): JsonValue => (text.includes('"$sealed"') ? masked(JSON.parse(text)) : JSON.parse(text))
+const isSealedIn = (text: string): boolean => text.includes('"$sealed"')
+
+const shown = (text: string): JsonValue => (isSealedIn(text) ? masked(JSON.parse(text)) : JSON.parse(text))
+
+const shownText = (text: string): string => (isSealedIn(text) ? JSON.stringify(shown(text)) : text)
