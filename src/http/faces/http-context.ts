@@ -52,7 +52,7 @@ export const caused = (c: HttpContext, result: Caused): void => {
   Object.assign(c.caused, result)
 }
 
-/** One request as routes see it, and what the server learns of it on the way; http-context.ts has what is asked of it. */
+/** One request as routes see it, and what the server learns of it on the way. */
 export interface HttpContext extends Arrival {
   /** The face that serves it; null for the native API. */
   readonly face: string | null

@@ -229,7 +229,7 @@ export const state = (taken: Taken): 'pending' | 'running' | 'retrying' | 'cance
 export { request }
 `,
   )
-  const compiler = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
+  const compiler = fileURLToPath(new URL('../../../node_modules/typescript/bin/tsc', import.meta.url))
   const options = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'esnext', '--module', 'nodenext', '--types', '']
   await run(compiler, ...options, '--allowImportingTsExtensions', 'use.ts').catch((error) => {
     throw new Error(error.stdout)
