@@ -5,15 +5,16 @@ import { nextTurn } from '../../lib/time-slice.ts'
 import { union } from '../../stores/event-filter.ts'
 import { type EventLog, type Feed, origin, type Position, type RecordedEvent } from '../../stores/event-log.ts'
 import { followInBatches } from '../../stores/follow-in-batches.ts'
-import type { Projection, ProjectionStatus, Projections, SqlValue } from '../projection.ts'
+import type { Projection, Projections, SqlValue } from '../projection.ts'
 import { createIntake } from './apply-in-slices.ts'
-import { type Copies, eventsPerChunk, readInto, together } from './catch-up.ts'
+import { createFilling } from './fill-views.ts'
 import type { Generation } from './generation.ts'
-import { type GenerationFiles, generationFiles } from './generation-files.ts'
-import { eventsBetween, shareBehind } from './lag.ts'
+import { generationFiles } from './generation-files.ts'
 import { Poisoned, stopAt } from './poison-event.ts'
 import { createWaiters } from './position-waiters.ts'
+import type { View } from './view.ts'
 import { openSnapshot } from './view-file.ts'
+import { createViewStates } from './view-state.ts'
 
 export interface ProjectionsOptions {
   readonly log: EventLog
@@ -29,27 +30,6 @@ export interface ProjectionsOptions {
 }
 
 const latest = (positions: readonly Position[]): Position => positions.toSorted().at(-1) ?? origin
-
-/** A view and the copy of it that answers. */
-interface View {
-  readonly projection: Projection
-  readonly files: GenerationFiles
-  current: Generation
-  /** Takes part in the shared feed: it has every event of its own that the feed has brought so far. */
-  joined: boolean
-  fault: ProjectionStatus['fault']
-  /** Why the last rebuild failed; the old rows answer on. */
-  rebuildFault: ProjectionStatus['fault']
-  rebuilding: Promise<void> | undefined
-  /** Joining and rebuilding one view happen one after the other. */
-  task: Promise<unknown>
-}
-
-/** A copy of a view that is being filled. */
-interface Copy {
-  readonly view: View
-  readonly generation: Generation
-}
 
 const defaultWaitMs = 2000
 /** How long a view rests after a fault of the machine (a full disk and the like) before it goes on by itself. */
@@ -90,6 +70,9 @@ export const createProjections = ({
     turn = result.catch(() => {})
     return result
   }
+
+  const states = createViewStates({ log, live: () => live })
+  const { task, join, rebuild, store } = createFilling({ log, intake, waiters, logger, signal, fed: () => fed, inTurn })
 
   const known = (name: string): View => {
     const view = views.get(name)
@@ -175,107 +158,6 @@ export const createProjections = ({
     })
   }
 
-  const task = <Result>(view: View, work: () => Promise<Result>): Promise<Result> => {
-    const result = view.task.then(work)
-    view.task = result.catch(() => {})
-    return result
-  }
-
-  const reading = {
-    log,
-    note: intake.note,
-    take: ({ view, generation }: Copy, events: readonly RecordedEvent[]) => intake.take(view.projection, generation, events),
-    signal,
-  }
-
-  /** Brings copies to where the feed is, lets them take part from there and answer from now on. */
-  const catchUp = async (copies: Copies<Copy>, onProgress?: (fraction: number) => void): Promise<void> => {
-    let told = 0
-    for (let count = eventsPerChunk; count >= eventsPerChunk && copies.left().length > 0; ) {
-      const head = await log.head()
-      // The head moves on meanwhile; what was told is not taken back.
-      const progress = () => {
-        told = Math.max(told, Math.min(shareBehind(copies.position(), head), 0.99))
-        onProgress?.(told)
-      }
-      count = await readInto(copies, reading, { progress })
-      await copies.each(({ generation }) => {
-        stopAt(generation.write())
-        stopAt(generation.advance(head, { store: true }))
-      })
-      waiters.look()
-    }
-    await inTurn(async () => {
-      await readInto(copies, reading, { until: fed })
-      await copies.each(({ view, generation }) => {
-        stopAt(generation.write())
-        stopAt(generation.advance(fed))
-        generation.markComplete()
-        const former = view.current
-        view.current = generation
-        view.joined = true
-        view.fault = null
-        if (former !== generation) view.files.discard(former)
-      })
-    })
-    waiters.look()
-  }
-
-  /** `catchUp` for all that can; of each other one `failed` hears why not. */
-  const join = async (
-    members: readonly Copy[],
-    failed: (view: View, error: unknown) => void,
-    onProgress?: (fraction: number) => void,
-  ): Promise<void> => {
-    const copies = together(members, ({ view }, error) => failed(view, error))
-    try {
-      await catchUp(copies, onProgress)
-    } catch (error) {
-      await copies.each(() => {
-        throw error
-      })
-    }
-  }
-
-  const refill = async (view: View, generation: Generation, onProgress?: (fraction: number) => void): Promise<void> => {
-    const { name } = view.projection
-    logger.info({ view: name, position: generation.position() }, 'a view is rebuilt')
-    try {
-      let fault: unknown
-      await join(
-        [{ view, generation }],
-        (_view, error) => {
-          fault = error
-        },
-        onProgress,
-      )
-      if (fault !== undefined) throw fault
-      view.rebuildFault = null
-      onProgress?.(1)
-      logger.info({ view: name, position: generation.position() }, 'a rebuilt view replaced the old one')
-    } catch (error) {
-      // A stop leaves the copy for the next start to go on with.
-      if (signal.aborted) {
-        store(view, generation)
-        generation.close()
-      } else {
-        const position = error instanceof Poisoned ? error.poison.position : generation.position()
-        view.rebuildFault = { position, message: `it could not be rebuilt: ${messageOf(error)}` }
-        view.files.discard(generation)
-        logger.error({ view: name, reason: messageOf(error) }, 'a view could not be rebuilt; the old one stays in use')
-      }
-      throw error
-    }
-  }
-
-  const rebuild = (view: View, make: () => Generation, onProgress?: (fraction: number) => void): Promise<void> => {
-    view.rebuilding ??= task(view, () => refill(view, make(), onProgress)).finally(() => {
-      view.rebuilding = undefined
-      waiters.look()
-    })
-    return view.rebuilding
-  }
-
   const feed = async (): Promise<void> => {
     const filter = union(projections.map((projection) => projection.filter))
     for await (const batch of followInBatches({ log, after: fed, filter, signal, clock, logger })) {
@@ -346,32 +228,12 @@ export const createProjections = ({
     }
   }
 
-  /** What cannot be stored now is read from the log again at the next start. */
-  const store = ({ projection }: View, generation: Generation): void => {
-    try {
-      generation.write()
-      generation.advance(generation.position(), { store: true })
-    } catch (error) {
-      logger.warn({ view: projection.name, reason: messageOf(error) }, 'a view could not store its rows')
-    }
-  }
-
-  /** What keeps a view from the head: damage of the log there ends the way of every view that has not passed it. */
-  const faultOf = ({ fault, current }: View): ProjectionStatus['fault'] =>
-    fault ?? (live ? null : (log.damageAfter?.(current.position()) ?? null))
-
-  const stateOf = (view: View): ProjectionStatus['state'] => {
-    if (view.rebuilding !== undefined) return 'rebuilding'
-    if ((faultOf(view) ?? view.rebuildFault) !== null) return 'faulted'
-    return live && view.joined ? 'live' : 'catching-up'
-  }
-
   const hasReached = (position: Position, names: readonly string[]): boolean | undefined => {
     let answer: boolean | undefined = true
     for (const name of names) {
       const view = views.get(name)
       if (view !== undefined && view.current.position() >= position) continue
-      if (view !== undefined && view.rebuilding === undefined && faultOf(view) !== null) return false
+      if (view !== undefined && view.rebuilding === undefined && states.faultOf(view) !== null) return false
       answer = undefined
     }
     return answer
@@ -415,16 +277,7 @@ export const createProjections = ({
     },
     status: async () => {
       const head = await log.head()
-      return Promise.all(
-        [...views.values()].map(async (view) => ({
-          name: view.projection.name,
-          version: view.projection.version,
-          position: view.current.position(),
-          lag: await eventsBetween(log, view.current.position(), head),
-          state: stateOf(view),
-          fault: faultOf(view) ?? view.rebuildFault,
-        })),
-      )
+      return Promise.all([...views.values()].map((view) => states.statusOf(view, head)))
     },
     snapshot: async (name, file) => {
       const { position, snapshot } = await inTurn(async () => {
