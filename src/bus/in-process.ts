@@ -14,7 +14,7 @@ interface Consumer {
 
 /**
  * The bus of a single process: a queue per kind, lowest priority first, then the earliest. A waiting consumer is called
- * within `publish` itself. It forgets everything at the end of the process; the supervisor rings again from the log.
+ * within `publish` itself. The queue is lost at the end of the process; the supervisor publishes jobs again from the log.
  */
 export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number } = {}): JobBus => {
   const queues = new Map<string, JobQueue>()
@@ -43,7 +43,7 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
       const job = next(consumer.options)
       if (job === undefined) return
       consumer.busy++
-      // What a handler throws is its own affair: the doorbell is lost, and the supervisor rings again.
+      // A handler that throws loses the job; the supervisor publishes it again.
       void Promise.resolve()
         .then(() => consumer.handle(job))
         .catch(() => undefined)
@@ -58,7 +58,7 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
   return {
     publish: async (jobs) => {
       for (const job of jobs) queueOf(job.kind).push(job)
-      // Whoever has been fed goes to the end, so that consumers take turns.
+      // A consumer that got a job goes to the end of the line, so that consumers take turns.
       for (const consumer of [...consumers]) feed(consumer)
       const first = consumers.shift()
       if (first !== undefined) consumers.push(first)

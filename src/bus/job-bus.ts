@@ -1,11 +1,11 @@
-/** A doorbell: "operation `operationId` may start". It carries no truth; a lost or doubled one harms nothing. */
+/** A wake-up message: "operation `operationId` may start". The claim in the log decides, so a lost or duplicate job does no harm. */
 export interface Job {
   readonly operationId: string
   readonly kind: string
   /** Keeps the order of one lane on a partitioned bus; the operation's own id where it has no lane. */
   readonly key: string
   readonly priority: number
-  /** The attempt after which whoever rings has waited for long enough, by its clock; the clocks of others may differ, or were set. */
+  /** The attempt whose back-off has passed by the sender's clock; the receiver's clock may differ, or was set. */
   readonly waitedAfter?: number | undefined
 }
 

@@ -9,7 +9,7 @@ interface Queued {
 /** Doorbells that wait for a worker: the lowest priority first, then the earliest; an operation waits once. */
 export interface JobQueue {
   readonly size: number
-  /** False where the operation waits already or the queue is full: a dropped doorbell is rung again by the supervisor. */
+  /** False if the operation is queued already or the queue is full; the supervisor publishes a dropped job again. */
   push(job: Job): boolean
   pop(): Job | undefined
   /** What `pop` would give. */

@@ -34,7 +34,7 @@ export interface MessageTopics {
    * `Unavailable` where the outcome is unknown.
    */
   send(values: readonly TopicValue[]): Promise<void>
-  /** Hears everything from now on, whoever else hears it. Resolves once `now` is fixed; rejects when `signal` aborts before. */
+  /** Receives every message from now on, independent of other consumers. Resolves once `now` is fixed; rejects when `signal` aborts before. */
   listen(handling: Handling): Promise<void>
   /** Shares a topic with everybody of the same group, from its beginning; a message is done with once `handle` resolved. */
   consume(handling: Handling & { readonly group: string }): void

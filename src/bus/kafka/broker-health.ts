@@ -30,7 +30,7 @@ export const startPulse = ({
   readonly everyMs?: number
   /** Who does not answer by then is out of reach. */
   readonly answerMs?: number
-  /** Pauses between questions that nobody answers; each is twice the one before. */
+  /** Pauses between unanswered requests; each is twice the previous one. */
   readonly backOff?: { readonly firstMs: number; readonly longestMs: number }
   readonly clock: Clock
   readonly logger: Logger

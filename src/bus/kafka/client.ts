@@ -82,7 +82,7 @@ const pem = (variable: string, path: string | undefined): string | undefined => 
   } catch (error) {
     throw new Unacceptable(`${variable} ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
-  // OpenSSL passes over a file of authorities that holds none, and then trusts nobody.
+  // OpenSSL accepts a file without authorities, and then trusts no server.
   if (!text.includes('-----BEGIN ')) throw new Unacceptable(`${variable} ${path} is not a PEM file`)
   return text
 }
@@ -101,12 +101,12 @@ const told = [
   'error',
 ] as const
 
-/** The same complaint is made once in so long; its repetitions are details. */
+/** The same message is logged once in this time; repetitions are debug messages. */
 const quietMs = 30_000
 /** What kafkajs warns of and is as it should be: members that come and go, a producer whose retries have an end, an answer that it acts on. */
 const everyday = /rebalanc|^Limiting retries|^Response /
 
-/** kafkajs cries out at every try of many; whoever asked is told of the end, so none of its lines is an error of the program. */
+/** kafkajs logs every failed try as an error. The caller gets the final result, so none of these lines is an error of the program. */
 const logInto = (logger: Logger) => {
   const complaints = new Map<string, number>()
   const isNews = (text: string, at: number): boolean => {

@@ -17,7 +17,7 @@ const unsettled: readonly unknown[] = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT
 const settleTries = 40
 const settleMs = 250
 
-/** Only whole segments are removed, never the one that is written: they have to be shorter than what is kept. */
+/** Kafka deletes whole segments only, and never the active one: a segment must be shorter than the retention. */
 const segmentMs = (retentionMs: number): number =>
   retentionMs < 0 ? longestSegmentMs : Math.min(Math.max(Math.floor(retentionMs / 2), shortestSegmentMs), longestSegmentMs)
 
@@ -50,14 +50,14 @@ export const topicPlan = (
   ],
 })
 
-/** The topics without which there is no bus. */
+/** The topics that the bus needs. */
 export const busTopics = (settings: KafkaSettings): readonly ITopicConfig[] => [
   topicPlan(settings, { topic: jobsTopic(settings), retentionMs: settings.jobsRetentionMs }),
   topicPlan(settings, {
     topic: deadLettersTopic(settings),
     retentionMs: settings.retentionMs,
     compacted: true,
-    // A letter is as large as its message, and says why.
+    // A dead letter is as large as its message plus the reason.
     maxMessageBytes: 2 * 1_048_588,
   }),
 ]

@@ -42,11 +42,11 @@ const KafkaVariables = z.object({
   partitions: whole(1, 10_000).default(12),
   /** Copies of each partition; -1 leaves it to the broker. */
   replicationFactor: whole(-1, 100).default(-1),
-  /** How long doorbells are kept; what nobody heard is rung again anyway. */
+  /** Retention of jobs; the supervisor publishes lost ones again. */
   jobsRetentionMs: whole(1_000).default(600_000),
   /** How long dead letters and published events are kept; -1 keeps them for ever. */
   retentionMs: whole(-1).default(604_800_000),
-  /** Until when the partitions of a worker that died are given to others. */
+  /** Time until the partitions of a dead worker are given to others. */
   sessionTimeoutMs: whole(1_000, 300_000).default(6_000),
   /** Whether every event is published to `<prefix>.events` too. */
   publishEvents: yesOrNo.default(false),

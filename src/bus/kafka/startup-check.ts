@@ -7,7 +7,7 @@ import type { KafkaSettings } from './settings.ts'
 
 /** What keeps the brokers from being used. */
 export interface Problem {
-  /** One sentence for people: what is wrong and which setting is about it. Never a secret. */
+  /** One sentence for users: the problem and the setting to check. Never a secret. */
   readonly sentence: string
   /** Whether waiting may help: a broker that is away may come back, a wrong password stays wrong. */
   readonly mayPass: boolean
@@ -53,7 +53,7 @@ const unreachable = ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND',
 const untrusted =
   /self[- ]signed certificate|unable to (verify|get)|certificate has expired|altname|certificate is not yet valid|unknown ca/i
 
-/** What an error of kafkajs means to whoever chose the settings. */
+/** Explains an error of kafkajs in terms of the settings. */
 export const whatIsWrong = (error: unknown, settings: KafkaSettings): Problem => {
   const fault = rootOf(error)
   const message = fault.message ?? String(error)

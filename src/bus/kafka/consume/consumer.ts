@@ -20,7 +20,7 @@ import { joinGroup, type Member } from './group-member.ts'
 const queueCap = 10_000
 const shortestReplaceMs = 100
 const longestReplaceMs = 5_000
-/** A life this long was a good one: what comes after it begins with the shortest wait. */
+/** After a consumer that lived this long, the next one starts with the shortest pause. */
 const goodLifeMs = 30_000
 const tries = 5
 const firstRetryMs = 250
@@ -126,7 +126,7 @@ export const consumeJobs = async (
   }
   const last = await live()
 
-  // Others hear at once what waits here, or was not claimed when its handler was told to stop: a doubled doorbell harms nobody.
+  // Publish the queued and unclaimed jobs again, so that others start them at once; a duplicate job does no harm.
   const left = [...handling, ...retrying.keys()]
   for (const cancel of retrying.values()) cancel()
   for (let job = queue.pop(); job !== undefined; job = queue.pop()) left.push(job)

@@ -10,7 +10,7 @@ import { createOffsetCommits } from './offset-commits.ts'
 export interface Member {
   /** Resolves to why it cannot go on; never where it was left. */
   readonly ended: Promise<string>
-  /** Leaves the group, so that its partitions go to others at once. Bounded; what is not done by then goes on behind. */
+  /** Leaves the group, so that its partitions go to others at once. The wait is bounded; the rest continues in the background. */
   leave(): Promise<void>
 }
 
@@ -47,7 +47,7 @@ export const joinGroup = ({
   readonly groupId: string
   readonly clock: Clock
   readonly logger: Logger
-  /** False: nothing of the batch was taken, and whoever has the partition next gets it again. */
+  /** False: no message of the batch was taken; the next owner of the partition gets it again. */
   readonly take: (batch: Batch) => Promise<boolean>
   /** Whether the brokers answer. */
   readonly isConnected: () => boolean
@@ -88,7 +88,7 @@ export const joinGroup = ({
   }
   const started = start().catch((error: unknown) => end(messageOf(error)))
 
-  /** Brokers that are away hold nobody back: what is not committed is heard again. */
+  /** Unreachable brokers do not delay the stop: messages that are not committed are delivered again. */
   const committed = (): Promise<void> =>
     within({ clock, ms: lastCommitMs, otherwise: 'the brokers did not take it in time' }, commits.close()).catch(() => undefined)
 

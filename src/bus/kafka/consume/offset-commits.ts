@@ -9,7 +9,7 @@ export interface OffsetCommits {
   taken(partition: number, offset: string): void
   /** Whatever waits is not committed: the partitions may be somebody else's now. */
   forget(): void
-  /** Commits what waits at once, and nothing more after it. */
+  /** Commits the waiting offsets at once, and none after that. */
   close(): Promise<void>
 }
 

@@ -9,7 +9,7 @@ import type { KafkaSettings } from '../settings.ts'
 import { checkKafka } from '../startup-check.ts'
 import { type DeadLetter, discard, openLetters, redrive } from './dead-letters.ts'
 
-/** The dead letters of a bus, for people: nothing of it is needed for the bus to work. */
+/** Reads and handles the dead letters of a bus, for the command line; the bus does not need it. */
 export interface LetterBox {
   /** All that are still to be dealt with, the earliest first. */
   list(): Promise<readonly DeadLetter[]>

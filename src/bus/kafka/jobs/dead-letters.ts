@@ -8,7 +8,7 @@ export interface DeadLetterReason {
   readonly operationId?: string
 }
 
-/** A message that nobody could make use of, as it was. */
+/** A message that could not be handled, unchanged. */
 export interface DeadLetter {
   /** `partition:offset` in the topic of dead letters. */
   readonly id: string
@@ -23,7 +23,7 @@ export interface DeadLetter {
   readonly key: Buffer | null
   readonly value: Buffer | null
   readonly headers: IHeaders
-  /** Key of the letter itself. */
+  /** Key of the dead letter itself. */
   readonly letterKey: string
 }
 
@@ -72,7 +72,7 @@ export const letterOf = (
   },
 })
 
-/** Undefined for what is no letter of ours, such as the mark of a redriven one. */
+/** Undefined for a record that is not a dead letter, such as the mark of a redriven one. */
 export const letterFrom = ({ partition, offset, key, value, headers }: LetterRecord): DeadLetter | undefined => {
   const text = (name: string): string | undefined => bytesOf(headers[name])?.toString()
   const topic = text(names.topic)
@@ -92,14 +92,14 @@ export const letterFrom = ({ partition, offset, key, value, headers }: LetterRec
   }
 }
 
-/** The letters that are still to be dealt with, in the order of their time: of each message once, and none that was redriven. */
+/** The open dead letters by time: one per message, without the redriven ones. */
 export const openLetters = (records: Iterable<LetterRecord>): readonly DeadLetter[] => {
   const letters = new Map<string, DeadLetter>()
   const redriven = new Set<string>()
   for (const record of records) {
     const letter = letterFrom(record)
     if (letter !== undefined) {
-      // Of two groups that stumbled over it, the first gives the letter its name.
+      // If two groups reported the same message, the first one names the dead letter.
       if (!letters.has(letter.letterKey)) letters.set(letter.letterKey, letter)
     } else if (record.key !== null && record.value === null) redriven.add(record.key.toString())
   }
@@ -108,7 +108,7 @@ export const openLetters = (records: Iterable<LetterRecord>): readonly DeadLette
     .sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0))
 }
 
-/** Publishes messages again where they were found, as they were, and marks their letters. Between the two a crash has them published once more next time. */
+/** Publishes messages unchanged to their topic again, and then marks their dead letters. After a crash between the two, the next call publishes them once more. */
 export const redrive = async (
   letters: readonly DeadLetter[],
   { producer, topic }: { readonly producer: GatheringProducer; readonly topic: string },
@@ -120,7 +120,7 @@ export const redrive = async (
   await discard(letters, { producer, topic })
 }
 
-/** Marks letters as dealt with: they are not listed any more. */
+/** Marks dead letters as closed: they are not listed any more. */
 export const discard = async (
   letters: readonly DeadLetter[],
   { producer, topic }: { readonly producer: GatheringProducer; readonly topic: string },

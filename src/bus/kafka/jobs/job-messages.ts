@@ -19,7 +19,7 @@ export interface Source {
   readonly message: KafkaMessage
 }
 
-/** Jobs of one lane keep their order in one partition; others go anywhere, so that a ring anew may reach another worker. */
+/** Jobs of one lane keep their order in one partition. Others go to any partition, so that a repeated job may reach another worker. */
 export const messageOfJob = ({ operationId, kind, key, priority, waitedAfter }: Job, topic: string): Outgoing => ({
   topic,
   key: key === operationId ? null : key,

@@ -28,7 +28,7 @@ const checkMs = 5_000
 const tryAgainMs = 1_000
 const closeMs = 3_000
 
-/** The job bus on Kafka: what is published is heard by one worker of every group of workers that take the same kinds. */
+/** The job bus on Kafka: each job reaches one worker of every group of workers with the same kinds. */
 export const createKafkaBus = ({
   settings,
   logger,
@@ -57,7 +57,7 @@ export const createKafkaBus = ({
     await producer.send(jobs.map((job) => messageOfJob(job, topic)))
   }
 
-  /** A letter that cannot be written does not keep the jobs behind it: the message stays where it is for as long as the topic keeps it. */
+  /** A dead letter that cannot be written does not block later jobs; the message stays in its topic until the retention ends. */
   const bury = async (source: Source, why: DeadLetterReason): Promise<void> => {
     const place = { topic: source.topic, partition: source.partition, offset: source.message.offset, ...why }
     logger.warn(place, 'a message goes to the dead letters')

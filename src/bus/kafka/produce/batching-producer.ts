@@ -14,7 +14,7 @@ export interface Outgoing {
   readonly headers?: IHeaders
 }
 
-/** Sends in the order in which it is asked: what waits while a request is under way goes together in the next one. */
+/** Sends messages in the order of the calls. Those that wait during a request form the next batch. */
 export interface GatheringProducer {
   /**
    * Resolves when all replicas in sync have all of them; after one that fails, no later one of the same call is sent. Rejects with
@@ -22,14 +22,14 @@ export interface GatheringProducer {
    * later all the same, so whoever consumes has to be safe against twice.
    */
   send(messages: readonly Outgoing[]): Promise<void>
-  /** Waits for what is on its way, as long as the bound allows, and disconnects. */
+  /** Waits for the batch in flight, up to a limit, and disconnects. */
   close(): Promise<void>
 }
 
 interface Call {
   readonly taken: () => void
   readonly fail: (error: Error) => void
-  /** Whether nobody waits for it any more. */
+  /** Whether its caller has stopped waiting. */
   readonly hasFailed: () => boolean
 }
 
@@ -46,9 +46,9 @@ const closeMs = 2_000
 /** A few seconds. */
 const fewTries = { retries: 5, initialRetryTime: 100, maxRetryTime: 1_000, multiplier: 2 }
 const mostPerBatch = 1_000
-/** What goes to one partition at once counts against its topic's `max.message.bytes`, 1 MiB by default. */
+/** A batch for one partition counts against the topic's `max.message.bytes`, 1 MiB by default. */
 const mostBytesPerBatch = 900_000
-/** About 30 MB of doorbells; past it a broker that is away costs no further memory. */
+/** About 30 MB of jobs; beyond that an unreachable broker costs no further memory. */
 const mostWaiting = 100_000
 /** What a message is besides its key, value and headers, at most. */
 const messageBytes = 70
@@ -111,7 +111,7 @@ export const createGatheringProducer = ({
   }
 
   const attempt = async (given: readonly Waiting[]): Promise<void> => {
-    // Nothing overtakes a message that failed before it, and what was given up has been or will be sent again.
+    // No message overtakes an earlier one that failed; an abandoned message was or will be sent again.
     const batch = given.filter(({ call }) => !call.hasFailed())
     if (batch.length === 0) return
     try {
