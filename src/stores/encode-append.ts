@@ -18,7 +18,7 @@ export interface EncodedEvent {
   readonly type: string
   readonly data: string
   readonly metadata: string
-  /** Data and metadata as whoever reads them gets them, where that is known without parsing the texts. */
+  /** Data and metadata as readers get them, if known without parsing the texts. */
   readonly values?: { readonly data: JsonObject; readonly metadata: Metadata } | undefined
   /** Its data is long. */
   readonly isLarge?: boolean | undefined

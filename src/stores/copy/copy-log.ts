@@ -15,7 +15,7 @@ export interface CopyReport {
   readonly digest: string
 }
 
-/** What is done now, and how much of the source lies behind it: 0 to 1. */
+/** The current step, and the part of the source that is done: 0 to 1. */
 export type Progress = (phase: 'comparing' | 'copying' | 'verifying', share: number, events: number) => void
 
 /** Events that are handed to the target at a time. */

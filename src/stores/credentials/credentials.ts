@@ -9,7 +9,7 @@ import { randomToken, sha256 } from '../../lib/ids.ts'
 import { isObject } from '../../lib/json.ts'
 import { writeDurably } from '../files/durable-file.ts'
 
-/** Someone who was recognised. */
+/** An authenticated client. */
 export interface Principal {
   readonly name: string
   readonly scopes: readonly string[]
@@ -150,7 +150,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
 
   const byToken = (token: string, among: readonly Entry[]): Entry | undefined => {
     const digest = Buffer.from(sha256(token), 'hex')
-    // All are compared, whoever matches first.
+    // All hashes are compared, so that the time does not tell which one matches.
     return among.filter((entry) => entry.token !== undefined && timingSafeEqual(digest, Buffer.from(entry.token, 'hex')))[0]
   }
 
@@ -218,7 +218,7 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       const known = current(refreshInTime)
       const found = await recognise(header, known)
       if (found !== null || header === undefined) return found
-      // Somebody who was added a moment ago is not turned away.
+      // A credential that was added a moment ago is accepted.
       const now = current()
       return now === known ? null : recognise(header, now)
     },

@@ -47,7 +47,7 @@ export interface EmbeddedLog extends EventLog {
 const tailEventsDefault = 2048
 /** Characters of text in the tail. */
 const tailSize = 64 * 1024 * 1024
-/** A quiet filter is told how far it is after so many positions, and whenever it has seen the head. */
+/** A filter without matches reports its position after this many positions, and whenever it reaches the head. */
 const checkpointPositions = 4096
 /** Characters from which an append has its round of the event loop alone. */
 const largeAppend = 128 * 1024
@@ -106,7 +106,7 @@ export const openEmbeddedLog = async ({
   }
 
   async function* readAll({ after, backwards = false, filter, limit = Number.POSITIVE_INFINITY }: ReadAllOptions = {}) {
-    // What comes after the call is not part of the answer, or a reader of a busy log would never reach the end.
+    // Events appended after the call are left out, or a reader of a busy log would never reach the end.
     const head = tail.head()
     let low = backwards || after === undefined ? 0 : fromPosition(after)
     let high = backwards && after !== undefined ? Math.min(head, fromPosition(after) - 1) : head

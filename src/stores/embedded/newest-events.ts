@@ -26,7 +26,7 @@ export interface Tail {
    * have positions too). A commit that does not follow on empties the tail, so that nobody is fed over a hole.
    */
   publish(events: readonly Placed[], from: number, to: number): void
-  /** The disk turned out to reach to `position`: a commit was made of which nobody here was told. */
+  /** The log on disk ends at `position`: it holds a commit that this process did not see acknowledged. */
   skipTo(position: number): void
   /** At most `limit` events after `sequence` up to `upTo`; undefined where the tail does not reach back that far. */
   after(sequence: number, upTo: number, limit: number): readonly Placed[] | undefined

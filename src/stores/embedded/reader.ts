@@ -30,7 +30,7 @@ export interface Bounds {
   readonly limit: number
 }
 
-/** Reads pages of the log; every call is short, synchronous, and sees what is committed. Throws `Unavailable`. */
+/** Reads pages of the log. Each call is short and synchronous, and sees all committed events. Throws `Unavailable`. */
 export interface Reader {
   stream(
     name: string,

@@ -64,7 +64,7 @@ const addSum = (db: DatabaseSync): void => {
   if (!hasSums(db)) db.exec('ALTER TABLE events ADD COLUMN sum INTEGER')
 }
 
-/** A connection that sees what is committed and can change nothing. */
+/** A read-only connection; it sees committed events only. */
 export const openReadingConnection = (path: string): DatabaseSync => {
   const db = new DatabaseSync(path, { timeout: busyTimeoutMs })
   db.exec('PRAGMA query_only = ON')

@@ -27,7 +27,7 @@ export class StoredEvent implements RecordedEvent {
     this.type = type
     this.data = JSON.parse(data) as JsonObject
     this.#metadata = metadata
-    // One description for all of them: events made alike share one shape (0.1 µs; a getter in a literal takes 0.5).
+    // One property descriptor for all events, so that V8 gives them one hidden class (0.1 µs; a getter in a literal takes 0.5).
     Object.defineProperty(this, 'metadata', StoredEvent.#parsed)
     this.stream = stream
     this.revision = revision

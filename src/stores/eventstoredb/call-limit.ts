@@ -1,4 +1,4 @@
-/** Lets so many calls run at a time; the others wait in order. */
+/** Limits the number of calls that run at a time; the others wait in order. */
 export interface CallLimit {
   run<Result>(call: () => Promise<Result>): Promise<Result>
 }

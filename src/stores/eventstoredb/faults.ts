@@ -23,11 +23,11 @@ const byCode: Readonly<Record<number, string>> = {
 export const isFinal = (error: unknown): boolean =>
   ['access-denied', 'stream-deleted', 'invalid-argument'].includes(faultOf(error))
 
-/** Who asks whom: for messages, so without passwords. */
+/** Caller and server of a call, as named in messages; never with a password. */
 export interface Asked {
   /** Host and port. */
   readonly server: string
-  /** Whom the server takes us for, such as `the user "admin"`; undefined where the connection string names nobody. */
+  /** The caller as the server sees it, such as `the user "admin"`; undefined if the connection string names no user. */
   readonly caller: string | undefined
 }
 

@@ -7,7 +7,7 @@ import type { EventStoreDbConnection } from './client.ts'
 import { faultOf, isFinal, unavailable } from './faults.ts'
 import type { Reader } from './read/reader.ts'
 
-/** A system type: nobody is shown it. */
+/** A system type: readers never get it. */
 const lastType = '$forgotten'
 const tries = 10
 const retryMs = 100
@@ -44,7 +44,7 @@ export const createForget = ({
     await within({ clock, ms: appendTimeoutMs }, client.deleteStream(stream, options))
   }
 
-  /** Whatever fails half-way is done again from the beginning: what is deleted is not found. */
+  /** After a failure the whole call is repeated: deleted streams are not found again. */
   return async (stream: string): Promise<void> => {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -71,7 +71,7 @@ export const createEventStoreDbLog = ({
   const reader = createReader({ connection, clock })
   const appender = createAppender({ connection, reader, appendTimeoutMs, clock })
   const forget = createForget({ connection, appender, reader, appendTimeoutMs, clock })
-  /** Nothing that was decided on the log as it was can be trusted: whoever asks or appends is told. */
+  /** Decisions based on the earlier log are void: every read and append fails from now on. */
   let lost: Error | undefined
   const onLost = (fault: Error): void => {
     lost = fault
@@ -166,7 +166,7 @@ export const createEventStoreDbLog = ({
       }
       return
     }
-    // What comes after the call is not part of the answer, or a reader of a busy log would never reach the end.
+    // Events appended after the call are left out, or a reader of a busy log would never reach the end.
     const upTo = await reader.head()
     let low = after ?? origin
     while (left > 0 && low < upTo) {

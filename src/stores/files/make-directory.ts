@@ -16,7 +16,7 @@ export const makeDirectory = (directory: string): boolean => {
   return missing.length > 0
 }
 
-/** Throws for a path that leads to, or through, what is no directory; a missing one is not at fault. */
+/** Throws if the path, or a part of it, exists and is not a directory. */
 export const refuseNoDirectory = (directory: string): void => {
   let path = resolve(directory)
   while (!existsSync(path) && path !== dirname(path)) path = dirname(path)

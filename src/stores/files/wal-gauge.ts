@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-/** A write-ahead log of so many pages is copied into its file by a thread of its own, which keeps up with most loads. */
+/** Pages of the write-ahead log after which a thread of its own copies it into the file; it keeps up with most loads. */
 const pagesToAsk = 1000
 /** Here SQLite copies what is left in the thread that writes, and begins the log anew as soon as the other thread is not at it. */
 export const mostWalPages = 4000

@@ -10,7 +10,7 @@ import type { Blobs } from '../../blobs.ts'
 import { guarded, orMissing, syncDirectory } from './blob-disk.ts'
 import { openBlobs } from './blobs.ts'
 
-/** What is larger is a file of its own. */
+/** A larger blob is a file of its own. */
 const largestPacked = 16 * 1024
 /** A pack that has grown to this is full. */
 const fullPack = 256 * 1024 * 1024
@@ -81,7 +81,7 @@ export const openPackedBlobs = (directory: string): Blobs => {
     return { pack: name, offset }
   }
 
-  /** The group commit: what comes while one group is on its way to the disk is the next one. */
+  /** Group commit: blobs that arrive while one group is being flushed form the next group. */
   const appendAll = async (): Promise<void> => {
     while (waiting.length > 0) {
       const group = waiting
@@ -158,7 +158,7 @@ interface PackRef extends Place {
 
 const refOf = (hash: string, { pack, offset, bytes }: Place): string => `${hash}.${pack}.${offset}.${bytes}`
 
-/** Undefined for what is no reference into a pack: everything else must not become part of a path. */
+/** Undefined if the text is not a reference into a pack. Nothing else may become part of a path. */
 const parsed = (ref: string): PackRef | undefined => {
   const [, hash, pack, offset, bytes] = /^([0-9a-f]{64})\.([0-9a-f]{16})\.(\d{1,15})\.(\d{1,5})$/.exec(ref) ?? []
   return hash === undefined || pack === undefined ? undefined : { hash, pack, offset: Number(offset), bytes: Number(bytes) }

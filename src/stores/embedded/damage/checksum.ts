@@ -3,7 +3,7 @@ import { Damaged, messageOf, Unavailable } from '../../../lib/errors.ts'
 import { isObject } from '../../../lib/json.ts'
 import type { EncodedEvent } from '../../encode-append.ts'
 
-/** SQLite says: the file is malformed, or is no database. */
+/** SQLite's codes for a malformed file, and for a file that is not a database. */
 const damageCodes = [11, 26]
 const damageWords = /malformed|not a database/
 
@@ -24,7 +24,7 @@ export const cannotBeOpened = (path: string, error: unknown): Unavailable => {
   return new Unavailable(`the log ${path} cannot be opened: ${messageOf(error)}${advice}`)
 }
 
-/** What is kept with an event, so that a changed byte is found: of everything in its row, and of its stream's name. */
+/** The checksum stored with an event: over its whole row and the name of its stream. It reveals a changed byte. */
 export const checksum = (
   { id, type, data, metadata }: EncodedEvent,
   { stream, revision, position, recordedAt }: { stream: string; revision: number; position: number; recordedAt: number },

@@ -30,7 +30,7 @@ export const startLogCheck = ({
     })
     worker.unref()
     worker.on('message', (damage: Damage) => onDamage(damage))
-    // A file that cannot even be opened is said by whoever reads it.
+    // A file that cannot be opened is reported by its next reader.
     worker.on('error', () => {})
     worker.on('exit', () => {
       worker = undefined

@@ -5,7 +5,7 @@ import type { Damage } from './row-check.ts'
 
 const mostKept = 1000
 
-/** What is known of the damage of a log; each position is told once. */
+/** The known damage of a log; each position is reported once. */
 export interface Damages {
   found(damage: Damage): void
   onDamage(damaged: Damaged): void

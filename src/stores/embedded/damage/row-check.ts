@@ -3,7 +3,7 @@ import { messageOf } from '../../../lib/errors.ts'
 import { hasSums } from '../schema.ts'
 import { checksum } from './checksum.ts'
 
-/** Where bytes of the log are not what was written, and what is wrong there. */
+/** The position of a damaged event, and what is wrong with it. */
 export interface Damage {
   readonly position: number
   readonly message: string

@@ -113,7 +113,7 @@ export const createCommits = ({
     setImmediate(() => void send())
   }
 
-  /** The tail before the answers: who was answered finds their events with every reader. */
+  /** Publish to the tail before resolving the appends, so that a caller can read its own write. */
   const publish = (batch: readonly Waiting[], results: readonly WriteResult[], recordedAt: string): void => {
     const placed: Placed[] = []
     let from: number | undefined

@@ -15,15 +15,15 @@ import type { BatchMessage } from './batch-message.ts'
 
 /** Calls at a time. */
 const appendsAtATime = 64
-/** An append is given up after so many times the time that one try has. */
+/** An append fails after this many times the time-out of one try. */
 const triesTime = 3
 /** What the client's own deadline is given before ours. */
 const graceMs = 250
-/** Characters; what is longer goes by a call of its own, so that others do not wait behind it. */
+/** Characters. A longer append gets a call of its own, so that others do not wait behind it. */
 export const longestInBatch = 256 * 1024
 const firstRetryMs = 25
 const longestRetryMs = 500
-/** Where the caller expects no revision, its ids are looked for among so many of the stream's last events. */
+/** If the caller expects no revision, its ids are searched in this many of the stream's last events. */
 const repetitionWindow = 128
 const looks = 20
 const lookMs = 10
@@ -111,7 +111,7 @@ export const createAppender = ({ connection, reader, appendTimeoutMs, clock }: A
         const found = fixed ?? (await resolve(request))
         if (typeof found === 'object') return found
         const { nextExpectedRevision, position } = await send(request, found, giveUpAt)
-        // A repetition of what is no longer readable has no position of its own.
+        // The repetition of an append whose events are no longer readable has no position.
         return {
           revision: Number(nextExpectedRevision),
           position: position === undefined ? await reader.head() : toPosition(position),

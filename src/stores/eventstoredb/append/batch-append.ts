@@ -45,7 +45,7 @@ interface Duplex {
   on(event: 'end' | 'close', listener: () => void): unknown
 }
 
-/** One call with what is under way on it. Nothing of it outlives it. */
+/** One call and its pending appends, which end with it. */
 interface Call {
   readonly duplex: Duplex
   readonly waiting: Map<string, Waiting>

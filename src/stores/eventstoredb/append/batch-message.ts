@@ -1,6 +1,6 @@
 import type { AppendRequest } from '../../encode-append.ts'
 
-/** A server waits for its disk so long as it pleases (2 s by default) if only the deadline is later, whatever the clocks say. */
+/** A server waits for its disk up to its own limit (2 s by default) if the deadline is later; clock differences do not matter. */
 const farMs = 24 * 60 * 60 * 1000
 
 export interface BatchMessage {

@@ -4,7 +4,7 @@ import type { EventStoreDbConnection } from '../client.ts'
 import { type Appender, longestInBatch } from './append.ts'
 import { createBatchAppender } from './batch-append.ts'
 
-/** Appends under way at a time: a server that breaks off leaves so many of unknown outcome. */
+/** Pending appends at a time. If the server fails, this many have an unknown outcome. */
 const underWay = 64
 
 /** Appends to many streams, which reach the log in the order in which they are given. */

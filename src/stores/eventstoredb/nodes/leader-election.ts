@@ -26,7 +26,7 @@ interface AppendOptions {
 export interface Office {
   /** Resolves when it is known whether anybody holds the office. Throws `Unavailable` and the signal's reason. */
   ready(signal: AbortSignal): Promise<void>
-  /** The revision after which whoever wants the office appends; -1 for an office that nobody ever held. */
+  /** The revision that a candidate for the office expects; -1 for an office that was never held. */
   revision(): number
   /** From when on this node may take the office, by its own clock. */
   freeAt(marginMs: number): number

@@ -61,7 +61,7 @@ export const lastEvent = async (log: Pick<EventLog, 'readStream'>, stream: strin
 /** More than enough for who reads the last one. */
 const keptEvents = 20
 
-/** Lets the server forget what is old. A stream that grows works as well, so a failure is only told. */
+/** Sets the retention of the stream. A stream that keeps growing works as well, so a failure is only logged. */
 export const keepShort = async ({
   connection,
   stream,

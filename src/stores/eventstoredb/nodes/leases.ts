@@ -18,9 +18,9 @@ export interface EventStoreDbLeasesOptions {
   readonly stream?: string
 }
 
-/** What is known of one worker. */
+/** The known state of one worker. */
 interface Known {
-  /** Of the last event heard of the worker: what is heard late must not undo what came after it. */
+  /** Revision of the worker's last event: an older event that arrives late is ignored. */
   readonly revision: number
   /** Undefined once it is released. */
   readonly lease: Lease | undefined
@@ -63,7 +63,7 @@ export const createEventStoreDbLeases = ({
 }: EventStoreDbLeasesOptions): Leases => {
   const workers = new Map<string, Known>()
   const closing = new AbortController()
-  /** The moment by which is judged; before the first beat nobody is told dead. */
+  /** The moment at which leases are judged. Before the first beat, no worker counts as dead. */
   let heardUntil = Number.NEGATIVE_INFINITY
   let seen = -1
   let waiting: { readonly revision: number; resolve(): void } | undefined
@@ -92,7 +92,7 @@ export const createEventStoreDbLeases = ({
   }
 
   let beating: Promise<void> = Promise.resolve()
-  /** One after the other: whoever asks while a beat is under way waits for one that began later. */
+  /** Beats run one at a time: a caller during a beat waits for one that starts later. */
   const beat = (): Promise<void> => {
     const done = beating.then(listen)
     beating = done.catch(() => undefined)
@@ -122,7 +122,7 @@ export const createEventStoreDbLeases = ({
       if (revision <= seen && (lease === undefined || lease.until <= heardUntil)) workers.delete(worker)
   }
 
-  /** While everybody renews in time there is nobody to be judged, and the server need not be asked. */
+  /** While all workers renew in time, no lease has to be judged and the server is not asked. */
   const isAnybodyOver = (): boolean => {
     const now = clock.monotonic()
     for (const { lease } of workers.values()) if (lease === undefined || lease.until <= now) return true
@@ -182,7 +182,7 @@ export const createEventStoreDbLeases = ({
       const live: Lease[] = []
       for (const { lease } of workers.values()) {
         if (lease === undefined || lease.until <= Math.min(now, heardUntil)) continue
-        // It has run out by the clock, but it is not known yet that it was not renewed: nobody need look before the next beat.
+        // It has expired by the clock, but a renewal may still be on its way: look again at the next beat.
         live.push(lease.until > now ? lease : { ...lease, until: now + beatMs })
       }
       return live
@@ -194,7 +194,7 @@ export const createEventStoreDbLeases = ({
 
 type Heard = Extract<EventOf<typeof leaseEvents>, { type: 'WorkerRenewed' | 'WorkerReleased' }>
 
-/** Undefined for what is none of ours; a later release may write more. */
+/** Undefined for events of another form; a later release may write more. */
 const parse = (type: string, data: unknown): Heard | undefined => {
   if (type !== 'WorkerRenewed' && type !== 'WorkerReleased') return undefined
   const parsed = leaseEvents.schemas[type].safeParse(data)

@@ -10,7 +10,7 @@ export interface Source<Item> {
 
 export interface Collecting<Item> {
   readonly source: Source<Item>
-  /** Ends the call; the client leaks every call that nobody cancels or reads to its end. */
+  /** Ends the call. The client leaks a call that is neither cancelled nor read to its end. */
   readonly cancel: () => Promise<unknown>
   /** Takes an item; `true` is enough. */
   readonly take: (item: Item) => boolean
@@ -26,7 +26,7 @@ export interface Collection {
   readonly outcome: Promise<'enough' | 'ended'>
   /** There is enough. */
   stop(): void
-  /** Something arrived that is no item. */
+  /** A message arrived that is not an item. */
   progress(): void
 }
 
@@ -79,7 +79,7 @@ export const collect = <Item>({ source, cancel, take, most, idleMs, clock }: Col
     resolve('ended')
   })
   source.on('close', () => {
-    // Every call is closed after its end: an error made for nobody was 1 % of a worker's processor.
+    // Every call is closed after its end. Creating an unused error each time took 1 % of a worker's processor.
     if (open) fail(new Unavailable('the call was closed'))
   })
   const progress = (): void => {

@@ -98,7 +98,7 @@ export const createFollow = ({ hub, reader, clock }: { readonly hub: Hub; readon
   /** The backlog is measured at the call, not when the first item is asked for. */
   return (options: SubscribeOptions): AsyncGenerator<Feed, void> => {
     const atCall = options.signal.aborted ? Promise.resolve(undefined) : again(options.signal, () => reader.head())
-    // Told to whoever iterates; if nobody does, to nobody.
+    // Thrown to the iterating caller, if there is one.
     atCall.catch(() => undefined)
     return follow(atCall, options)
   }

@@ -145,7 +145,7 @@ export const createReader = ({
       end = true
       collection.stop()
     }
-    /** What was said of the events before counts only when they were all taken. */
+    /** A reported position counts only after all events before it were consumed. */
     const afterThem = async (act: () => void): Promise<void> => {
       while (source.readableLength > 0 && !source.destroyed) await new Promise((resolve) => setImmediate(resolve))
       act()
@@ -253,7 +253,7 @@ export const createReader = ({
         seen += 1
         if (event === undefined) return false
         const position = toPosition(event.position)
-        // The log has been put back to an earlier state: what was found then is no longer true.
+        // The log was restored to an earlier state: results found before that are void.
         if (last === undefined && position < known.last) known = { last: origin, head: origin }
         last ??= position
         before = position
@@ -271,7 +271,7 @@ export const createReader = ({
 
   let finding: Promise<Position> | undefined
   let next: Promise<Position> | undefined
-  /** Who asks while an answer is on its way gets the next one, together with all others who asked meanwhile. */
+  /** Calls during a request share the next request. */
   const head = (): Promise<Position> => {
     if (finding === undefined) {
       finding = guarded(findHead).finally(() => {
@@ -305,7 +305,7 @@ const isEmpty = (filter: Filter | undefined): boolean => filter !== undefined &&
 /** The empty beginning is everything's. */
 const isWide = (filter: Filter): boolean => prefixesOf(filter).includes('')
 
-/** Whether the server can sort out by it what is not wanted. */
+/** Whether the server can apply this filter. */
 export const isNarrow = (filter: Filter): boolean => !isEmpty(filter) && !isWide(filter)
 
 /**

@@ -12,14 +12,14 @@ import { isSystemType, sizeOf, toRecorded } from './stored-metadata.ts'
 
 /** Characters of text in memory. */
 const mostSize = 64 * 1024 * 1024
-/** Events, and twice as many lie between two checkpoints of the server. */
+/** Search windows between two checkpoints of the server. */
 const windowsPerCheckpoint = 64
 const firstRetryMs = 50
 const longestRetryMs = 5_000
-/** A subscription that lasted so long was a good one: the next is tried at once. */
+/** After a subscription that lasted this long, the next one starts without a pause. */
 const steadyMs = 2_000
 const secondLookMs = 2_000
-/** Renewals of leases go by all the time and nobody is shown them: who waits learns of them no oftener. */
+/** Hidden events (lease renewals) move the position all the time: they wake waiting readers once a second at most. */
 const hiddenWakeMs = 1_000
 
 /**

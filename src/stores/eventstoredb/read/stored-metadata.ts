@@ -8,7 +8,7 @@ import { toPosition } from '../positions.ts'
 /** The member of the stored metadata in which a copied event keeps the time of its first recording, RFC 3339. */
 const recordedAtMember = 'recordedAt'
 
-/** Events that the server writes itself (metadata of streams, deletions) and marks of this adapter; nobody is shown them. */
+/** Events that the server writes itself (metadata of streams, deletions) and marks of this adapter; readers never get them. */
 export const isSystemType = (type: string): boolean => type.startsWith('$')
 
 /**
@@ -16,7 +16,7 @@ export const isSystemType = (type: string): boolean => type.startsWith('$')
  * to be from then, instead of from when the server took it.
  */
 export const toStoredMetadata = (metadata: Metadata, recordedAt?: string): Metadata => {
-  // What is no object is refused where it is serialised.
+  // A value that is not an object is refused when it is serialised.
   if (!isObject(metadata)) return metadata
   const { correlationId, causationId, ...rest } = metadata
   return {
