@@ -162,7 +162,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     controller.signal.throwIfAborted()
     const known = steps.get(name)
     if (known !== undefined) return known as Result
-    // What a later attempt is given: what JSON keeps of the result, without secrets, and nobody else's object.
+    // The same value that a later attempt gets: a copy of the result as JSON, without secrets.
     const text = JSON.stringify(redact.json(((await take()) ?? null) as JsonValue))
     const result = JSON.parse(text) as Result
     const recorded = isOver ? undefined : await record({ type: 'RecordStep', name, result: JSON.parse(text) as JsonValue })

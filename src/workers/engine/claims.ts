@@ -45,7 +45,7 @@ export const createClaims = ({
       try {
         return await step()
       } catch (error) {
-        // Others were faster, again and again: the doorbell is theirs.
+        // Other workers won every retry: this job is theirs.
         if (error instanceof RevisionConflict) return undefined
         if (!(error instanceof Unavailable)) throw error
         logger.warn({ err: error }, 'the log did not answer a claim; trying again')
@@ -55,7 +55,7 @@ export const createClaims = ({
     return undefined
   }
 
-  /** What was asked for, which never changes: an old state serves. Undefined also where the operation has ended. */
+  /** The request of an operation. It never changes, so an old state is enough. Undefined also if the operation has ended. */
   const requestOf = async (operationId: string): Promise<{ request: OperationRequest; context: CommandContext } | undefined> => {
     const { state, first } = await executor.recall(operation, operationStream(operationId))
     if (first === undefined || !('request' in state)) return undefined

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Position } from '../../stores/event-log.ts'
 
-/** The wall clock was set. What was recorded before that speaks of another time than the clock does now. */
+/** The wall clock was set: instants recorded before that differ from the clock by `ms`. */
 interface ClockStep {
   /** What the clock would show had it not been set. */
   readonly instead: number
@@ -28,7 +28,7 @@ export interface ClockSteps {
   setForwardSince(at: number): number
 }
 
-/** Clocks that are disciplined run up to so much apart between two looks; what is less than this stretches no wait noticeably. */
+/** Ignored difference between two checks: a clock that NTP adjusts drifts by less, and a smaller step delays no wait noticeably. */
 const toleranceMs = 200
 /** Steps forward that are remembered: a clock that is set again and again makes attempts live too long, never too short. */
 const mostSteps = 100
@@ -49,7 +49,7 @@ export const createClockSteps = (clock: Clock): ClockSteps => {
       if (ms < 0) back = [step, ...back.map((earlier) => ({ ...earlier, ms: earlier.ms + step.ms }))].slice(0, mostSteps)
       else {
         forward = [step, ...forward].slice(0, mostSteps)
-        // What comes too late by a step back comes less late now.
+        // A step forward shortens the delay of an earlier step back.
         back = back.map((earlier) => ({ ...earlier, ms: earlier.ms - ms })).filter((earlier) => earlier.ms > 0)
       }
     },

@@ -7,7 +7,7 @@ export interface KindPatterns {
   idle(kinds: readonly string[]): readonly string[]
 }
 
-/** Throws `Unacceptable` for what is no list of kinds. */
+/** Throws `Unacceptable` if the text is not a list of kinds. */
 export const parseKindPatterns = (text: string): KindPatterns => {
   const patterns = text.split(',').map((pattern) => pattern.trim())
   const wrong = patterns.find((pattern) => !/^([\w.-]+\*?|\*)$/.test(pattern))

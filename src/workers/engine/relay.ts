@@ -5,7 +5,7 @@ import { type Clock, parseInstant } from '../../lib/clock.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 
-/** What a ring needs to know of an operation. */
+/** The members of an operation that a job carries. */
 export interface Startable {
   readonly id: string
   readonly kind: string
@@ -57,7 +57,7 @@ export const createRelay = ({
 }): Relay => {
   let end: (() => void) | undefined
 
-  /** The lane's next, where nobody is in it. */
+  /** The next operation of a free lane. */
   const nextIn = (lane: string): Startable | undefined =>
     queries.laneHolder(lane) === undefined ? queries.nextInLane(lane, clock.now()) : undefined
 

@@ -60,7 +60,7 @@ interface Running {
   readonly attempt: RunningAttempt
   /** Resolves when the outcome is recorded and the lane released. */
   readonly done: Promise<void>
-  /** Rung while it was running: the doorbell of the next attempt may come before this one has heard of its own end. */
+  /** A job came while it was running: the next attempt's job can arrive before this attempt has ended here. */
   again: Job | undefined
 }
 
@@ -68,7 +68,7 @@ interface Running {
 export const createRuntime = (options: RuntimeOptions): Runtime => {
   const { log, bus, executor, kinds, clock, logger, concurrency = defaultConcurrency } = options
   const running = new Map<string, Running>()
-  /** Operations between doorbell and start; a cancellation may overtake the answer to the claim. */
+  /** Operations between job and start; a cancellation can arrive before the answer to the claim. */
   const claiming = new Map<string, { isCancelled: boolean }>()
   const slots = createSlots(concurrency)
   const stopping = new AbortController()
@@ -140,7 +140,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       logger.error({ err: error, operationId }, 'the operation could not be claimed')
     } finally {
       if (attempt === undefined) release()
-      // Not at its end: while outcomes are on their way to the disk, as many others may work (a flush then serves twice as many).
+      // Free the slot when the work stops, not when its outcome is recorded; otherwise slots idle during the flush.
       else void attempt.worked.then(release)
     }
   }

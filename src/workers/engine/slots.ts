@@ -3,7 +3,7 @@ import TinyQueue from 'tinyqueue'
 /** Gives its slot back; calling it again does nothing. */
 export type Release = () => void
 
-/** Room for so many attempts at a time. Who waits gets the next slot by priority, lowest first, then by arrival. */
+/** Limits the attempts that run at a time. Free slots go to the lowest priority number, then to the earliest arrival. */
 export interface Slots {
   /** Undefined once the slots were closed. */
   take(priority: number): Promise<Release | undefined>

@@ -32,7 +32,7 @@ export class TargetRefused extends Error {
 /** A connection that is not there after this long is given up, whatever the fetch allows. */
 export const connectTimeoutMs = 300_000
 
-/** Services that hand out credentials to whoever asks from inside a cloud, besides 169.254.169.254. */
+/** Cloud services that give credentials to any caller inside the cloud, besides 169.254.169.254. */
 const metadataAddresses = new Set(['100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254'])
 
 /** The IPv4 address that an IPv6 address leads to: mapped, translated (NAT64), compatible and 6to4 ones. */

@@ -8,9 +8,9 @@ import type { EventLog, NewEvent } from '../../stores/event-log.ts'
 export interface OutputWriter {
   /** Appends in order. Resolves at once while little is waiting, else when it has been recorded. Never rejects. */
   write(text: string): Promise<void>
-  /** Records what is waiting, and takes nothing more. */
+  /** Records the waiting output, and accepts no more. */
   close(): Promise<void>
-  /** Forgets what is waiting, and takes nothing more: the attempt is not ours any longer. */
+  /** Drops the waiting output, and accepts no more: the attempt belongs to another worker now. */
   discard(): void
 }
 
@@ -134,7 +134,7 @@ export const createOutputWriter = (options: OutputOptions): OutputWriter => {
     return events
   }
 
-  /** Hands over what is waiting; a high surrogate at the end waits for its other half unless there is no more to come. */
+  /** Passes the waiting output on. A high surrogate at the end waits for its other half, except at the end of the output. */
   const flush = (isLast: boolean): Promise<void> => {
     cancelTimer?.()
     cancelTimer = undefined

@@ -12,7 +12,7 @@ export const shortestSecret = 4
 const longestTransformed = 64 * 1024
 /** A shorter text is not taken for base64: many words would be. */
 const shortestEncoded = 8
-/** The frame of a PEM file is no secret. */
+/** The frame lines of a PEM file are not secret. */
 const frame = /^-----(BEGIN|END) [^-]+-----$/
 
 /**

@@ -13,7 +13,7 @@ export interface SearchTable {
 
 const lineFeed = 10
 const carriageReturn = 13
-/** A node with so many children is looked up, not walked through. */
+/** From this many children on, a node uses a map instead of a list. */
 const widest = 32
 
 /** With `overLines` the line breaks between the characters of a text do not keep it from being found. */

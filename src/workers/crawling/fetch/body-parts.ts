@@ -18,7 +18,7 @@ export const createBodyParts = (maxBytes: number): BodyParts => {
   const parts: Buffer[] = []
   let bytes = 0
   let block = Buffer.alloc(0)
-  /** Of the block: what was filled and what of it stands in `parts` already. */
+  /** Offsets in the block: end of the filled part, and end of the part that `parts` contains already. */
   let filled = 0
   let moved = 0
 

@@ -37,7 +37,7 @@ export interface Connections {
   open(target: URL, signal: AbortSignal): Promise<Addressed & { readonly socket: Socket }>
 }
 
-/** Connections that nobody uses at the moment; beyond it the one that has rested longest is closed. */
+/** Most idle connections; beyond that the longest idle one is closed. */
 const mostIdle = 64
 /** How long an idle connection is kept, also where the other side says that it would keep it longer. */
 const keepIdleMs = 2_000

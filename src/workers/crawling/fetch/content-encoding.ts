@@ -42,7 +42,7 @@ interface Decoder {
   readonly isCertain: boolean
 }
 
-/** What may decode the body, to be tried in turn: none where it is plain, undefined where nobody knows the encoding. */
+/** Decoders to try in turn: none for a plain body, undefined for an unknown encoding. */
 const decodersOf = (layer: string, body: Buffer): readonly Decoder[] | undefined => {
   switch (layer) {
     case 'gzip':

@@ -4,7 +4,7 @@ import { TargetRefused } from '../../outbound/address-guard.ts'
 /** Why a page could not be fetched. */
 export type FetchFailure = 'dns' | 'refused' | 'timeout' | 'tls' | 'too_large' | 'unsupported_scheme' | 'lost' | 'target_refused'
 
-/** Thrown when there is no response to keep. `retryable` says whether another attempt can help. */
+/** Thrown if there is no usable response. `retryable` says whether another attempt can help. */
 export class FetchFailed extends Error {
   override readonly name = 'FetchFailed'
   readonly reason: FetchFailure

@@ -6,7 +6,7 @@ export type Header = readonly [name: string, value: string]
 /** Most bytes of the head of a response; a server that greets with more is refused. */
 export const maxHeaderBytes = 64 * 1024
 
-/** Headers of a response that are read, as many as Node.js itself takes; those after them are left out. */
+/** Most headers of a response that are read, as in Node.js; later ones are ignored. */
 export const mostHeaders = 2_000
 
 /** Answers of status 1xx that may come before the one that counts. */

@@ -156,7 +156,7 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
       if (phase === 'head' && status >= 200 && line.length === 0) return response()
       // The last chunk came, and only the end after it did not.
       if (phase === 'trailer') return response()
-      // What was announced as chunks was one line of text.
+      // The announced chunks were one line of text.
       if (phase === 'size' && body.bytes() === 0 && line.length > 0) {
         const raw = Buffer.concat(line)
         line = []

@@ -15,7 +15,7 @@ export const directlyToProxy: Targets['connect'] = (options, callback) => {
   return undefined
 }
 
-/** Connects to what is asked for through a tunnel of the proxy, with TLS to the target inside. */
+/** Connects to the target through a tunnel of the proxy, with TLS to the target inside. */
 export const throughTunnel =
   (proxy: ProxyAddress, targets: Pick<Targets, 'secure'>): Targets['connect'] =>
   (options, callback) => {

@@ -23,7 +23,7 @@ interface Group {
   readonly rules: Rule[]
 }
 
-/** In characters; what stands after that is not read. Source: RFC 9309, section 2.5. */
+/** Characters of a robots.txt that are read. Source: RFC 9309, section 2.5. */
 const mostCharacters = 500 * 1024
 /** Of patterns with asterisks, in all: matching takes this times the length of a path at most. Later ones count up to their asterisk. */
 const mostWildcardCharacters = 16 * 1024

@@ -74,7 +74,7 @@ export const createRobots = ({
     const key = `${address.origin} ${useragent}`
     const earlier = known.get(key)
     const asked = earlier === undefined || earlier.until <= clock.monotonic() ? begin(key, address.origin, useragent) : earlier
-    // Other crawls wait for the same answer: it is asked for until it comes, whoever has gone.
+    // Other crawls wait for the same answer, so a crawl that ends does not abort the request.
     return (await untilAborted(asked.rules, signal)).allows(address.pathname + address.search)
   }
 }

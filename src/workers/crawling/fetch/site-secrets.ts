@@ -50,7 +50,7 @@ const unescaped = (text: string): string => {
   }
 }
 
-/** The linking page as a link's request names it: nothing of what was fetched with TLS is told without. */
+/** The `Referer` of a link's request: null if the linking page was fetched with TLS and the link is not. */
 export const refererFor = (referer: string | null | undefined, url: string): string | null => {
   if (referer == null || (referer.startsWith('https:') && !url.startsWith('https:'))) return null
   return referer

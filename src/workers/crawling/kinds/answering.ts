@@ -36,5 +36,5 @@ export const caughtUp = async (
     throw new Unavailable(`the views ${names.join(', ')} are too far behind to answer`)
 }
 
-/** The failure of a request that is well formed but that nobody can answer: its client polls in vain. Section 4.3. */
+/** The failure of a valid request that cannot be answered: its client never gets an answer by polling. Section 4.3. */
 export const unanswerable = (message: string): WorkFailed => new WorkFailed('unanswerable', message, { retryable: false })

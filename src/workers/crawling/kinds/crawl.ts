@@ -5,7 +5,7 @@ import { crawlKind } from '../../../projections/crawling/pages.ts'
 import type { Work } from '../../work.ts'
 import type { Spider } from '../pages/spider.ts'
 
-/** One fed crawl: its seed and everything that is followed from there. The spider says what is fetched when. */
+/** One fed crawl: its seed and all links followed from it. The spider decides when each page is fetched. */
 export const crawlWork = ({
   spider,
   settings,

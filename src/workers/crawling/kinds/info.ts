@@ -4,7 +4,7 @@ import type { CrawlPending } from '../../../projections/crawling/crawl-rows.ts'
 import type { Work } from '../../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime } from './answering.ts'
 
-/** What waits in the queue, of one crawl or of all crawls of an application. Source: crawling contract, sections 5.1 and 5.2. */
+/** Counts the queue of one crawl or of all crawls of an application. Source: crawling contract, sections 5.1 and 5.2. */
 export const infoWork = (ports: AnsweringPorts): Work<ActionRequest> => ({
   kind: 'crawling.info',
   face: 'crawling',

@@ -66,7 +66,7 @@ type Resolve = (href: string) => Pick<URL, 'href' | 'protocol'> | null
 /** An address that begins with its scheme, its host or its path needs no more of the base than its origin. */
 const takesNoPath = /^[^\w/\\?#]*([a-z][a-z0-9+.-]*:|[/\\])/i
 
-/** What is resolved against a base that is itself far too long would be, too: it is not put together. */
+/** An address that is resolved against a base longer than this is too long as well, so it is not built. */
 const resolver = (base: string, encoding: string): Resolve => {
   if (base.length <= longestRead) return (href) => URL.parse(queryInEncoding(href, encoding), base)
   const { origin, protocol = '' } = URL.parse(base) ?? {}

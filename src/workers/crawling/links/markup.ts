@@ -14,7 +14,7 @@ export interface Markup {
   readonly refresh: { readonly url: string; readonly delaySeconds: number } | undefined
 }
 
-/** Elements inside so many others stand beside one another instead, as in browsers. */
+/** Deepest nesting of elements; deeper ones become siblings, as in browsers. */
 const deepest = 512
 
 const voidElements = new Set(

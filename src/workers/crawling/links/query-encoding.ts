@@ -1,7 +1,7 @@
 import '@exodus/bytes/encoding.js'
 import { percentEncodeAfterEncoding } from '@exodus/bytes/whatwg.js'
 
-/** What a query escapes besides control characters and what is not ASCII. */
+/** Characters that a query escapes, besides control characters and characters that are not ASCII. */
 const escapedInQuery = ' "#\'<>'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: anything but ASCII is meant

@@ -8,9 +8,9 @@ export interface Pattern {
   readonly instructions: number
 }
 
-/** Longer patterns are nobody's honest URL filter. */
+/** Longest accepted pattern; no real URL filter is longer. */
 const maxPatternLength = 10_000
-/** One of so many takes half a second at worst for the longest address. */
+/** Most steps of a pattern: this many take half a second at worst for the longest address. */
 const maxInstructions = 3_000
 
 class Unsupported extends Error {}

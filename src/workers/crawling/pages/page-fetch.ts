@@ -215,7 +215,7 @@ export const createPageFetcher = ({
     const moved = next === null ? undefined : hop(fetched, next, 'location')
     if (moved !== undefined) return moved
     const { body, responseUrl } = fetched
-    // What is still compressed is nothing that its type names.
+    // A body that is still compressed is not what its type says.
     const contentType = headerOf(fetched, 'content-encoding') === undefined ? headerOf(fetched, 'content-type') : undefined
     const disposition = headerOf(fetched, 'content-disposition')
     const follow = habits.goesOn(page.depth, input.maxdepth) ? habits.chooses() : 'none'

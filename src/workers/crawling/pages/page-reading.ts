@@ -41,7 +41,7 @@ export interface PageReading {
   readonly linkError?: string
 }
 
-/** So many links, and so many characters of their addresses, are queued in one append. */
+/** Most links, and most characters of their addresses, in one append. */
 const linksPerText = 250
 const charactersPerText = 250_000
 /** Lists that would be larger end the reading: a thread has as much memory as a page may honestly need. */
@@ -64,7 +64,7 @@ export const createPageReader = (clock: Clock = systemClock): ((order: ReadingOr
   }
 
   return (order) => {
-    // Where nothing is followed, nobody asks the filter.
+    // A crawl that follows no links does not need the filter.
     const filter = order.follow === 'none' ? undefined : filterOf(order.lists)
     const { extracted, linkError } = extract(order, filter)
     const links = linkError === undefined ? chosen(extracted.links, order.follow).map(withoutSecrets) : []

@@ -20,7 +20,7 @@ export const tellQueues = (
       if (data.kind === crawlKind) queues.activate(queueOfSeed(data.input as unknown as RecordedInput))
       break
     case 'OperationAttemptFailed':
-      // Whoever may begin it anew: its pages are free.
+      // Its pages are free: any worker may start them again.
       for (const queue of queries.queuesOf(operationOf(event))) queues.activate(queue)
       break
     case 'PageFetchStarted':

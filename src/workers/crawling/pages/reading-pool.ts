@@ -52,13 +52,13 @@ interface Thread {
 const resourceLimits = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 64 }
 /** The next page lies ready when one has been read. */
 const jobsPerThread = 2
-/** Pages that have waited for so long get another thread, where there may be one more. */
+/** After this wait of a page another thread is started, up to the limit. */
 const growAfterMs = 100
-/** A thread that read nothing for so long is ended. */
+/** A thread that is idle for this long is ended. */
 const idleMs = 60_000
-/** A thread that does not say for so long how much time it has used is ended. */
+/** A thread that does not report its processor time for this long is ended. */
 const silentMs = 1_000
-/** On a busy machine a page may wait for the processor, up to so many times its time. */
+/** On a busy machine a page may wait for the processor: its limit of real time is this many times its processor time. */
 const mostPatience = 3
 /** Larger bodies are handed over instead of copied, one at a time. */
 const largestCopy = 262_144
@@ -147,7 +147,7 @@ export const createReadingPool = ({
     )
   }
 
-  /** A body that fills its memory can be handed over; what is small, or shares its memory with others, is copied. */
+  /** A body that fills its memory is transferred; a small one, or one that shares its memory, is copied. */
   const handOver = (thread: Thread, job: Job): void => {
     const { body } = job.order
     const goesBack = isLarge(job)

@@ -14,7 +14,7 @@ export interface Run {
   /** Its `LinkLists` as JSON. */
   readonly lists: string
   readonly context: Omit<CommandContext, 'commandId'>
-  /** Breaks off what is being fetched. */
+  /** Aborts the running fetches. */
   readonly abort: AbortController
   /** Nothing of it is begun any more. */
   isClosing(): boolean
@@ -103,7 +103,7 @@ export const createRuns = ({ queries, sight, worker, start, signal, onBegun }: R
       claiming.set(operation, attempt)
       return attempt
     },
-    /** An attempt that ended before its work began leaves nobody waiting for it. */
+    /** If an attempt ends before its work begins, nothing waits for it. */
     attemptEnded: (operation: string): void => claimed.get(operation)?.(undefined),
 
     /** Does something with a page of the operation, which does not end before. */

@@ -32,12 +32,12 @@ export interface SpiderPorts {
   readonly logger: Logger
   /** Who fetches: shown in events and counters. */
   readonly node: { readonly id: string; readonly host: string }
-  /** Ends the spider: nothing is picked any more. What is being fetched ends with its operation. */
+  /** Ends the spider: it picks no more pages. Running fetches end with their operations. */
   readonly signal: AbortSignal
 }
 
 const pauseMs = 200
-/** So long an operation rests that could not be claimed although nobody runs it. */
+/** Pause after a failed claim of an operation that no worker runs. */
 const refusedRestMs = 2_000
 const wokenAtOnce = 100
 const mostHeard = 1_000
@@ -68,7 +68,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
   /** Operations whose claim was refused. */
   const blocked = new Set<string>()
   const woken = new Set<string>()
-  /** Operations that were heard of when they were requested: the first bell says nothing new. */
+  /** Operations known since their request: their first job tells nothing new. */
   const heard = new Set<string>()
   let attached: Attached | undefined
   let cancelTimer = (): void => {}
@@ -120,7 +120,7 @@ export const createSpider = (ports: SpiderPorts): Spider => {
     }
   }
 
-  /** Most often the view was behind, and shows now who has it. What nobody has is tried again after a rest. */
+  /** Usually the view was behind and now shows the holder. A page without a holder is tried again after a pause. */
   const refused = async (operation: string): Promise<void> => {
     blocked.add(operation)
     await sight.seen()

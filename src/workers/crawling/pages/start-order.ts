@@ -31,11 +31,11 @@ export const tooEarlyMs = ({
 }): number => {
   const start = queries.startOf(page, attempt)
   if (start === undefined) return 0
-  /** What is missing between the `n`th start before this one and `distanceMs`. */
+  /** Time missing from `distanceMs` since the `n`th start before this one. */
   const missing = (n: number, distanceMs: number): number => {
     const slackMs = Math.min(longestSlackMs, Math.max(shortestSlackMs, distanceMs / 20))
     const since = start.at - distanceMs + slackMs
-    // What stands before it in the log and is later all the same was recorded before the clock was set back.
+    // A start that is earlier in the log but has a later time was recorded before the clock was set back.
     const until = start.at + longestSlackMs
     const before = queries.startBefore(queue, { position: start.position, since, until, n })
     return before === undefined ? 0 : Math.ceil(before + distanceMs - start.at)

@@ -50,7 +50,7 @@ export const createBridge = ({
   const keepItem = createBridgeItems({ executor, blobs, logger })
   let isListening = false
 
-  /** Whoever has waited longest for this uuid and has no answer yet. */
+  /** The oldest waiting request with this uuid that has no answer yet. */
   const nextWaiter = (uuid: string): Waiter | undefined => {
     for (const waiter of waiters.get(uuid) ?? []) if (!waiter.isServed) return waiter
     return undefined
@@ -79,7 +79,7 @@ export const createBridge = ({
     await executor.execute(crawl, { type: 'ExpireCrawl', name, expires }, context)
   }
 
-  /** Every node hears every answer; recorded is it once. Whatever it is, it must not hold up what comes after it. */
+  /** Every node receives every answer; it is recorded once. A failure with one answer must not delay later ones. */
   const hear = async (message: TopicMessage): Promise<void> => {
     const given = objectOf(message)
     if (given === undefined) {
@@ -129,7 +129,7 @@ export const createBridge = ({
     await topics.prepare(settings.bridgeItems ? [...all, { topic: crawled }] : all, signal)
     await topics.listen({ topic: outbound, signal, handle: hear, atOnce: answersAtOnce })
     isListening = true
-    // All nodes share what is crawled: each item is kept by one of them.
+    // The nodes share the topic of items: each item is recorded by one of them.
     if (settings.bridgeItems) topics.consume({ topic: crawled, group: itemsGroup, signal, handle: keepItem })
   }
 

@@ -5,7 +5,7 @@ import { queueQueries } from '../../../projections/crawling/queue-queries.ts'
 import type { RecordedEvent } from '../../../stores/event-log.ts'
 import { type AnsweringPorts, caughtUp } from '../kinds/answering.ts'
 
-/** The answer that an operation's success is; undefined where it is no answer. Source: crawling contract, section 5. */
+/** The answer that an operation's result becomes; undefined if it has none. Source: crawling contract, section 5. */
 export const answerOf = async ({ log }: AnsweringPorts, { stream, data }: RecordedEvent): Promise<JsonObject | undefined> => {
   const { result } = data
   if (!isObject(result) || typeof result.uuid !== 'string' || typeof result.appid !== 'string') return undefined

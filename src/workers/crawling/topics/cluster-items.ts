@@ -22,7 +22,7 @@ export const itemOf = async (
   if (document === undefined || body === undefined) return undefined
   const known = JSON.parse(document.toString('utf8')) as ItemDocument
   const short = JSON.stringify(withoutBody(itemWithBody(known, Buffer.alloc(0))))
-  // Text takes at least as many bytes as it was sent in, but for encodings of which nobody makes ten megabytes.
+  // UTF-8 text is at least as long as the bytes it was sent in, except in encodings that are not used for large pages.
   if (body.length > mostBytes) return { text: short, short }
   const text = JSON.stringify(itemWithBody(known, body, { base64 }))
   return { text: Buffer.byteLength(text) > mostBytes ? short : text, short }

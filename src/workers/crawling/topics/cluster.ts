@@ -39,7 +39,7 @@ interface Outgoing {
   /** Topic of everybody, and the appid's own where these are on. */
   readonly topics: readonly string[]
   readonly text: string
-  /** What is sent where the whole is larger than a topic takes. */
+  /** The message that is sent if the whole is too large for its topic. */
   readonly short?: string
 }
 
@@ -121,7 +121,7 @@ export const createCluster = (ports: ClusterPorts): Cluster => {
     leadership,
     office: `crawling-${settings.topicPrefix}`,
     filter: { typePrefixes: ['PageFetched', 'OperationSucceeded', 'CrawlExpired'] },
-    // What was crawled before this mode was chosen is not sent.
+    // Items that were crawled before this mode was chosen are not sent.
     beginning: 'head',
     deliver,
     keepShort,
@@ -144,7 +144,7 @@ export const createCluster = (ports: ClusterPorts): Cluster => {
   return {
     connected: () => topics.connected(),
     start: async () => {
-      // The outbox first: what is fed from now on has its items sent.
+      // Start the outbox first, so that items of every later feed are sent.
       await outbox.start()
       consume().catch((error: unknown) => {
         if (!stopping.signal.aborted) logger.error({ err: error }, 'no messages are taken from Kafka')
