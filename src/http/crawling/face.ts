@@ -109,7 +109,7 @@ function options(c: HttpContext): Reply {
   return { status: 200, headers: { Allow: allow, ...crossOrigin, ...preflight }, body: null }
 }
 
-/** Whatever is no route of this face. Source: crawling contract, section 1, rows 4 to 7. */
+/** Answers for paths that are not routes of this face. Source: crawling contract, section 1, rows 4 to 7. */
 function elsewhere(c: HttpContext): Reply {
   const { method, path } = c
   if (method === 'OPTIONS') return options(c)

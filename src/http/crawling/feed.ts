@@ -37,7 +37,7 @@ export const createFeed = ({
   readonly settings: Pick<CrawlingSettings, 'responseWaitMs' | 'strict' | 'maxDepth'>
   readonly changes: Changes
   readonly awaited: Set<string>
-  /** Aborts when the server goes down: who waits polls another one, or this one when it is back. */
+  /** Aborts when the server shuts down: the waiting client polls another server, or this one after its restart. */
   readonly closing: AbortSignal
 }): ((c: HttpContext) => Promise<Reply>) => {
   const { executor, submit, clock } = ports

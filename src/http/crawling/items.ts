@@ -17,7 +17,7 @@ const scope = 'v1:read'
 /** An item in a list: without document and body. */
 export const itemEntry = ({ item: _item, body: _body, ...entry }: ItemRow): Omit<ItemRow, 'item' | 'body'> => entry
 
-/** What was crawled: items as consumers of the firehose read them, and bodies byte for byte. Source: crawling contract, section 7. */
+/** Crawled items as consumers of the firehose read them, and bodies byte for byte. Source: crawling contract, section 7. */
 export const itemRoutes = (
   { blobs }: Pick<HttpPorts, 'blobs'>,
   { base64Body }: { readonly base64Body: boolean },

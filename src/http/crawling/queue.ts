@@ -21,7 +21,7 @@ const scope = 'v1:read'
 
 type Throttling = Pick<CrawlingSettings, 'hits' | 'windowS' | 'moderated'>
 
-/** What waits, when it may go on, and how much there was. Source: crawling contract, section 14. */
+/** Queues with the time of their next fetch, and counters. Source: crawling contract, section 14. */
 export const queueRoutes = ({
   ports,
   settings,

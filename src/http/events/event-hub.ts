@@ -54,7 +54,7 @@ export const createEventHub = ({
     for (const follower of followers) follower.take(events)
   }
 
-  /** The log yields what was committed together without a pause; the next tick comes after the last of it. */
+  /** The log yields the events of one commit without a pause, so the next tick comes after the last of them. */
   const hand = (event: RecordedEvent): void => {
     if (burst.length === 0) process.nextTick(flush)
     burst.push(event)

@@ -19,7 +19,7 @@ interface Sink {
   write(frame: Buffer): boolean
   /** Resolves when there is room again or the sink is closed. */
   drained(): Promise<void>
-  /** After what was written; `closed` aborts. */
+  /** Ends the stream after the written messages; `closed` aborts. */
   end(): void
   readonly closed: AbortSignal
 }
@@ -37,9 +37,9 @@ export interface FollowOptions {
 }
 
 /**
- * `text/event-stream`, for ever. While the client keeps up it is handed each event as the hub hears it; as soon as its socket is full it
- * is forgotten by the hub's events and read to again from the log, from the last event it was given. So a slow client costs one
- * socket buffer, and no event is left out. Source: native contract, section 3.
+ * An endless `text/event-stream`. A client that keeps up gets each event as the hub receives it. When the socket buffer is full, the client
+ * leaves the live feed and catches up from the log, from its last event. So a slow client costs one
+ * socket buffer, and misses no event. Source: native contract, section 3.
  */
 export const eventStream = (c: HttpContext, options: FollowOptions): Reply => {
   const { outgoing: response, traceparent } = c

@@ -67,7 +67,7 @@ export const decodedParam = (text: string): string => (text.includes('%') ? deco
 
 const decodedPath = (text: string): string => (text.includes('%') ? decoded(text.replaceAll('%25', '%2525'), decodeURI) : text)
 
-/** What is not valid stays as it is. */
+/** Text that cannot be decoded stays unchanged. */
 const decoded = (text: string, decode: (text: string) => string): string => {
   try {
     return decode(text)

@@ -31,7 +31,7 @@ export interface Face {
   readonly name: string
   /** Whether a path (percent-encoded as sent, without the query) belongs to this face. */
   owns(path: string): boolean
-  /** True for the one face that also answers for paths that belong to nobody. */
+  /** True for the one face that also answers for paths of no face. */
   readonly fallback?: boolean
   /** The path as routes, `access` and the other members meet it: without a last slash, without `.py`. Default: as it came. */
   pathOf?(path: string): string

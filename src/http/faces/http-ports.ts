@@ -49,7 +49,7 @@ export interface OperationsOf {
 /** `starting` until views are live, `draining` after the first SIGTERM, `failing` when a check fails. */
 export type HealthState = 'starting' | 'ready' | 'draining' | 'failing'
 
-/** How this process is. `checks` names every part with `ok` or with what is wrong. */
+/** Status of this process. `checks` names every part with `ok` or its problem. */
 export interface Health {
   /** Cheap: asked on every request. */
   state(): HealthState

@@ -99,7 +99,7 @@ const nativeMoment = ({ query }: HttpContext): string | undefined => {
   return moment?.replace(' ', '+') ?? cursorMoment(given.get('cursor') ?? undefined)
 }
 
-/** What waits, follows or changes is of the present. */
+/** Refuses `asOf` together with waiting, following or changing: these belong to the present. */
 const refuseCombinations = (c: HttpContext): void => {
   const others = [
     ...(c.face === null && new URLSearchParams(c.query).has('wait') ? ['wait'] : []),

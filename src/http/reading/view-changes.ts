@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Projections } from '../../projections/projection.ts'
 
-/** Waiting for what the views learn: one listener for everybody who waits. */
+/** Waits for changes of the views, with one listener for all waiting requests. */
 export interface Changes {
   /** Asks `look` at once and after each batch that touched one of `streams`, until it answers something or `timeoutMs` are over. */
   until<Found>(
