@@ -42,7 +42,7 @@ export const trail: Projection = {
 const isRequest = ({ stream, metadata: { actor } }: RecordedEvent): boolean =>
   actor.address !== null || stream.startsWith(operationPrefix)
 
-/** What was cancelled was so because somebody asked for it. */
+/** The cause of a cancellation is the request for it. */
 const cancelOf = ({ type, stream }: RecordedEvent, tx: Tx): Position | undefined =>
   type === 'OperationCancelled' ? firstOf(`cancel ${stream}`, tx) : undefined
 

@@ -14,7 +14,7 @@ export interface Tables {
 
 /** Reads of one view's current tables; always the newest complete generation. */
 export interface Views extends Tables {
-  /** What the view's fold knows by this key, without a write of what waits; undefined also where it has no fold. */
+  /** The value in the view's in-memory fold for this key, without writing pending rows; undefined also if it has no fold. */
   find<R>(key: string): R | undefined
 }
 
@@ -31,7 +31,7 @@ export interface Tx extends Tables {
 export interface Fold {
   /** Takes an event; may read the tables. */
   apply(event: RecordedEvent): void
-  /** Writes the oldest of what waits, where too much does. */
+  /** Writes the oldest pending rows if there are too many. */
   relieve(): void
   /** Writes everything that waits. */
   write(): void

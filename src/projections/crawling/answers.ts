@@ -96,12 +96,12 @@ export interface AnswerItem {
   readonly takenAt: string | null
 }
 
-/** More answers than this under one uuid that nobody took are out of every client's reach anyway. */
+/** Most untaken answers under one uuid; clients never poll for more. */
 const mostCandidates = 100
 
-/** What is asked of the view `crawling-answers`. */
+/** Queries of the view `crawling-answers`. */
 export const answerQueries = (views: Views) => ({
-  /** Answers of a uuid that nobody has taken, the latest first; `since` (RFC 3339) leaves out what is too old. */
+  /** Untaken answers of a uuid, the latest first; `since` (RFC 3339) leaves out older ones. */
   stored: (uuid: string, { since }: { readonly since: string }): readonly StoredAnswer[] =>
     views.all<StoredAnswer>(
       `SELECT id, kind, answer, forwarded FROM answers WHERE uuid = ? AND state = 'stored' AND answered_at >= ? ORDER BY position DESC LIMIT ${mostCandidates}`,
@@ -145,7 +145,7 @@ const itemOf = (row: AnswerRow): AnswerItem => ({
 
 const idOf = (event: RecordedEvent): string => event.stream.slice(event.stream.indexOf('-') + 1)
 
-/** Requests that are done with are shown for so long; those that somebody may still poll stay. */
+/** Time that completed requests are shown; those that can still be polled stay. */
 const doneForMs = 30 * dayMs
 
 /**
@@ -246,7 +246,7 @@ const applyForward = on(forwardEvents, {
       reason: null,
     })
     tx.run(`UPDATE answers SET forwarded = 1 WHERE id = ?`, idOf(event))
-    // A cluster owes nobody an answer, and says nothing where it has none.
+    // A Scrapy Cluster sends no message if it has no answer.
     tx.run(
       `DELETE FROM answers INDEXED BY answers_unanswered WHERE state = 'waiting' AND forwarded = 1 AND requested_at < ?`,
       doneBefore(event),

@@ -5,7 +5,7 @@ import type { Tx } from '../projection.ts'
 export const bucketMs = 10_000
 export const longestWindowMs = 604_800_000
 
-/** What is counted. */
+/** The counted facts. */
 export interface Counter {
   readonly kind: 'incoming' | 'monitor' | 'fetch'
   readonly name: string

@@ -85,7 +85,7 @@ export const crawlQueries = (views: Views) => {
   })
 
   return {
-    /** Pending requests of one crawl; zeros for a crawl that nobody fed. */
+    /** Pending requests of one crawl; zeros for a crawl that was never fed. */
     info: (name: CrawlName): CrawlPending => pendingOf(crawlKey(name)) ?? { total: 0, domains: {}, expires: null },
 
     /** Pending requests of every crawl of an application that has some, by crawlid. */

@@ -30,7 +30,7 @@ const fromOperations = on(operationEvents, {
     setJob(tx, event, 'running', event.data.worker)
     tx.run(`UPDATE pages SET holder = ? WHERE operation = ? AND state = 'queued'`, event.data.worker, operationOf(event))
   },
-  /** What was being fetched is lost or was handed back: it is fetched again, at its old place in the queue. */
+  /** A lost or handed-back page is fetched again, at its old place in the queue. */
   OperationAttemptFailed: (event, tx) => {
     setJob(tx, event, 'retrying')
     const lost = event.data.error.type === workerLost ? 1 : 0
@@ -70,7 +70,7 @@ const fromPages = on(pageEvents, {
       data.fingerprint,
       id,
     )
-    // What was followed is remembered since it was queued.
+    // Followed links are remembered since they were queued.
     if (data.depth === 0) remember(tx, data, [data.fingerprint])
     recordStart(tx, event, data)
     touch(tx, data, recordedAt)
@@ -274,7 +274,7 @@ function stop(
   )
   tx.run(`DELETE FROM timers WHERE crawl = ?`, key)
   const total = purge(tx, { crawl: key }, 'queued', event.recordedAt)
-  // Only what stands now: a seed that is fed later is fetched.
+  // Only pages that are queued now: a seed that is fed later is fetched.
   tx.run(`UPDATE jobs SET doomed = ? WHERE crawl = ? AND state <> 'ended'`, cause, key)
   tx.run(`INSERT OR REPLACE INTO purges (id, crawl, total) VALUES (?, ?, ?)`, operation ?? event.id, key, total)
   complete(tx, key, event.recordedAt)

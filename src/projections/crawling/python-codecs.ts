@@ -11,7 +11,7 @@ const codecs: ReadonlyMap<string, string> = new Map([
   ['x-mac-cyrillic', 'mac-cyrillic'],
 ])
 
-/** Takes every byte: consumers that decode an item whatever it is do not fail on one that is no text. */
+/** Accepts every byte: consumers that decode all items do not fail on one that is not text. */
 const anyBytes = 'iso-8859-1'
 
 /** The name of the Python codec for an encoding that `encodingOf` named; null stands for what is no text. */

@@ -257,7 +257,7 @@ const firstQueued = `${queued} ORDER BY priority DESC, seq LIMIT 1`
 const firstAllowed = `${queued} AND id NOT IN (SELECT value FROM json_each(?)) AND operation NOT IN (SELECT value FROM json_each(?))
   ORDER BY priority DESC, seq LIMIT 1`
 
-/** The first page is most often one that may be taken; else those that may not are left out of the search (20 µs instead of 7). */
+/** Tries the first page (7 µs). Only if that one is busy or blocked, queries again with those excluded (20 µs). */
 const nextOf = (
   views: Views,
   { spiderid, domain }: QueueName,

@@ -3,7 +3,7 @@ import { isObject, type JsonValue } from '../../lib/json.ts'
 import { type Any, anyOf, type Keyset, type ListOf, listOf } from '../keyset-list.ts'
 import { on, type Projection, type Views } from '../projection.ts'
 
-/** What was fed and fits no schema, with the reasons. Source: crawling contract, section 14. */
+/** Rejected feeds with the reasons. Source: crawling contract, section 14. */
 export const rejections: Projection = {
   name: 'crawling-rejections',
   version: 1,
@@ -53,7 +53,7 @@ interface RejectionRow {
   readonly rejected_at: string
 }
 
-/** What was fed and why it is none of the four requests. */
+/** A rejected feed, and why it is none of the four requests. */
 export interface Rejection {
   readonly id: string
   readonly nearestClass: FeedClass | null
@@ -71,7 +71,7 @@ export interface RejectionFilter extends Keyset {
   readonly nearestClass?: readonly FeedClass[] | undefined
 }
 
-/** What is asked of the view `crawling-rejections`. */
+/** Queries of the view `crawling-rejections`. */
 export const rejectionQueries = (views: Views) => ({
   /** The newest first; the keyset is `[seq]`. */
   list: ({ uuid, appid, nearestClass, ...rest }: RejectionFilter): ListOf<Rejection> =>

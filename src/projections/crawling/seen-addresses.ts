@@ -8,7 +8,7 @@ export const remember = (tx: Tx, { spiderid, crawlid }: CrawlName, fingerprints:
     tx.run(`INSERT OR IGNORE INTO seen (spiderid, crawlid, fingerprint) VALUES (?, ?, ?)`, spiderid, crawlid, fingerprint)
 }
 
-/** The memory starts anew, but for what is still in the queue or on its way: that would be fetched twice. */
+/** Clears the memory, except for pages that are queued or in flight: those would be fetched twice. */
 export const forget = (tx: Tx, { spiderid, crawlid }: CrawlName): void => {
   tx.run(`DELETE FROM seen WHERE spiderid = ? AND crawlid = ?`, spiderid, crawlid)
   const crawls = tx.all<{ key: string }>(`SELECT key FROM crawls WHERE crawlid = ? AND spiderid = ?`, crawlid, spiderid)

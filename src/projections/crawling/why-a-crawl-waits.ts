@@ -41,7 +41,7 @@ export const createQueueHolds = ({ views, settings, now }: HoldsOptions): ((queu
   }
 }
 
-/** Of an operation with pages in more domains only the first so many are looked at. */
+/** Most domains of one operation that are examined. */
 const mostDomains = 100
 
 /** Says why a crawl with queued pages fetches none. */

@@ -18,7 +18,7 @@ export interface Applied {
  */
 export interface Generation extends Views {
   readonly file: string
-  /** Where the view stands; ahead of the stored checkpoint over what is not committed or changed nothing in it. */
+  /** Position of the view. It is ahead of the stored checkpoint by uncommitted events and events that changed no row. */
   position(): Position
   /** Whether it ever held the whole log; one that never did must not replace another. */
   complete(): boolean
@@ -30,16 +30,16 @@ export interface Generation extends Views {
   gathers(): boolean
   /** Commits what has gathered. */
   write(): Poison | undefined
-  /** Nothing that concerns the view lies between its position and this one. Stored when `store` or enough has passed. */
+  /** Moves the position over events that do not concern the view; written to disk on `store`, or after enough moves. */
   advance(position: Position, options?: { readonly store?: boolean }): Poison | undefined
   markComplete(): void
-  /** What is not committed is taken from the log again by whoever opens the file next. */
+  /** Uncommitted rows are lost; the next open of the file reads their events again. */
   close(): void
 }
 
-/** A view stores its position after so many moves at the latest, so that a restart does not read the log from long ago. */
+/** Most moves before a view stores its position, so that a restart reads only recent events. */
 const movesPerStore = 200
-/** So many events gather at most: a crash replays them, and a poison event makes them be applied once more. */
+/** Most uncommitted events: a crash replays them, and a poison event makes the view apply them again one by one. */
 const mostGathered = 2000
 
 /** Opens the tables of a view in `file` (or `:memory:`), making them where they are missing. Throws on a file that is none of this version. */

@@ -12,7 +12,7 @@ export interface Sieve {
   concerning(projection: Projection, events: readonly RecordedEvent[], after: Position): readonly RecordedEvent[]
 }
 
-/** The kinds of so many of the newest operations are remembered, or of up to twice as many. */
+/** Remembers the kinds of the newest 10,000 to 20,000 operations. */
 const rememberedOperations = 10_000
 const unknownKind = ''
 

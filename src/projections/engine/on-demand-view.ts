@@ -80,7 +80,7 @@ export const createOnDemandView = ({
       signal.throwIfAborted()
       opened ??= open()
       const reached = reach(opened, position)
-      // Whoever asked may have been answered that it takes longer.
+      // The caller may already have got the answer that it takes longer.
       reached.catch((error: unknown) => {
         if (!signal.aborted)
           logger.error({ view: projection.name, reason: messageOf(error) }, 'a view was not brought up to date')

@@ -14,10 +14,10 @@ export interface ViewFile {
   readonly stored: { readonly position: Position; readonly complete: boolean }
   /** Whether a transaction is open. */
   hasWritten(): boolean
-  /** Commits what was written, with the place in the log that it has reached. */
+  /** Commits the rows together with the position that they reflect. */
   commit(position: Position, complete: boolean): void
   rollback(): void
-  /** What is not committed is lost. */
+  /** Drops uncommitted rows. */
   close(): void
 }
 
@@ -125,7 +125,7 @@ function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
       tx.run(`UPDATE _checkpoint SET position = ?, complete = ?`, position, complete ? 1 : 0)
       commit.run()
       begun = false
-      // While a view is filled it never rests, and nobody waits for it: SQLite copies alone, at the same cost in all.
+      // While a view is being filled no request waits for it: SQLite makes its own checkpoints, at the same total cost.
       if (complete && hasWalGrown()) walGrown()
     },
     rollback: () => {
@@ -140,6 +140,6 @@ function viewFile(database: DatabaseSync, walGrown: () => void): ViewFile {
 /** SQLite result codes that tell of the machine, not of the event: busy, locked, out of memory, read-only, I/O, full, cannot open. */
 const environmentCodes = [5, 6, 7, 8, 10, 13, 14]
 
-/** Whether it is the machine that has failed, and what was tried may succeed later. */
+/** Whether the machine failed (disk full, I/O error), so that a later try can succeed. */
 export const isEnvironment = (error: unknown): boolean =>
   error instanceof Error && 'errcode' in error && environmentCodes.includes(Number(error.errcode) & 0xff)

@@ -96,7 +96,7 @@ const changes: Changes = {
     row.deadline = parseInstant(data.deadline)
   },
   OperationProgressed: ({ data, recordedAt }, row) => {
-    // The result of a recorded step is no progress.
+    // The result of a recorded step is not progress.
     if (data.step !== undefined) return
     row.progress = JSON.stringify({ fraction: data.fraction, phase: data.phase, detail: data.detail, at: recordedAt })
   },

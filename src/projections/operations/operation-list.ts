@@ -32,7 +32,7 @@ interface Condition {
   readonly values: readonly SqlValue[]
 }
 
-/** Above so many rows all filters count as equally common. */
+/** From this many rows on, all filters count as equally common. */
 const fewRows = 5000
 
 const none: Condition = { sql: '', values: [] }
@@ -103,7 +103,7 @@ const restrictions = (filter: OperationFilter, lead: Indexed | undefined): reado
   })
 }
 
-/** What was requested since `from` is listed since then, too; the other way round it need not be. */
+/** An operation requested since `from` is also listed since `from`; the reverse need not be true. */
 const ranges = ({ from, after }: OperationListOptions, descending: boolean): readonly Condition[] => [
   from === undefined ? none : { sql: `listed_at >= ? AND +requested_at >= ?`, values: [parseInstant(from), parseInstant(from)] },
   after === undefined ? none : { sql: `(listed_at, seq) ${descending ? '<' : '>'} (?, ?)`, values: after },

@@ -36,9 +36,9 @@ const due = `id, kind, lane, priority, state, attempt, max(requested_at, ready_a
 const active = `id, kind, lane, state, attempt, worker, started_at, deadline, seq`
 const mostDue = 1000
 
-/** What the engine itself asks of the operations: what may start, what runs, which lanes are whose. */
+/** Queries of the engine: operations that may start, running ones, and the holders of lanes. */
 export const operationSchedule = (views: Views) => {
-  /** The operation whose turn it is in a lane that nobody holds: lowest priority, then earliest request. */
+  /** The next operation of a free lane: lowest priority, then earliest request. */
   const nextInLane = (lane: string, now: number): DueOperation | undefined => {
     const atOnce = views.get<DueOperation>(
       `SELECT ${due} FROM operations WHERE lane = ? AND ready_at = 0 ORDER BY priority, seq LIMIT 1`,

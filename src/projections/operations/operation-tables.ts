@@ -7,10 +7,10 @@ import type { Fold, Tx } from '../projection.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-row.ts'
 
-/** Rows and characters of JSON that wait in memory at most: a write of so many takes some milliseconds. */
+/** Most rows, and most characters of JSON, that wait in memory: writing this many takes some milliseconds. */
 const mostUnwritten = 500
 const mostUnwrittenCharacters = 1_000_000
-/** So many of the newest rows stay in memory once they are written: what happened last is asked for, and changed, most. */
+/** Written rows that stay in memory: the newest ones are read and changed most. */
 const recentRows = 1000
 const longestKept = 4096
 
@@ -103,7 +103,7 @@ export const operationTables = (tx: Tx): Fold => {
     if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
-  /** Those in the tables, and what is not written yet in its place. */
+  /** Rows of the tables, with pending rows in place of the written ones. */
   const countStates = (): Map<OperationState, number> => {
     const stateCounts = tx.all<{ state: OperationState; count: number }>(
       `SELECT state, count(*) AS count FROM operations GROUP BY state`,
@@ -125,7 +125,7 @@ export const operationTables = (tx: Tx): Fold => {
     touchedLanes.add(lane)
   }
 
-  /** A lane that nobody holds is open from the moment its first waiting operation is; a held one when its holder is. */
+  /** A free lane is open from the time of its first waiting operation, a held lane from that of its holder. */
   const writeLane = (lane: string): void => {
     const { holder, since } = lanes.get(lane) ??
       tx.get<Holding>(`SELECT holder, since FROM lanes WHERE lane = ?`, lane) ?? { holder: null, since: null }

@@ -42,7 +42,7 @@ export interface PastOptions {
   readonly buildMs?: number
   /** Builds that wait for their turn at most. Default 64. */
   readonly mostWaiting?: number
-  /** A mark is taken after so many events at the earliest. Default 100,000. */
+  /** Fewest events between two marks. Default 100,000. */
   readonly markEvents?: number
 }
 
@@ -210,7 +210,7 @@ export const createPast = ({
   const at: Past['at'] = async (position, names) => {
     const wanted = names.map(named)
     const ensured = ensure(wanted, position)
-    // Whoever asked may have been answered that it takes longer.
+    // The caller may already have got the answer that it takes longer.
     ensured.catch((error: unknown) => {
       if (!signal.aborted) logger.error({ position, reason: messageOf(error) }, 'a past view was not built')
     })
