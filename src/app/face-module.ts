@@ -111,5 +111,5 @@ export interface AnyDecider {
   evolve(state: unknown, event: unknown): unknown
 }
 
-/** A module whose settings nobody but itself looks into. */
+/** A module with its settings, which only the module reads. */
 export const faceModule = <Settings>(module: FaceModule<Settings>): FaceModule => module as FaceModule

@@ -27,9 +27,9 @@ export const createLifecycle = ({
   logger,
 }: {
   readonly steps: readonly (() => unknown)[]
-  /** Lets go of what runs, before anything is closed. */
+  /** Releases running work, before anything is closed. */
   readonly drain: () => Promise<void>
-  /** What is closed, from the outside in. */
+  /** Closed from the outside in. */
   readonly parts: readonly Part[]
   readonly clock: Clock
   readonly logger: Logger

@@ -53,11 +53,11 @@ export interface Node {
   createRuntime(kinds: Kinds<Work>, options?: Pick<RuntimeOptions, 'hearsRequests'>): Runtime
   /** Ends what works began by themselves; to be called before the runtime is stopped. */
   endWorks(): void
-  /** What is to be closed, in this order, when nobody uses it any more. */
+  /** Closed in this order, when unused. */
   readonly parts: readonly Part[]
 }
 
-/** Puts together what stands on the base; nothing listens and nothing works yet. */
+/** Assembles a node on its resources; it does not listen or run work yet. */
 export const createNode = async ({
   config,
   overrides: { acceptLoss = false },

@@ -20,12 +20,12 @@ export interface Base {
   readonly clock: Clock
   readonly logger: Logger
   readonly credentials: Credentials
-  /** Opens what was sealed for this node. */
+  /** Opens sealed values. */
   readonly masterKey: Buffer
   readonly engines: Engines
   /** Of every SQLite file that is written much. */
   readonly checkpoints: WalCheckpoints
-  /** What is to be closed last, in this order. */
+  /** Closed last, in this order. */
   readonly parts: readonly Part[]
 }
 
@@ -40,7 +40,7 @@ export const openBase = async ({
 }: {
   readonly config: Config
   readonly overrides: { readonly clock?: Clock; readonly logger?: Logger; readonly acceptLoss?: boolean }
-  /** Said to whoever finds the data directory taken. */
+  /** Shown to a process that finds the data directory in use. */
   readonly command: string
 }): Promise<Base> => {
   for (const warning of config.warnings) logger.warn(warning)

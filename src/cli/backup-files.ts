@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import type { EventLog } from '../stores/event-log.ts'
 
-/** What stands in a backup beside its manifest. */
+/** Files in a backup beside its manifest. */
 export const BackupManifest = z.object({
   format: z.literal(1),
   program: z.string(),

@@ -39,7 +39,7 @@ export const withLockedData = async <Result>(
   }
 }
 
-/** A log that is gone must not be made anew by whoever only wants to read it. */
+/** A reader must not create a missing log. */
 export const refuseLoss = (directory: string): void => {
   const data = dataDirectory(directory)
   refuseUnfinishedRestore(data)

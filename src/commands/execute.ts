@@ -50,7 +50,7 @@ export interface Executor {
   readonly load: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
   /** The same as it was known here last, perhaps behind the log; read only where it is not known. */
   readonly recall: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
-  /** Takes the first event of a stream from whoever follows the log, so that the first command on the stream reads nothing. */
+  /** Takes the first event of a stream from a follower of the log, so that the first command on the stream needs no read. */
   readonly learn: <Event, State>(decider: Decider<never, Event, State, unknown>, event: RecordedEvent) => void
 }
 
@@ -67,7 +67,7 @@ type Terminal<State> = Pick<Decider<never, never, State, unknown>, 'isTerminal'>
 
 const conflictTries = 5
 const unknownOutcomeTries = 5
-/** A log that itself tried for so long is not asked again: whoever waits for the answer is told now. */
+/** If the log itself tried for this long, the command fails at once instead of trying again. */
 const longestUnknownMs = 10_000
 const firstPauseMs = 5
 const schemaVersion = 1
@@ -95,9 +95,9 @@ export const createExecutor = ({
     sizeCalculation: ({ weight }) => weight + 500,
   })
 
-  /** Two appends may settle in either order: only what is newer replaces. */
+  /** Two appends may settle in either order: only a newer state replaces an older one. */
   const remember = <State>({ isTerminal }: Terminal<State>, stream: string, known: Known<State>): void => {
-    // Whatever is asked of it now is refused or nothing to do, and that is only said after a read: it would be kept for nobody.
+    // Ended streams are not cached: every later command is refused, and refusals always re-read.
     if (isTerminal?.(known.state)) cache.delete(stream)
     else if (known.revision >= 0 && known.revision >= (cache.peek(stream)?.revision ?? -1)) cache.set(stream, known)
   }

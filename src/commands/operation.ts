@@ -154,7 +154,7 @@ function decide(command: OperationCommand, state: OperationDecisionState): Happe
   }
 }
 
-/** After the end nothing is accepted; the same outcome or the same wish again is no mistake. */
+/** An ended operation accepts no command; repeating the same outcome or request is not an error. */
 function decideFinished(
   command: OperationCommand,
   state: { readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'; readonly attempt: number },

@@ -10,7 +10,7 @@ type SecretCommand = { readonly subject: string } & (
 )
 type SecretState = { readonly status: 'sealed' } | { readonly status: 'requested' } | { readonly status: 'forgotten' }
 
-/** The secrets of a subject: whoever wishes them forgotten is recorded before, and that they are is recorded after. */
+/** The secrets of a subject. The request to forget them is recorded before the erasure, the erasure after it. */
 export const secret: Decider<SecretCommand, SecretEvent, SecretState, never> = {
   category: 'secret',
   streamOf: ({ subject }) => `${secretPrefix}${subject}`,
@@ -30,7 +30,7 @@ export const secret: Decider<SecretCommand, SecretEvent, SecretState, never> = {
   },
 }
 
-/** What is known of a subject from the events that hold sealed values of it. */
+/** Facts about a subject from the events that hold its sealed values. */
 export interface SubjectUse {
   readonly events: number
   /** Operations that hold the secret in memory at this moment. */
@@ -40,7 +40,7 @@ export interface SubjectUse {
 /** True where something was forgotten now, false where it had been before; undefined for a subject that nobody knows. */
 export type Forget = (subject: string, use: SubjectUse | undefined, context: CommandContext) => Promise<boolean | undefined>
 
-/** Makes what was sealed for a subject unreadable for ever. A call that breaks off is finished by the next one. */
+/** Makes the sealed values of a subject unreadable for ever. The next call finishes an interrupted one. */
 export const createForget =
   ({ executor, secrets }: { readonly executor: Executor; readonly secrets: Secrets }): Forget =>
   async (subject, use, context) => {

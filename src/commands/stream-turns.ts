@@ -4,7 +4,7 @@ import { Unavailable } from '../lib/errors.ts'
 /** Runs the work of one key one after the other, in the order of the calls; works of different keys do not wait for each other. */
 export type TakeTurn = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>
 
-/** Who waited for so long behind calls that the log did not answer is told now: else each of a long queue would wait as long once more. */
+/** A call that waited this long behind unanswered calls fails now; otherwise each call of a long queue would wait as long again. */
 const longestWaitMs = 10_000
 
 interface Waiting {
@@ -13,9 +13,9 @@ interface Waiting {
   begin(after: Unavailable | undefined): void
 }
 
-/** Turns of one process. A key that nobody works on has no entry, and its work begins at once. */
+/** Turns of one process. An idle key has no entry, and its work begins at once. */
 export const createTurns = (clock: Clock): TakeTurn => {
-  /** Keys that are worked on, and who waits for them: nobody yet where it is undefined. */
+  /** Busy keys and their waiting callers; undefined if none waits yet. */
   const queues = new Map<string, Waiting[] | undefined>()
 
   const turnOf = (key: string): Promise<Unavailable | undefined> =>

@@ -10,7 +10,7 @@ import type { Kind } from './kind.ts'
 import { operation } from './operation.ts'
 import { sealInput } from './sealing.ts'
 
-/** What is asked for. Source: native contract, section 2. */
+/** A request for an operation. Source: native contract, section 2. */
 export interface SubmitRequest {
   readonly kind: string
   readonly input: JsonValue

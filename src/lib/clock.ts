@@ -54,8 +54,8 @@ export const systemClock: Clock = {
 export const dayMs = 86_400_000
 
 /**
- * RFC 3339 UTC with milliseconds, the only time format that leaves the program. Most instants are of the second of the one before
- * and take a quarter of what a `Date` does (0.5 µs).
+ * RFC 3339 UTC with milliseconds, the only time format that leaves the program. Caches the text of the last second: 0.12 instead of
+ * 0.5 µs for consecutive events.
  */
 export const instant = (ms: number): string => {
   const whole = Math.trunc(ms)

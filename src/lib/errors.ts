@@ -17,7 +17,7 @@ export class Unavailable extends Error {
   override readonly name: string = 'Unavailable'
 }
 
-/** Bytes of the log are not what was written; it does not pass by itself. */
+/** The bytes of the log differ from what was written; this needs repair. */
 export class Damaged extends Unavailable {
   override readonly name = 'Damaged'
   readonly position: string
@@ -27,7 +27,7 @@ export class Damaged extends Unavailable {
   }
 }
 
-/** What was sealed for this subject cannot be opened any more. */
+/** The sealed values of this subject cannot be opened any more. */
 export class SecretForgotten extends Error {
   override readonly name = 'SecretForgotten'
   constructor(subject: string) {

@@ -10,7 +10,7 @@ export const createTurns = (): (() => Promise<void>) => {
   }
   return () =>
     new Promise((resolve) => {
-      // Whoever is already waiting has had the next round planned.
+      // An earlier waiter has already scheduled the next round.
       if (waiting.push(resolve) === 1) setImmediate(next)
     })
 }

@@ -77,7 +77,7 @@ export const inexactNumbers = (text: string): readonly InexactNumber[] => {
   return found
 }
 
-/** What is wrong with a number as it was written. */
+/** The problem with a number as it was written. */
 const faultOf = ([written, whole = '', fraction = '', exponent]: RegExpExecArray): string | undefined => {
   if (written.length < 16 && exponent === undefined) return undefined
   const value = Number(written)

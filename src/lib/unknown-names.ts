@@ -25,7 +25,7 @@ export const unknownNames = (
       return prefixes.some((prefix) => name.startsWith(prefix)) ? [`${name} is not a setting and has no effect`] : []
     })
 
-/** How many letters have to be put in, taken out or changed to make one name of the other. */
+/** The edit distance: letters to insert, delete or change to turn one name into the other. */
 const distance = (one: string, other: string): number => {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (let i = 1; i <= one.length; i++) {

@@ -8,7 +8,7 @@ import type { Leadership } from '../../stores/leadership.ts'
 import type { Leases } from '../../stores/leases.ts'
 import type { Part } from '../lifecycle.ts'
 
-/** What a node stands on. Which adapters they are is not the business of whoever holds them. */
+/** The engines of a node. Their holders do not know which adapters they are. */
 export interface Engines {
   readonly log: EventLog
   readonly bus: JobBus
@@ -20,7 +20,7 @@ export interface Engines {
   readonly viewsDirectory: string
   /** Whether other nodes may work on the same log: then another one may hold the offices. */
   readonly isShared: boolean
-  /** What is asked for health beside log and views, by name; rejects, or never answers, where it is out of reach. */
+  /** Health checks beside log and views, by name. A check rejects, or never answers, if its engine cannot be reached. */
   readonly checks: Readonly<Record<string, () => Promise<unknown>>>
   /** What carries events elsewhere, on one node at a time; a server starts and stops it. */
   readonly publishers: readonly { start(): Promise<void>; stop(): Promise<void> }[]
@@ -29,7 +29,7 @@ export interface Engines {
    * cannot help.
    */
   start(): Promise<void>
-  /** What is to be closed, in this order: bus first, log last. */
+  /** Closed in this order: bus first, log last. */
   readonly parts: readonly Part[]
 }
 

@@ -1,7 +1,7 @@
 import { openEmbeddedEngines } from './embedded-engines.ts'
 import type { Engines, EnginesOptions } from './engines.ts'
 
-/** Opens what the settings name. Throws `Unavailable` that says what is out of reach, and never a password. */
+/** Opens the engines that the settings name. Throws `Unavailable` with the engine that cannot be reached, never with a password. */
 export const openEngines = async (options: EnginesOptions): Promise<Engines> => {
   const { eventStoreDb } = options.config
   if (eventStoreDb === undefined) return openEmbeddedEngines(options)

@@ -80,7 +80,7 @@ const momentOf = (asOf: string | undefined): Moment | undefined => {
   throw new CommandFailed('usage', `"${asOf}" is neither a time (RFC 3339) nor a position nor the id of an event`)
 }
 
-/** Whether an event lies at or before a position. Where another moment is in the log is known to whoever reads the log. */
+/** Whether an event is at or before a position; true for other moments, which the reader of the log finds. */
 const lies = ({ position }: RecordedEvent, moment: Moment | undefined): boolean =>
   moment === undefined || !('position' in moment) || position <= paddedLike(position, moment.position)
 

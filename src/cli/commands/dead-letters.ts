@@ -11,7 +11,7 @@ import { CommandFailed } from '../exit-codes.ts'
 import { type JsonOption, wholeNumber, withJson } from '../options.ts'
 import { print, printJson, printTable } from '../terminal.ts'
 
-/** `dead-letters ls|redrive|discard`: messages of the job bus that nobody could make use of. Talks to Kafka by itself. */
+/** `dead-letters ls|redrive|discard`: messages of the job bus that could not be handled. Talks to Kafka directly. */
 export const deadLettersCommand = (program: Command): void => {
   const group = program.command('dead-letters').description('messages that no worker could handle; reads the KAFKA_… variables')
   withJson(group.command('ls').description('list dead letters, the oldest first'))
@@ -46,7 +46,7 @@ async function discard(ids: readonly string[], { json, ...which }: Which): Promi
   print(discarded.length === 1 ? '1 message was discarded' : `${discarded.length} messages were discarded`)
 }
 
-/** Does something with the letters that are meant, and answers with them. */
+/** Applies an action to the selected dead letters, and returns them. */
 async function each(
   ids: readonly string[],
   { all = false }: Which,

@@ -2,7 +2,7 @@ import type { FeedClass } from '../../events/crawling/feed.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { CommandContext } from '../execute.ts'
 
-/** What is to be passed on. */
+/** A feed to pass on. */
 export interface Forwarding {
   readonly payload: JsonValue
   /** As it came. */
@@ -34,8 +34,8 @@ export interface Bridge {
   stop(): Promise<void>
   /** To be called before `forward`, because an answer may come before that returns. */
   ask(uuid: JsonValue): Asking
-  /** Records what was fed and passes it on, once for each command. Rejects with `Unavailable` where the brokers did not confirm it. */
+  /** Records a feed and passes it on, once per command. Rejects with `Unavailable` if the brokers did not confirm it. */
   forward(forwarding: Forwarding, context: CommandContext): Promise<void>
-  /** Whether an answer is on its way to somebody who waits here. */
+  /** Whether a request on this node waits for the answer. */
   isAwaited(id: string): boolean
 }

@@ -6,7 +6,7 @@ export type CrawlCommand = { readonly name: CrawlName } & (
   | { readonly type: 'StopCrawl'; readonly operation: string; readonly uuid: string }
   | { readonly type: 'ExpireCrawl'; readonly expires: number }
 )
-/** What was decided last. */
+/** The last decision. */
 export type CrawlState = CrawlEvent | null
 
 /** Stops are permanent and may be repeated: each takes out of the queue what came since. The same one counts once. */

@@ -3,7 +3,7 @@ import { comparableDomain } from '../../events/crawling/domain-key.ts'
 import { sha256 } from '../../lib/ids.ts'
 import { type Decider, nothing } from '../decider.ts'
 
-/** Who asks, and for which domain as they wrote it. */
+/** The requester, and the domain as it was written. */
 export interface DomainAsked {
   readonly domain: string
   readonly operation: string
@@ -26,10 +26,10 @@ export interface DomainState {
   readonly blacklisted: boolean
 }
 
-/** Any text may be sent as a domain; what is none gets a stream all the same. */
+/** Any text may be sent as a domain; an invalid one gets a stream too. */
 const plainDomain = /^[a-z0-9._-]{1,200}$/
 
-/** Throttle and blacklist of one domain; what stands already and what is not there changes nothing. */
+/** Throttle and blacklist of one domain. Setting the same value again, or removing a missing one, changes nothing. */
 export const domainRules: Decider<DomainCommand, DomainEvent, DomainState, never> = {
   category: 'domain',
   streamOf: ({ asked }) => {

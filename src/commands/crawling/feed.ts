@@ -86,11 +86,11 @@ export interface FeedCommand {
   readonly errors: readonly FeedError[]
 }
 
-/** In UTF-16 units of its JSON text; an event has a largest size, and a payload that means nothing is no reason to fail. */
+/** UTF-16 units of JSON text. Events have a largest size, and an oversized invalid payload must not fail. */
 const longestPayload = 100_000
 const mostErrors = 100
 
-/** Keeps what was fed and fits no schema, with the reasons, so that its sender can find out why nothing happens. */
+/** Records a feed that matches no schema, with the reasons, so that its sender can find out why nothing happens. */
 export const feed: Decider<FeedCommand, FeedEvent, { readonly rejected: boolean }, never> = {
   category: 'feed',
   streamOf: ({ id }) => `feed-${id}`,

@@ -45,7 +45,7 @@ export type PageRefusal =
   | { readonly reason: 'attempt-superseded'; readonly attempt: number }
   | { readonly reason: 'not-fetching' }
 
-/** Events stay well below what any store takes: so many pages and so many characters of addresses in one. */
+/** Most pages, and most characters of addresses, in one event, so that it stays well below the limit of every store. */
 const pagesPerEvent = 500
 const charactersPerEvent = 250_000
 

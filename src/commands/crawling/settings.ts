@@ -50,7 +50,7 @@ export const CrawlingSettings = z.object({
   tlsVerify: yesOrNo.default(true),
   /** Whether the bodies of items are always given as base64. */
   base64Body: yesOrNo.default(false),
-  /** How long an answer that nobody polled is kept. */
+  /** Days that an unpolled answer is kept. */
   answerRetentionDays: whole(1).default(7),
   /**
    * `local`: fed by HTTP, crawled here. `bridge`: HTTP in front of a Scrapy Cluster, which crawls. `cluster`: crawled here, fed and read
@@ -61,7 +61,7 @@ export const CrawlingSettings = z.object({
   kafkaBrokers: z.string().optional(),
   /** Beginning of the topics that answers and items are read from or written to, and of the group that reads what is fed. */
   topicPrefix: topicName.default('demo'),
-  /** Topic of what is fed; default `<topic prefix>.incoming`. */
+  /** Topic of feeds; default `<topic prefix>.incoming`. */
   incomingTopic: topicName.optional(),
   /** Whether answers and items also go to a topic of their appid alone. */
   appidTopics: yesOrNo.default(false),

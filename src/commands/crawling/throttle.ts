@@ -47,7 +47,7 @@ interface Starts {
 /** How long the one that started last lets others go first, who may wait for the same window; less where windows are short. */
 const giveWayMs = 100
 
-/** From so many domains on, those that have been quiet are forgotten now and then. */
+/** From this many domains on, quiet ones are forgotten now and then. */
 const sweepFrom = 10_000
 
 /**

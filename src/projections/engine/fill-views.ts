@@ -41,7 +41,7 @@ export const createFilling = ({ log, intake, waiters, logger, signal, fed, inTur
     let told = 0
     for (let count = eventsPerChunk; count >= eventsPerChunk && copies.left().length > 0; ) {
       const head = await log.head()
-      // The head moves on meanwhile; what was told is not taken back.
+      // The head moves on meanwhile; a lag that was reported stays as it is.
       const progress = () => {
         told = Math.max(told, Math.min(shareBehind(copies.position(), head), 0.99))
         onProgress?.(told)
