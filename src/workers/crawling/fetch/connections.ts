@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { type buildConnector, Client } from 'undici'
 import { noProxies, type ProxyAddress, type ProxyFor } from '../../../commands/crawling/proxy-settings.ts'
 import type { Targets } from '../../outbound/address-guard.ts'
+import { createHeadGuard } from './head-guard.ts'
 import type { Header } from './headers.ts'
 import { maxHeaderBytes } from './headers.ts'
 import { directlyToProxy, proxyHeaders, throughTunnel } from './proxy-tunnel.ts'
@@ -10,6 +11,8 @@ import { directlyToProxy, proxyHeaders, throughTunnel } from './proxy-tunnel.ts'
 /** A connection to an origin, for one request at a time. */
 export interface Connection {
   readonly client: Client
+  /** Bytes of a body came: what came so far were not too many headers. */
+  progressed(): void
   /** The response is there, whole: another request may follow. */
   release(): void
   /** It ended before an answer. Where it had been kept, its origin does not like that: it gets a new connection for each page from now on. */
@@ -64,9 +67,14 @@ export const createConnections = (targets: Targets, proxyFor: ProxyFor = noProxi
 
   const open = (origin: string, to: string, connect: Connect): Connection => {
     let connecting: ReturnType<Connect>
+    const guard = createHeadGuard()
     const client = new Client(to, {
       connect: (options, callback) => {
-        connecting = connect(options, callback)
+        connecting = connect(options, (...[error, socket]) => {
+          if (error !== null) return callback(error, null)
+          guard.watch(socket)
+          callback(null, socket)
+        })
       },
       keepAliveTimeout: keepIdleMs,
       keepAliveMaxTimeout: keepIdleMs,
@@ -78,12 +86,14 @@ export const createConnections = (targets: Targets, proxyFor: ProxyFor = noProxi
     const kept: Kept = {
       client,
       origin,
+      progressed: guard.forgive,
       wasClosed: () => {
         if (isUsed) hasty.set(origin, true)
       },
       release: () => {
         if (hasty.has(origin)) return kept.destroy()
         isUsed = true
+        guard.forgive()
         idle.add(kept)
         const same = byOrigin.get(origin)
         if (same === undefined) byOrigin.set(origin, [kept])

@@ -49,6 +49,7 @@ export const transfer = async ({
       },
       onResponseData(_controller, chunk) {
         if (isOver) return
+        connection.progressed()
         try {
           body.add(chunk)
         } catch (error) {
