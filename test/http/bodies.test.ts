@@ -186,3 +186,18 @@ describe('times', () => {
     expect([status, json.waitingFor.until]).toEqual([202, '9999-12-31T23:59:59.999Z'])
   })
 })
+
+describe('of very many unknown members', () => {
+  const server = useApp()
+  const unknown = Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`x${index}`, 1]))
+
+  test.each([
+    ['the body', { kind: 'probe', ...unknown }],
+    ['the input', { kind: 'probe', input: unknown }],
+  ])('of %s 20 are named, and how many more there are', async (_name, body) => {
+    const answer = await server.it.ask('POST /v1/operations', { raw: JSON.stringify(body), headers: json })
+    expect(problem(answer)).toEqual(isProblem('invalid', 400))
+    expect(answer.json.errors).toHaveLength(20)
+    expect(answer.json.detail).toMatch(/ is not valid; \d+ more errors are not listed$/)
+  })
+})

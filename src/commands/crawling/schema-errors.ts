@@ -6,10 +6,12 @@ import { withoutCrawlSecrets } from './crawl-secrets.ts'
 
 /** A payload may be a megabyte; a reason quotes no more of it than this many characters. */
 const longestQuote = 200
+/** A payload may have 60,000 members that nobody knows; the errors are kept in the log. */
+const mostErrors = 20
 
 /**
  * Why a schema does not take a value, in the words and the order of the original's validator: wrong members, then missing
- * ones, then those that nobody knows. One error where the schema takes it nevertheless, so that there is always a reason.
+ * ones, then those that nobody knows; the last one says how many more there are, where there are many. One error where the schema takes it nevertheless, so that there is always a reason.
  */
 export const schemaErrors = (schema: z.ZodType, value: JsonValue): readonly [FeedError, ...FeedError[]] => {
   const issues = schema.safeParse(value).error?.issues ?? []
@@ -19,7 +21,9 @@ export const schemaErrors = (schema: z.ZodType, value: JsonValue): readonly [Fee
     pointer,
     message,
   }))
-  return [first, ...others]
+  const more = errors.length - mostErrors
+  if (more <= 0) return [first, ...others]
+  return [first, ...others.slice(0, mostErrors - 1), { pointer: '', message: `${more} more errors are not listed` }]
 }
 
 interface RankedError extends FeedError {

@@ -40,6 +40,9 @@ export interface ProblemDetails {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** A body of 1 MiB can have 60,000 unknown members: as many errors would be 3 MB. */
+const mostErrors = 20
+
 /** Thrown by routes and by the server to answer with an RFC 9457 problem; faces word it their own way. */
 export class Problem extends Error {
   override readonly name = 'Problem'
@@ -47,10 +50,12 @@ export class Problem extends Error {
   readonly status: number
   readonly details: ProblemDetails
   constructor(slug: ProblemSlug, detail: string, details: ProblemDetails = {}) {
-    super(detail)
+    const { errors = [] } = details
+    const more = errors.length - mostErrors
+    super(more > 0 ? `${detail}; ${more} more errors are not listed` : detail)
     this.slug = slug
     this.status = problemKinds[slug][0]
-    this.details = details
+    this.details = more > 0 ? { ...details, errors: errors.slice(0, mostErrors) } : details
   }
 }
 

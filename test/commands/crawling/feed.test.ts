@@ -77,6 +77,15 @@ describe('a payload that no schema takes', () => {
     expect('errors' in classified && classified.errors[0].message).toContain(reason)
   })
 
+  test('of very many reasons 20 are given, and how many more there are', () => {
+    const unknown = Object.fromEntries(Array.from({ length: 60_000 }, (_, index) => [`x${index}`, 1]))
+    const classified = classify({ ...crawl, maxdepth: 5, ...unknown })
+    if (classified.class !== 'unrecognised') throw new Error('no schema takes this')
+    expect(classified.errors).toHaveLength(21)
+    expect(classified.errors[0]?.message).toBe('5 is greater than the maximum of 3')
+    expect(classified.errors.at(-1)).toEqual({ pointer: '', message: '59981 more errors are not listed' })
+  })
+
   test('names the member even where it is the prototype', () => {
     const payload = JSON.parse('{"appid":"app","crawlid":"1","url":"u","__proto__":1}') as JsonValue
     expect(classify(payload)).toMatchObject({ class: 'unrecognised', errors: [{ pointer: '/__proto__' }] })
