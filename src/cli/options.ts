@@ -19,7 +19,7 @@ export const withServer = (command: Command): Command =>
 
 /** For commands that read. */
 export const withAsOf = (command: Command): Command =>
-  command.option('--as-of <moment>', 'as it was: a position, a time (RFC 3339), or the id of an event')
+  command.option('--as-of <moment>', 'state as of a position, a time (RFC 3339) or the id of an event')
 
 /** For commands that open the data directory themselves, while no server holds it. */
 export const withDataDir = (command: Command): Command =>

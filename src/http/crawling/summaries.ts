@@ -34,7 +34,7 @@ export const crawlingSummaries: CrawlingSummaries = {
   DomainBlacklisted: ({ domain }) => `${domain} was put on the blacklist`,
   DomainUnblacklisted: ({ domain }) => `${domain} was taken off the blacklist`,
   FeedRejected: ({ errors: [first] }, { who }) =>
-    `${who} fed what is none of the four requests${first === undefined ? '' : `: ${first.pointer || 'the whole'}: ${first.message}`}`,
+    `${who} sent a feed that matches none of the four requests${first === undefined ? '' : `: ${first.pointer || 'the whole'}: ${first.message}`}`,
   AnswerReceived: ({ uuid }) => `the Scrapy Cluster answered the request ${uuid}`,
   AnswerDelivered: ({ uuid }, { who }) => `the answer of the request ${uuid} was given to ${who}, who waited for it`,
   AnswerPolled: ({ uuid }, { who }) => `${who} polled the answer of the request ${uuid}`,

@@ -34,12 +34,12 @@ const answers: NativeRoute['answers'] = {
     400: 'A parameter is wrong',
     401: 'Credentials are missing or wrong',
     403: 'No scope lets the credentials read anything',
-    404: 'There is no such operation or event, or the credentials may not see it',
+    404: 'There is no such operation or event, or the credentials do not allow reading it',
   }),
 }
 
 const description =
-  'A principal without `v1:read` sees the events of the faces that it may read. The first question in a while reads what was recorded meanwhile: 503 with `Retry-After` where that takes longer than 10 s.'
+  'A principal without `v1:read` sees the events of the faces that it may read. The first request after a pause reads the events recorded since then, and is answered 503 with `Retry-After` if that takes longer than 10 s.'
 
 /** From the request to its effects. Source: native contract, section 8. */
 export const whyRoutes = ({ summaries }: Pick<RouteTools, 'summaries'>): readonly NativeRoute[] => [
