@@ -1,6 +1,6 @@
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
+import { createForget } from '../commands/forget-secrets.ts'
 import { createRetry } from '../commands/retry.ts'
-import { createForget } from '../commands/secret.ts'
 import { createSubmit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'

@@ -1,5 +1,4 @@
 import {
-  type Backoff,
   type OperationError,
   type OperationEvent,
   type OperationRequest,
@@ -9,6 +8,7 @@ import {
 import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { type Decider, type Decision, nothing, refuse } from './decider.ts'
+import { retryDelayMs } from './retry-delay.ts'
 
 /** Everything that can be asked of an operation. `now` is milliseconds since the epoch; `progress` is what no event says yet. */
 export type OperationCommand = { readonly id: string } & (
@@ -267,6 +267,3 @@ function fail(attempt: number, error: OperationError, now: number, state: Unfini
   const delay = delayMs ?? retryDelayMs(backoff, spent)
   return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error, retryAt: instant(now + delay) } }] }
 }
-
-const retryDelayMs = ({ initialMs, factor, maxMs }: Backoff, spent: number): number =>
-  initialMs === 0 ? 0 : Math.min(initialMs * factor ** (spent - 1), maxMs)

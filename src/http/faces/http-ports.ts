@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import type { Executor } from '../../commands/execute.ts'
+import type { Forget } from '../../commands/forget-secrets.ts'
 import type { Kinds } from '../../commands/kind.ts'
 import type { Retry } from '../../commands/retry.ts'
-import type { Forget } from '../../commands/secret.ts'
 import type { Submit } from '../../commands/submit.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Knowledge, Known } from '../../projections/known.ts'
@@ -21,7 +21,7 @@ export interface HttpPorts {
   readonly submit: Submit
   /** `createRetry` in commands/retry.ts. */
   readonly retry: Retry
-  /** `createForget` in commands/secret.ts. */
+  /** `createForget` in commands/forget-secrets.ts. */
   readonly forget: Forget
   /** How the views are; what they hold is read by `known`, which each request is given. */
   readonly projections: Pick<Projections, 'reached' | 'together' | 'status' | 'rebuild' | 'onApplied'>

@@ -1,13 +1,12 @@
 import { timingSafeEqual } from 'node:crypto'
-import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs'
-import { compare, hash as hashPassword, truncates } from 'bcryptjs'
-import { LRUCache } from 'lru-cache'
+import { hash as hashPassword, truncates } from 'bcryptjs'
 import { z } from 'zod'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { randomToken, sha256 } from '../../lib/ids.ts'
-import { isObject } from '../../lib/json.ts'
 import { writeDurably } from '../files/durable-file.ts'
+import { createPasswordCheck } from './password-check.ts'
+import { createWatchedFile } from './watched-file.ts'
 
 /** An authenticated client. */
 export interface Principal {
@@ -72,14 +71,8 @@ type Entry = z.infer<typeof Entry>
 const CredentialsFile = z.strictObject({ version: z.literal(1), credentials: z.array(Entry) })
 
 const ownerOnly = 0o600
-/** A credential that was removed is good for so much longer at most, where the system does not tell of the change. */
-const lookAgainMs = 1_000
 const tokenBytes = 32
 const bcryptCost = 10
-const verifiedForMs = 60_000
-const verifiedMost = 1_000
-/** Passwords that wait for their comparison, each a good part of a second. */
-const longestLine = 32
 /** No password has this hash: it is compared where the user is unknown, so that the time of the answer tells nothing. */
 const nobodysHash = '$2b$10$abcdefghijklmnopqrstuuGHdSI0zY.bGrJDiZ.eIFLvBiv39mQmq'
 
@@ -92,55 +85,31 @@ export const allows = ({ scopes }: Principal, scope: string): boolean =>
  * without that, and before somebody is turned away. Throws `Unavailable` when the file is there but cannot be read or understood.
  */
 export const openCredentials = (file: string, { clock = systemClock }: { readonly clock?: Clock } = {}): Credentials => {
-  let seen: string | undefined
-  let lookedAt = Number.NEGATIVE_INFINITY
   /** What each principal that was let in is, and what all credentials are now. */
   const proofs = new WeakMap<Principal, string>()
   let marks: ReadonlySet<string> = new Set()
   let entries: readonly Entry[] = []
   let fault: string | undefined
   let everConfigured = false
-  let watcher: FSWatcher | undefined
-  /** Hashes of user, password and stored hash that bcrypt took lately: it is slow by intent, requests are not. */
-  const verified = new LRUCache<string, true>({ max: verifiedMost, ttl: verifiedForMs })
-  const line = new Map<string, Promise<boolean>>()
-  let lastTurn: Promise<unknown> = Promise.resolve()
+  const isRight = createPasswordCheck()
 
-  /** A changed file has another inode, size or time: each write makes a new file. */
-  const refresh = (): void => {
-    lookedAt = clock.monotonic()
-    const mark = markOf(file)
-    if (mark === seen) return
-    try {
-      entries = mark === 'missing' ? [] : parse(readFileSync(file, 'utf8'))
-      fault = undefined
-    } catch (error) {
-      entries = []
-      fault = `the credentials file ${file} cannot be used: ${messageOf(error)}`
-    }
-    seen = mark
-    watchAnew()
-    marks = new Set(entries.map(markOfEntry))
-    everConfigured ||= entries.length > 0 || fault !== undefined
-  }
-
-  /** Each write makes a new file, so each is watched once. The directory is not: it may hold a log that is written all the time. */
-  const watchAnew = (): void => {
-    watcher?.close()
-    watcher = undefined
-    try {
-      watcher = watch(file, { persistent: false }, () => {
-        lookedAt = Number.NEGATIVE_INFINITY
-      }).on('error', () => undefined)
-    } catch {
-      // No file, or a system that cannot: then the look once a second has to do.
-    }
-  }
-
-  /** A clock that was set back counts as time that has passed. */
-  const refreshInTime = (): void => {
-    if (clock.monotonic() - lookedAt >= lookAgainMs) refresh()
-  }
+  const watched = createWatchedFile({
+    file,
+    clock,
+    changed: (text) => {
+      try {
+        entries = text === undefined ? [] : parse(text())
+        fault = undefined
+      } catch (error) {
+        entries = []
+        fault = `the credentials file ${file} cannot be used: ${messageOf(error)}`
+      }
+      marks = new Set(entries.map(markOfEntry))
+      everConfigured ||= entries.length > 0 || fault !== undefined
+    },
+  })
+  const refresh = watched.look
+  const refreshInTime = watched.lookInTime
 
   const current = (look = refresh): readonly Entry[] => {
     look()
@@ -154,31 +123,13 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
     return among.filter((entry) => entry.token !== undefined && timingSafeEqual(digest, Buffer.from(entry.token, 'hex')))[0]
   }
 
-  /**
-   * One comparison at a time: a flood of passwords waits in line instead of holding up everybody's requests. Who asks the
-   * same as somebody in the line gets the same answer; a line that is too long is refused.
-   */
-  const compareInTurn = (proof: string, password: string, hash: string): Promise<boolean> => {
-    const waiting = line.get(proof)
-    if (waiting !== undefined) return waiting
-    if (line.size >= longestLine) throw new Unavailable('too many passwords are being checked')
-    const turn = lastTurn.then(() => compare(password, hash)).finally(() => line.delete(proof))
-    line.set(proof, turn)
-    lastTurn = turn.catch(() => undefined)
-    return turn
-  }
-
   const byPassword = async (name: string, password: string, among: readonly Entry[]): Promise<Entry | undefined> => {
     const entry = among.find((candidate) => candidate.name === name)
     if (entry?.token !== undefined && byToken(password, [entry]) !== undefined) return entry
     if (!among.some((candidate) => candidate.password !== undefined) || truncates(password)) return undefined
     const stored = entry?.password ?? nobodysHash
     const proof = sha256(JSON.stringify([name, password, stored]))
-    if (entry?.password !== undefined && verified.has(proof)) return entry
-    const right = await compareInTurn(proof, password, stored)
-    if (!right || entry?.password === undefined) return undefined
-    verified.set(proof, true)
-    return entry
+    return (await isRight(proof, password, stored)) && entry?.password !== undefined ? entry : undefined
   }
 
   /** Who proves to be one of `known`. */
@@ -262,14 +213,4 @@ const parse = (text: string): readonly Entry[] => {
   if (new Set(credentials.map(({ name }) => name)).size < credentials.length)
     throw new Unacceptable('a member name is used twice')
   return credentials
-}
-
-/** What tells one state of the file from another. */
-const markOf = (file: string): string => {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
-    return `${ino}-${size}-${mtimeNs}-${ctimeNs}`
-  } catch (error) {
-    return isObject(error) && error.code === 'ENOENT' ? 'missing' : `unreadable: ${messageOf(error)}`
-  }
 }

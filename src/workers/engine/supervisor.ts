@@ -11,6 +11,7 @@ import type { Projections } from '../../projections/projection.ts'
 import type { Position, RecordedEvent } from '../../stores/event-log.ts'
 import type { Leases } from '../../stores/leases.ts'
 import { createClockSteps } from './clock-steps.ts'
+import { createLostAttempts } from './lost-attempts.ts'
 import { isTerminal, jobOf, type Startable } from './relay.ts'
 
 interface Active {
@@ -132,17 +133,7 @@ export const createSupervisor = ({
     return outcome.position
   }
 
-  const withoutLease = (): readonly Active[] => queries.orphans(leases.live(clock.monotonic()).map(({ worker }) => worker))
-
-  /** A worker that began a moment ago may be known to the view sooner than to the leases: suspects are looked at twice. */
-  const orphans = async (): Promise<readonly Active[]> => {
-    const suspects = withoutLease()
-    if (suspects.length === 0) return suspects
-    await leases.heard()
-    const keyOf = ({ id, attempt }: Active): string => `${id} ${attempt}`
-    const confirmed = new Set(withoutLease().map(keyOf))
-    return suspects.filter((suspect) => confirmed.has(keyOf(suspect)))
-  }
+  const orphans = createLostAttempts({ queries, leases, clock })
 
   const loseOrphans = (): Promise<void> =>
     drain(orphans, ({ id, attempt }) => end({ type: 'LoseAttempt', id, attempt, now: clock.now() }))
