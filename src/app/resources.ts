@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import { type Config, InvalidSettings, isLoopback } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
@@ -8,7 +9,7 @@ import { checkData, refuseUnfinishedRestore } from '../stores/embedded/damage/lo
 import { lockDataDir } from '../stores/embedded/data-directory-lock.ts'
 import { tighten } from '../stores/embedded/file-modes.ts'
 import { loadMasterKey } from '../stores/embedded/secrets.ts'
-import { refuseNoDirectory } from '../stores/files/make-directory.ts'
+import { refuseNoDirectory, refuseNoFolders } from '../stores/files/make-directory.ts'
 import { createWalCheckpoints, type WalCheckpoints } from '../stores/files/wal-checkpoints.ts'
 import type { Engines } from './engines/engines.ts'
 import { openEngines } from './engines/open-engines.ts'
@@ -56,6 +57,7 @@ export const openBase = async ({
 
   const data = dataDirectory(config.dataDir)
   const { directory } = data
+  refuseNoFolders([data.blobs, data.views, join(data.views, 'past'), join(data.views, 'trail')])
   const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
   const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
   const checkpoints = createWalCheckpoints()

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -19,3 +21,16 @@ test('a server that cannot be put together gives the data directory back', async
   await app.start()
   expect((await fetch(`${app.url()}/readyz`)).status).toBe(200)
 })
+
+test.each(['views', 'views/past', 'blobs'])(
+  'a file where the folder %s belongs is refused with its path and what to do',
+  async (name) => {
+    const DATA_DIR = temporaryDirectory()
+    const path = `${DATA_DIR}/${name}`
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, '')
+    await expect(buildApp(loadConfig({ ...here, DATA_DIR }))).rejects.toThrow(
+      `${path} is not a directory: move it away, and start again`,
+    )
+  },
+)

@@ -23,6 +23,13 @@ export const refuseNoDirectory = (directory: string): void => {
   if (!statSync(path).isDirectory()) throw new Error(`the data directory ${directory} cannot be used: ${path} is not a directory`)
 }
 
+/** Throws if a folder of the data directory exists and is not a directory. */
+export const refuseNoFolders = (folders: readonly string[]): void => {
+  for (const folder of folders)
+    if (existsSync(folder) && !statSync(folder).isDirectory())
+      throw new Error(`${folder} is not a directory: move it away, and start again`)
+}
+
 const makeOne = (path: string): void => {
   try {
     mkdirSync(path, { mode: ownerOnly })
