@@ -1,4 +1,5 @@
 import { RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { ViewDamaged } from '../../projections/engine/view-file.ts'
 import type { Known } from '../../projections/known.ts'
 import { allows, type Principal } from '../../stores/credentials/credentials.ts'
 import { type Arrival, decodedParam, headerOf } from '../faces/arrival.ts'
@@ -199,6 +200,8 @@ export const createDispatch = ({
       logger.warn({ err: error, path: c.sentPath }, 'other nodes changed the same stream on every try')
       return face.failed(c, new Problem('overloaded', 'other nodes are changing the same resource; try again'))
     }
+    // The view has told it once, and is rebuilt.
+    if (error instanceof ViewDamaged) return face.failed(c, new Problem('not-caught-up', error.message))
     if (error instanceof Unavailable) logger.warn({ err: error, path: c.sentPath }, 'a store did not answer')
     else if (!(error instanceof Problem)) logger.error({ err: error, path: c.sentPath }, 'a request failed')
     return face.failed(c, error)

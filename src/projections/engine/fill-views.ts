@@ -62,6 +62,7 @@ export const createFilling = ({ log, intake, waiters, logger, signal, fed, inTur
         const former = view.current
         view.current = generation
         view.joined = true
+        view.damaged = false
         view.fault = null
         if (former !== generation) view.files.discard(former)
       })

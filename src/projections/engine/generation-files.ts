@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { messageOf } from '../../lib/errors.ts'
@@ -6,6 +6,7 @@ import type { Position } from '../../stores/event-log.ts'
 import { makeDirectory } from '../../stores/files/make-directory.ts'
 import type { Projection } from '../projection.ts'
 import { type Generation, openGeneration } from './generation.ts'
+import { ViewDamaged } from './view-file.ts'
 
 /** The copies of one view, files `<name>-v<version>-<generation>.db`. */
 export interface GenerationFiles {
@@ -74,7 +75,12 @@ export const generationFiles = (
   const reopen = (file: string, head: Position): Generation | undefined => {
     try {
       const generation = openGeneration(projection, file, walGrown)
-      if (generation.position() <= head) return generation
+      if (generation.position() <= head) {
+        const damage = damageOf(generation)
+        if (damage === undefined) return generation
+        generation.close()
+        throw new ViewDamaged(damage)
+      }
       generation.close()
       lose(file, generation.position(), head)
       return undefined
@@ -112,5 +118,19 @@ export const generationFiles = (
       const kept = new Set(generations.map(({ file }) => file))
       for (const { file } of found()) if (!kept.has(file)) remove(file)
     },
+  }
+}
+
+/** A larger file is not looked through at the start; its damage is found by whoever reads it. */
+const mostChecked = 64 * 1024 * 1024
+
+/** What SQLite says about a file that is damaged. */
+const damageOf = (generation: Generation): string | undefined => {
+  if (statSync(generation.file).size > mostChecked) return undefined
+  try {
+    const found = generation.get<{ quick_check: string }>('PRAGMA quick_check(1)')?.quick_check
+    return found === 'ok' ? undefined : found
+  } catch (error) {
+    return messageOf(error)
   }
 }

@@ -2,7 +2,7 @@ import { messageOf, Unavailable } from '../../lib/errors.ts'
 import type { Position, RecordedEvent } from '../../stores/event-log.ts'
 import type { Fold, Projection, Tx, Views } from '../projection.ts'
 import type { Poison } from './poison-event.ts'
-import { isEnvironment, openViewFile } from './view-file.ts'
+import { isDamagedFile, isEnvironment, openViewFile, ViewDamaged } from './view-file.ts'
 
 /** How an attempt to apply events ended: `done` are behind, `poison` is the event that stopped it. */
 export interface Applied {
@@ -87,7 +87,7 @@ export const openGeneration = (projection: Projection, file: string, walGrown: (
     } catch (error) {
       goBack()
       const culprit = events[index]
-      if (culprit === undefined || isEnvironment(error)) throw unavailable(error)
+      if (culprit === undefined || isNoFaultOfEvents(error)) throw unavailable(error)
       return applyOneByOne(events.slice(0, index)) ?? poisonOf(culprit, error)
     }
   }
@@ -98,7 +98,7 @@ export const openGeneration = (projection: Projection, file: string, walGrown: (
       return undefined
     } catch (error) {
       const events = goBack()
-      if (isEnvironment(error)) throw unavailable(error)
+      if (isNoFaultOfEvents(error)) throw unavailable(error)
       return applyOneByOne(events)
     }
   }
@@ -155,7 +155,10 @@ const atOnce = ({ apply }: Projection, tx: Tx): Fold => ({
   find: () => undefined,
 })
 
-const unavailable = (error: unknown): Unavailable => new Unavailable(messageOf(error), { cause: error })
+const isNoFaultOfEvents = (error: unknown): boolean => isEnvironment(error) || isDamagedFile(error)
+
+const unavailable = (error: unknown): Unavailable =>
+  new (isDamagedFile(error) ? ViewDamaged : Unavailable)(messageOf(error), { cause: error })
 
 const poisonOf = ({ type, stream, revision, position }: RecordedEvent, error: unknown): Poison => ({
   position,

@@ -13,7 +13,7 @@ import { generationFiles } from './generation-files.ts'
 import { Poisoned, stopAt } from './poison-event.ts'
 import { createWaiters } from './position-waiters.ts'
 import type { View } from './view.ts'
-import { openSnapshot } from './view-file.ts'
+import { isDamagedFile, openSnapshot, ViewDamaged } from './view-file.ts'
 import { createViewStates } from './view-state.ts'
 
 export interface ProjectionsOptions {
@@ -140,6 +140,10 @@ export const createProjections = ({
   const failed = (view: View, error: unknown): void => {
     if (signal.aborted) return
     view.joined = false
+    if (isDamagedFile(error)) {
+      damaged(view, error)
+      return
+    }
     const poisoned = error instanceof Poisoned
     view.fault = poisoned ? error.poison : { position: view.current.position(), message: messageOf(error) }
     logger.error(
@@ -150,11 +154,30 @@ export const createProjections = ({
     waiters.look()
   }
 
+  const damaged = (view: View, error: unknown): void => {
+    if (view.damaged) return
+    view.damaged = true
+    view.fault = { position: view.current.position(), message: messageOf(error) }
+    logger.error(
+      { view: view.projection.name, file: view.current.file, ...view.fault },
+      'the file of a view is damaged; the view is rebuilt',
+    )
+    replace(view)
+  }
+
+  /** Rebuilds a damaged view, again and again where the machine does not let it. */
+  const replace = (view: View): void => {
+    rebuild(view, view.files.create).catch((error: unknown) => {
+      if (!(error instanceof Poisoned) && view.damaged && !signal.aborted) clock.after(recoverMs, () => replace(view))
+    })
+    waiters.look()
+  }
+
   const recover = (view: View): void => {
-    if (view.joined || signal.aborted) return
+    if (view.joined || view.damaged || signal.aborted) return
     if (view.rebuilding === undefined) view.fault = null
     void task(view, async () => {
-      if (!view.joined && !signal.aborted) await join([{ view, generation: view.current }], failed)
+      if (!view.joined && !view.damaged && !signal.aborted) await join([{ view, generation: view.current }], failed)
     })
   }
 
@@ -185,6 +208,7 @@ export const createProjections = ({
         files,
         current,
         joined,
+        damaged: false,
         fault: null,
         rebuildFault: null,
         rebuilding: undefined,
@@ -239,24 +263,34 @@ export const createProjections = ({
     return answer
   }
 
-  /** The tables with everything that the view knows; where that cannot be written, with what could be. */
-  const read = (name: string): Generation => {
+  /** Reads from the tables with everything that the view knows; where that cannot be written, with what could be. */
+  const read = <Result>(name: string, question: (generation: Generation) => Result): Result => {
     const view = known(name)
     try {
-      stopAt(view.current.settle())
+      if (!view.damaged) stopAt(view.current.settle())
     } catch (error) {
       failed(view, error)
     }
-    return view.current
+    return answered(view, question)
+  }
+
+  const answered = <Result>(view: View, question: (generation: Generation) => Result): Result => {
+    try {
+      if (!view.damaged) return question(view.current)
+    } catch (error) {
+      if (!isDamagedFile(error)) throw error
+      failed(view, error)
+    }
+    throw new ViewDamaged(`the file of the view ${view.projection.name} is damaged; the view is being rebuilt`)
   }
 
   return {
     start,
     stop,
     views: (name) => ({
-      get: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).get<R>(sql, ...values),
-      all: <R>(sql: string, ...values: readonly SqlValue[]) => read(name).all<R>(sql, ...values),
-      find: <R>(key: string) => known(name).current.find<R>(key),
+      get: <R>(sql: string, ...values: readonly SqlValue[]) => read(name, (rows) => rows.get<R>(sql, ...values)),
+      all: <R>(sql: string, ...values: readonly SqlValue[]) => read(name, (rows) => rows.all<R>(sql, ...values)),
+      find: <R>(key: string) => answered(known(name), (rows) => rows.find<R>(key)),
     }),
     reached: (position, { timeoutMs = defaultWaitMs, names = projections.map(({ name }) => name) } = {}) =>
       waiters.until(() => hasReached(position, names), timeoutMs),

@@ -1,5 +1,6 @@
 import { backup, DatabaseSync, type StatementSync } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
+import { Unavailable } from '../../lib/errors.ts'
 import { sha256 } from '../../lib/ids.ts'
 import { origin, type Position } from '../../stores/event-log.ts'
 import { createWalGauge, mostWalPages } from '../../stores/files/wal-gauge.ts'
@@ -143,3 +144,15 @@ const environmentCodes = [5, 6, 7, 8, 10, 13, 14]
 /** Whether the machine failed (disk full, I/O error), so that a later try can succeed. */
 export const isEnvironment = (error: unknown): boolean =>
   error instanceof Error && 'errcode' in error && environmentCodes.includes(Number(error.errcode) & 0xff)
+
+/** Malformed, no database. */
+const damageCodes = [11, 26]
+
+/** The file of a view is not as SQLite has written it. The view is made again from the log. */
+export class ViewDamaged extends Unavailable {
+  override readonly name = 'ViewDamaged'
+}
+
+export const isDamagedFile = (error: unknown): boolean =>
+  error instanceof ViewDamaged ||
+  (error instanceof Error && 'errcode' in error && damageCodes.includes(Number(error.errcode) & 0xff))

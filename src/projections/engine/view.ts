@@ -9,6 +9,8 @@ export interface View {
   current: Generation
   /** Takes part in the shared feed: it has every event of its own that the feed has brought so far. */
   joined: boolean
+  /** The file of the copy is damaged: it answers no more until another one takes its place. */
+  damaged: boolean
   fault: ProjectionStatus['fault']
   /** Why the last rebuild failed; the old rows answer on. */
   rebuildFault: ProjectionStatus['fault']

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { openGeneration } from '../../../src/projections/engine/generation.ts'
 import { createProjections } from '../../../src/projections/engine/projection-engine.ts'
 import { dump } from '../../../src/projections/engine/view-dump.ts'
+import { ViewDamaged } from '../../../src/projections/engine/view-file.ts'
 import type { Projection } from '../../../src/projections/projection.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import type { EventLog, Position } from '../../../src/stores/event-log.ts'
@@ -246,6 +247,68 @@ describe('a poison event', () => {
     expect(views.views('counts').get(count)).toEqual({ count: 3 })
     expect(await views.reached(await put(log, 1))).toBe(true)
     expect(views.views('counts').get(count)).toEqual({ count: 4 })
+  })
+})
+
+describe('a damaged file', () => {
+  const damage = (directory: string): void => {
+    const file = join(directory, files(directory)[0] ?? '')
+    const bytes = readFileSync(file)
+    for (let page = 2; page * 4096 < bytes.length; page++) bytes.fill(0, page * 4096, page * 4096 + 200)
+    writeFileSync(file, bytes)
+  }
+
+  test('is found at the start, and the view is made again before it answers', async () => {
+    const log = await openLog()
+    for (let thing = 0; thing < 300; thing++) await put(log, 1, { stream: `thing-${thing}` })
+    const directory = folder()
+    await (await openViews(log, [counts()], directory)).stop()
+    damage(directory)
+    const views = await openViews(log, [counts()], directory)
+    expect(views.views('counts').get(count)).toEqual({ count: 300 })
+    expect(await views.status()).toMatchObject([{ state: 'live', fault: null }])
+  })
+
+  /** A view whose first copy tells of damage from now on. */
+  const failing = async () => {
+    const log = await openLog()
+    const malformed = Object.assign(new Error('database disk image is malformed'), { errcode: 11 })
+    let isDamaged = false
+    const broken: Projection = {
+      ...counts(),
+      apply: (recorded, tx) => {
+        if (!isDamaged) return counts().apply(recorded, tx)
+        isDamaged = false
+        throw malformed
+      },
+    }
+    const directory = folder()
+    const views = await openViews(log, [broken], directory)
+    await views.reached(await put(log, 3))
+    isDamaged = true
+    return { log, directory, views }
+  }
+
+  test('found by an event is no fault of the event: readers are refused until the view is made again', async () => {
+    const { log, directory, views } = await failing()
+    let refused: unknown
+    const looked = new Promise<void>((resolve) =>
+      views.onApplied(() => {
+        try {
+          views.views('counts').get(count)
+        } catch (error) {
+          refused = error
+        }
+        resolve()
+      }),
+    )
+    const position = await put(log, 1)
+    await looked
+    expect(refused).toBeInstanceOf(ViewDamaged)
+    expect(await views.reached(position, { timeoutMs: 30_000 })).toBe(true)
+    expect(views.views('counts').get(count)).toEqual({ count: 4 })
+    await expect.poll(() => views.status(), { timeout: 30_000 }).toMatchObject([{ state: 'live', fault: null }])
+    expect(files(directory)).toEqual(['counts-v1-2.db'])
   })
 })
 
