@@ -35,7 +35,7 @@ test.each([
 ])('where the Node.js of the project %s, one sentence says so', (_, node) => {
   const { status, signal, stdout, stderr } = startOld(checkout(node))
   expect({ status, signal, stdout }).toEqual({ status: 1, signal: null, stdout: '' })
-  expect(stderr).toMatch(/^intendant: needs Node\.js 24 or newer and runs on 20\.20\.2; [^\n]+\n$/)
+  expect(stderr).toMatch(/^intendant: needs Node\.js 24 or newer but this is 20\.20\.2; [^\n]+\n$/)
 })
 
 test('an old Node.js starts the one of the project, with the words, and passes on its exit code', () => {
