@@ -57,7 +57,7 @@ test('a port that is taken is refused in one sentence', async () => {
   const { url } = await startServer()
   const refused = await runCommand(['serve'], { env: { DATA_DIR: temporaryDirectory(), PORT: new URL(url).port } })
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain(`cannot listen on 127.0.0.1:${new URL(url).port} (EADDRINUSE): another process listens there`)
+  expect(refused.stderr).toContain(`cannot listen on 127.0.0.1:${new URL(url).port} (EADDRINUSE): another process listens on it`)
   expect(refused.stderr).toContain('--port')
   expect(refused.stderr).not.toContain('    at ')
 })
@@ -121,7 +121,7 @@ test('settings and scopes that mean nothing are named at the start', async () =>
   expect(server.output()).toContain('the credential old: \\"nothing:read\\" is not a scope of this program')
   expect(server.output()).not.toContain('KAFKA_HEAP_OPTS')
   const refused = await runCommand(['credentials', 'add', 'new', '--scope', 'crawlings:read', '--data-dir', dataDir])
-  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('there are v1:read, v1:write, crawling:read') })
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('the scopes are v1:read, v1:write, crawling:read') })
 })
 
 test.each(['/proc/intendant/data', '/dev/null/data', '/dev/null'])(
