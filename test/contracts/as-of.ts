@@ -23,7 +23,7 @@ interface Kept {
   readonly body: string
 }
 
-const rounds = 30
+const rounds = 12
 const nativeAsk: NonNullable<AsOfSubject['ask']> = (app, path, moment) =>
   app.ask(`GET ${path}${path.includes('?') ? '&' : '?'}asOf=${encodeURIComponent(moment)}`)
 
@@ -60,7 +60,7 @@ export const asOfContract = ({ name, start, act, gets, ask = nativeAsk }: AsOfSu
 }
 
 /** Each position is a copy of the views of its own: so many are asked for. */
-const mostAsked = 250
+const mostAsked = 80
 
 const caughtUp = async (asked: () => Promise<Answer>): Promise<Answer> => {
   for (;;) {

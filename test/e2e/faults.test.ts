@@ -25,12 +25,12 @@ const refuses = async (port: number): Promise<boolean> => {
 }
 
 const until = async (what: string, holds: () => Promise<boolean>, withinMs = 30_000): Promise<number> => {
-  const begun = systemClock.now()
+  const begun = systemClock.monotonic()
   while (!(await holds().catch(() => false))) {
-    if (systemClock.now() - begun > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`)
+    if (systemClock.monotonic() - begun > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`)
     await systemClock.sleep(pollMs)
   }
-  return systemClock.now() - begun
+  return systemClock.monotonic() - begun
 }
 
 /** As a service manager does: an engine may go away in the middle of a start, and what cannot start says so and ends. */
@@ -51,7 +51,7 @@ const faultCounter = () => {
   let lastAt = 0
   const count = (fault: string): void => {
     caused.push(fault)
-    lastAt = systemClock.now()
+    lastAt = systemClock.monotonic()
   }
   return {
     caused: (): readonly string[] => caused,
@@ -70,7 +70,7 @@ const faultCounter = () => {
       if (await refuses(engine.port)) count(`${name} killed`)
       await systemClock.sleep(downMs)
       await engine.start()
-      lastAt = Math.max(lastAt, systemClock.now())
+      lastAt = Math.max(lastAt, systemClock.monotonic())
     },
     /** Stopped for longer than its lease, let go on, and waited for until it says that it has found that out. */
     freezeWorker: async (worker: ClusterNode): Promise<void> => {
@@ -137,7 +137,7 @@ test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
     await until('operations are asked for after the last fault', async () => load.sent() > sentAtLastFault + 100)
     await load.end()
     const operations = load.sent()
-    const acknowledgedAfterMs = systemClock.now() - faults.lastAt()
+    const acknowledgedAfterMs = systemClock.monotonic() - faults.lastAt()
 
     const unended = async (server: ClusterNode): Promise<number> => {
       const states = ['pending', 'running', 'retrying', 'cancelling'].map((state) => `state=${state}`).join('&')
@@ -145,7 +145,7 @@ test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
     }
     for (const server of servers)
       await until(`${server.name} shows every operation ended`, async () => (await unended(server)) === 0, allEndedWithinMs)
-    const endedAfterMs = systemClock.now() - faults.lastAt()
+    const endedAfterMs = systemClock.monotonic() - faults.lastAt()
 
     const [seen, other] = await Promise.all(servers.map((server) => allEvents(server.url())))
     const found = audit(seen ?? [], load.acknowledged.values())

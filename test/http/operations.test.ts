@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { newId } from '../../src/lib/ids.ts'
 import { isProblem, problem, useApp } from './app.ts'
 
 const server = useApp()
@@ -285,4 +286,14 @@ test('views are listed and made again while they answer', async () => {
     state: expect.any(String),
     fault: null,
   })
+})
+
+test('an operation is found as soon as it was accepted', async () => {
+  const { app, url } = server.it
+  const actor = { principal: 'anonymous', face: null, address: null }
+  for (let n = 0; n < 20; n++) {
+    const submitted = await app.ports.submit({ kind: 'probe', input: {} }, { commandId: newId(), correlationId: 'c', actor })
+    if (submitted.refused !== undefined) throw new Error('refused')
+    expect((await app.fetch(new Request(`${url}/v1/operations/${submitted.operationId}`))).status).toBe(200)
+  }
 })

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
 import { operationStates } from '../../events/operation.ts'
+import type { Known } from '../../projections/known.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
 import { headerOf } from '../faces/arrival.ts'
 import { goneSignal } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../reading/query.ts'
@@ -77,17 +79,28 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
       // What has ended by now may not have ended at a moment of the past.
       const final = known.asOf === null ? ended.get(id) : undefined
       if (final !== undefined) return isKnown(seen, final.revision) ? unchanged(final.revision) : endedAnswer(final)
-      let operation = findOperation({ ports, known }, id)
-      const isDone = (): boolean => hasEnded(operation) || (seen !== undefined && !isKnown(seen, operation.revision))
-      if (wait === 0 || isDone()) return shown(operation, seen)
-      const look = (): true | undefined => {
-        operation = findOperation({ ports, known }, id)
-        return isDone() ? true : undefined
+      const answer = (found: OperationResource): Reply | Promise<Reply> => {
+        let operation = found
+        const isDone = (): boolean => hasEnded(operation) || (seen !== undefined && !isKnown(seen, operation.revision))
+        if (wait === 0 || isDone()) return shown(operation, seen)
+        const look = (): true | undefined => {
+          operation = findOperation({ ports, known }, id)
+          return isDone() ? true : undefined
+        }
+        const signal = AbortSignal.any([closing, goneSignal(c)])
+        return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, seen))
       }
-      const signal = AbortSignal.any([closing, goneSignal(c)])
-      return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, seen))
+      const found = ports.operations(known).byId(id)
+      if (found !== undefined) return answer(found)
+      // It may have been accepted a moment ago: the view first reaches what the log holds now.
+      return reachedHead(ports, known).then(() => answer(findOperation({ ports, known }, id)))
     },
   })
+}
+
+/** Waits until the view of operations holds what the log holds, for 2 s at most; a moment of the past waits for nothing. */
+const reachedHead = async ({ log, projections }: HttpPorts, { asOf }: Known): Promise<void> => {
+  if (asOf === null) await projections.reached(await log.head(), { names: ['operations'] })
 }
 
 const unchanged = (revision: number): Reply => ({ status: 304, headers: { ETag: etag(revision) }, body: null })

@@ -1,4 +1,5 @@
 import { type IHeaders, Kafka, logLevel } from 'kafkajs'
+import '../../../src/bus/kafka/idle-request-queue.ts'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { newId } from '../../../src/lib/ids.ts'
