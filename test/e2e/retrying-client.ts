@@ -58,10 +58,10 @@ export const openLoad = (servers: readonly ClusterNode[], least: number, request
   }
 
   const run = async (): Promise<void> => {
-    const begun = systemClock.now()
+    const begun = systemClock.monotonic()
     const all: Promise<void>[] = []
     while (sent < least || !isEnding) {
-      const due = Math.floor((systemClock.now() - begun) / everyMs) + 1
+      const due = Math.floor((systemClock.monotonic() - begun) / everyMs) + 1
       while (sent < due) all.push(submit(sent++))
       await systemClock.sleep(everyMs)
     }
