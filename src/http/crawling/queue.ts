@@ -81,14 +81,15 @@ export const queueRoutes = ({
       answers: { 200: { description: 'The state', schema: ClusterStatusSchema } },
       reads: ['crawling-pages'],
       handle: async ({ known }) => {
-        const totals = crawlQueries(known.views('crawling-pages')).totals()
-        if (known.asOf !== null) return json({ ...unknown, myId: id, ...totals })
+        const { totals } = crawlQueries(known.views('crawling-pages'))
+        if (known.asOf !== null) return json({ ...unknown, myId: id, ...totals() })
         const { kafkaConnected, redisConnected, nodeHealth, uptimeMs } = await status()
         const workers = leases
           .live(clock.monotonic())
           .map(({ worker, host, kinds }) => ({ id: worker, host, kinds: kinds.filter((kind) => kind.startsWith('crawling.')) }))
           .filter(({ kinds }) => kinds.length > 0)
-        return json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals, workers })
+        // Read last: the answer says where the views stand when it is sent.
+        return json({ kafkaConnected, redisConnected, nodeHealth, myId: id, uptimeMs, ...totals(), workers })
       },
     }),
   ]
