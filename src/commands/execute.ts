@@ -5,6 +5,7 @@ import { RevisionConflict, Unavailable } from '../lib/errors.ts'
 import { eventId, randomFraction } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { EventLog, NewEvent, Position, RecordedEvent } from '../stores/event-log.ts'
+import { createBacklog } from './backlog.ts'
 import type { Decider } from './decider.ts'
 import { createTurns } from './stream-turns.ts'
 
@@ -52,6 +53,8 @@ export interface Executor {
   readonly recall: <Event, State>(decider: Decider<never, Event, State, unknown>, stream: string) => Promise<Known<State>>
   /** Takes the first event of a stream from a follower of the log, so that the first command on the stream needs no read. */
   readonly learn: <Event, State>(decider: Decider<never, Event, State, unknown>, event: RecordedEvent) => void
+  /** Whether so many commands wait for the log that one more request would only wait with them. */
+  readonly isBehind: () => boolean
 }
 
 interface Known<State> {
@@ -185,13 +188,15 @@ export const createExecutor = ({
   }
 
   const takeTurn = createTurns(clock)
+  const backlog = createBacklog(clock)
   const execute: Execute = (decider, command, context, options) => {
     const stream = decider.streamOf(command)
-    return takeTurn(stream, () => carryOut(stream, decider, command, context, options))
+    return backlog.during(takeTurn(stream, () => carryOut(stream, decider, command, context, options)))
   }
 
   return {
     execute,
+    isBehind: backlog.isLong,
     load: async (decider, stream) => {
       const cached = cache.get(stream) as Known<typeof decider.initial> | undefined
       return await read<typeof decider.initial>(decider as never, stream, cached)

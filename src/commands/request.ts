@@ -33,6 +33,8 @@ export const request: Decider<RequestCommand, RequestEvent, RequestState, Reques
   category: 'request',
   streamOf: (command) => command.stream,
   initial: { status: 'free' },
+  // Nearly every key is new: an append that finds the stream there costs a read then, and the others none.
+  creates: (command) => command.type === 'ClaimKey',
   evolve: (state, event) => {
     switch (event.type) {
       case 'KeyClaimed':

@@ -10,7 +10,7 @@ import { openLoad } from './retrying-client.ts'
 
 const fewestOperations = 2_000
 const leaseMs = 3_000
-const allEndedWithinMs = 180_000
+const allEndedWithinMs = 60_000
 const pollMs = 50
 const startTries = 5
 const restartPauseMs = 500

@@ -255,6 +255,7 @@ export const createDispatch = ({
         : whenReached(position).then(() => read(c, owner, found, moment))
     }
     if (reads) return read(c, owner, found, moment)
+    if (found !== undefined && ports.executor.isBehind()) throw new Problem('overloaded', 'too many commands wait for the log')
     const key = scope === undefined ? undefined : idempotencyKey(headerOf(c, 'idempotency-key'))
     if (key === undefined) return routed(c, owner, found)
     return idempotency.once(c, key, async () => {
