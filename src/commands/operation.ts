@@ -1,4 +1,5 @@
 import {
+  defaultLostAttempts,
   type OperationError,
   type OperationEvent,
   type OperationRequest,
@@ -28,6 +29,8 @@ export type OperationCommand = { readonly id: string } & (
       readonly attempt: number
       readonly error: OperationError
       readonly now: number
+      /** When to try again, in milliseconds from now; without it the policy says so. */
+      readonly retryAfterMs?: number | undefined
       readonly progress?: Progress | null
     }
   | { readonly type: 'LoseAttempt'; readonly attempt: number; readonly now: number }
@@ -48,8 +51,10 @@ export interface Live {
   readonly request: OperationRequest
   /** The last attempt's number, 0 before the first; numbers only grow, which is what fences late outcomes. */
   readonly attempt: number
-  /** Attempts that count against the policy: failed or lost ones, not those handed back at a shutdown. */
+  /** Attempts that count against the policy: failed ones, not those that were lost or handed back. */
   readonly spent: number
+  /** Attempts that were lost since one last failed. */
+  readonly lost: number
   readonly worker: string | null
   readonly steps: Readonly<Record<string, JsonValue>>
   readonly progress: Progress | null
@@ -101,7 +106,7 @@ export const operation: Decider<OperationCommand, OperationEvent, OperationDecis
 
 function evolve(state: OperationDecisionState, event: OperationEvent): OperationDecisionState {
   if (event.type === 'OperationRequested')
-    return { status: 'pending', request: event.data, attempt: 0, spent: 0, worker: null, steps: {}, progress: null }
+    return { status: 'pending', request: event.data, attempt: 0, spent: 0, lost: 0, worker: null, steps: {}, progress: null }
   if (!('request' in state)) return state
   switch (event.type) {
     case 'OperationStarted':
@@ -112,8 +117,8 @@ function evolve(state: OperationDecisionState, event: OperationEvent): Operation
       return { ...state, steps: { ...state.steps, [step.name]: step.result as JsonValue } }
     }
     case 'OperationAttemptFailed': {
-      const spent = event.data.error.type === handedBack.type ? state.spent : state.spent + 1
-      return { ...live(state), status: 'retrying', retryAt: event.data.retryAt, spent, worker: null }
+      const { error, retryAt } = event.data
+      return { ...live(state), ...tries(state, error.type), status: 'retrying', retryAt, worker: null }
     }
     case 'OperationCancelRequested':
       return { ...live(state), status: 'cancelling', reason: event.data.reason }
@@ -128,10 +133,23 @@ function evolve(state: OperationDecisionState, event: OperationEvent): Operation
   }
 }
 
-const live = ({ request, attempt, spent, worker, steps, progress }: Live): Live => ({
+/** How many tries are spent, and how many attempts lost, after one more ended. */
+const tries = ({ spent, lost }: Live, errorType: string): Pick<Live, 'spent' | 'lost'> => {
+  switch (errorType) {
+    case handedBack.type:
+      return { spent, lost }
+    case workerLost.type:
+      return { spent, lost: lost + 1 }
+    default:
+      return { spent: spent + 1, lost: 0 }
+  }
+}
+
+const live = ({ request, attempt, spent, lost, worker, steps, progress }: Live): Live => ({
   request,
   attempt,
   spent,
+  lost,
   worker,
   steps,
   progress,
@@ -240,15 +258,19 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
     case 'FailAttempt':
       return state.status === 'cancelling'
         ? cancelled
-        : { events: [...progressed(attempt, command.progress), ...fail(attempt, command.error, command.now, state).events] }
+        : { events: [...progressed(attempt, command.progress), ...fail(command, state).events] }
     case 'LoseAttempt': {
       if (state.status === 'cancelling') return cancelled
-      const retryable = state.request.policy.whenLost === 'retry'
-      return fail(attempt, { ...workerLost, retryable }, command.now, state, 0)
+      const { whenLost, lostAttempts = defaultLostAttempts } = state.request.policy
+      const error = { ...workerLost, retryable: whenLost === 'retry' }
+      if (!error.retryable || state.lost + 1 >= lostAttempts)
+        return { events: [{ type: 'OperationFailed', data: { attempt, error } }] }
+      return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error, retryAt: instant(command.now) } }] }
     }
     case 'HandBackAttempt': {
       if (state.status === 'cancelling') return cancelled
-      if (state.request.policy.whenLost === 'fail') return fail(attempt, { ...handedBack, retryable: false }, command.now, state)
+      if (state.request.policy.whenLost === 'fail')
+        return { events: [{ type: 'OperationFailed', data: { attempt, error: { ...handedBack, retryable: false } } }] }
       return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error: handedBack, retryAt: instant(command.now) } }] }
     }
   }
@@ -260,10 +282,13 @@ const progressed = (attempt: number, progress: Progress | null = null): readonly
   return [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail } }]
 }
 
-function fail(attempt: number, error: OperationError, now: number, state: Unfinished, delayMs?: number): Events {
+function fail(
+  { attempt, error, now, retryAfterMs }: Extract<OperationCommand, { readonly type: 'FailAttempt' }>,
+  state: Unfinished,
+): Events {
   const { attempts, backoff } = state.request.policy
   const spent = state.spent + 1
   if (!error.retryable || spent >= attempts) return { events: [{ type: 'OperationFailed', data: { attempt, error } }] }
-  const delay = delayMs ?? retryDelayMs(backoff, spent)
+  const delay = retryAfterMs ?? retryDelayMs(backoff, spent)
   return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error, retryAt: instant(now + delay) } }] }
 }

@@ -51,7 +51,7 @@ export const createRetry =
     // The secrets stay those of the first operation: forgetting them makes them unreadable in every retry too.
     const { input, subject } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
     const { attempts, timeoutMs } = request.policy
-    const { lane, priority, face, externalRef, parent } = request
+    const { lane, priority, face, externalRef, parent, labels, limits } = request
     return submit(
       {
         kind: request.kind,
@@ -61,6 +61,8 @@ export const createRetry =
         face,
         externalRef,
         parent,
+        labels,
+        limits,
         retryOf: operationId,
         subject,
         policy: { attempts, timeoutMs },

@@ -20,7 +20,14 @@ export interface SubmitRequest {
   readonly priority?: number
   /** RFC 3339; not before this time. */
   readonly runAt?: string | null
-  readonly policy?: Partial<Pick<Policy, 'attempts' | 'timeoutMs'>>
+  readonly policy?: Partial<Pick<Policy, 'attempts' | 'timeoutMs' | 'lostAttempts'>>
+  /** At most 32; keys are 1 to 63 characters of `[A-Za-z0-9._/-]`, values at most 255 characters. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
+  /** At most 8 keys of limits. */
+  readonly limits?: readonly string[] | undefined
+  /** The name of the schedule that asks, and the time that it asks for; the program alone sets them. */
+  readonly schedule?: string | undefined
+  readonly slot?: string | undefined
   /** Default: the face of the context's actor. */
   readonly face?: string | null
   /** The name that a face gave the operation. */
@@ -69,14 +76,47 @@ const defaultPriority = 100
 /** When an operation may start: one that lies behind, however far, is at once. */
 export const RunAt = z.iso.datetime({ offset: true, abort: true }).refine(isInstant, 'a time of the years 0000 to 9999 in UTC')
 
+const mostLabels = 32
+const mostLimits = 8
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const plain = /^[^\u0000-\u001f\u007f]*$/
+
+/** A name that people see: 1 to 200 characters. */
+export const PlainName = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(plain, 'no control characters')
+  .refine((name) => name.isWellFormed(), 'well-formed text')
+
+/** Source: native contract, section 13. */
+export const Labels = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9._/-]{1,63}$/, 'a key is 1 to 63 characters of A-Z, a-z, 0-9 and ._/-'),
+    z
+      .string()
+      .max(255)
+      .refine((value) => value.isWellFormed(), 'well-formed text'),
+  )
+  .refine((labels) => Object.keys(labels).length <= mostLabels, `at most ${mostLabels} labels`)
+
+export const LimitKeys = z
+  .array(PlainName)
+  .max(mostLimits)
+  .refine((keys) => new Set(keys).size === keys.length, 'each key once')
+
 const Conditions = z.object({
   lane: z.string().min(1).max(200).nullish(),
   priority: z.number().int().min(0).max(1000).optional(),
   runAt: RunAt.nullish(),
+  labels: Labels.optional(),
+  limits: LimitKeys.optional(),
   policy: z
     .strictObject({
       attempts: z.number().int().min(1).max(1000).optional(),
       timeoutMs: z.number().int().min(1).max(longestTimeoutMs).optional(),
+      lostAttempts: z.number().int().min(1).max(1000).optional(),
     })
     .optional(),
 })
@@ -119,6 +159,9 @@ export const createSubmit =
           externalRef: request.externalRef ?? null,
           parent: request.parent ?? null,
           retryOf: request.retryOf ?? null,
+          ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
+          ...(isEmpty(request.limits) ? {} : { limits: [...(request.limits ?? [])] }),
+          ...present({ schedule: request.schedule, slot: request.slot }),
         },
       },
       context,
@@ -126,6 +169,8 @@ export const createSubmit =
     // The stream is named after the command, so an operation that is already there is this very command, repeated.
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
+
+const isEmpty = (members: object | undefined): boolean => members === undefined || Object.keys(members).length === 0
 
 const problems = (schema: z.ZodType, value: unknown, under: readonly string[]): InputError[] => {
   const parsed = schema.safeParse(value)

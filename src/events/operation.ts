@@ -5,12 +5,19 @@ import { defineEvents, type EventOf } from './define.ts'
 export const Backoff = z.object({ initialMs: z.number(), factor: z.number(), maxMs: z.number() })
 export type Backoff = z.infer<typeof Backoff>
 
-/** How an operation is attempted. `timeoutMs` is per attempt; `whenLost` says what a vanished worker means. */
+/** Attempts in a row that may be lost with their worker where the policy names no number. */
+export const defaultLostAttempts = 5
+
+/**
+ * How an operation is attempted. `timeoutMs` is per attempt; `whenLost` says what a vanished worker means, and `lostAttempts` how many
+ * attempts in a row may be lost before the operation fails; these do not count as `attempts`.
+ */
 export const Policy = z.object({
   attempts: z.number().int().min(1),
   timeoutMs: z.number().int().min(1),
   backoff: Backoff,
   whenLost: z.enum(['retry', 'fail']),
+  lostAttempts: z.number().int().min(1).optional(),
 })
 export type Policy = z.infer<typeof Policy>
 
@@ -40,6 +47,13 @@ export const operationEvents = defineEvents('operation', {
     externalRef: z.string().nullable(),
     parent: z.string().nullable(),
     retryOf: z.string().nullable(),
+    /** Absent where there are none; so are the following members. */
+    labels: z.record(z.string(), z.string()).optional(),
+    /** Keys of the limits that hold its starts. */
+    limits: z.array(z.string()).optional(),
+    /** The schedule that asked for it, by name, and the time that it was asked for. */
+    schedule: z.string().optional(),
+    slot: z.string().optional(),
   }),
   OperationStarted: z.object({ attempt, worker: z.string(), deadline: z.string() }),
   /** `step` holds the result of a recorded step: a restarted attempt does not run it again. */

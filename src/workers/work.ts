@@ -43,15 +43,22 @@ export class WorkFailed extends Error {
   readonly retryable: boolean
   /** What else a program may want to know of the failure. */
   readonly details: JsonValue | undefined
+  /** When another attempt may help, in milliseconds from now; undefined leaves that to the policy. */
+  readonly retryAfterMs: number | undefined
   constructor(
     type: string,
     message: string,
-    { retryable, details }: { readonly retryable: boolean; readonly details?: JsonValue },
+    {
+      retryable,
+      details,
+      retryAfterMs,
+    }: { readonly retryable: boolean; readonly details?: JsonValue | undefined; readonly retryAfterMs?: number | undefined },
   ) {
     super(message)
     this.type = type
     this.retryable = retryable
     this.details = details
+    this.retryAfterMs = retryAfterMs
   }
 }
 

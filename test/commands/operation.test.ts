@@ -124,7 +124,11 @@ describe('outcomes', () => {
       .then([failed(1, final)])
   })
   test('the time limit ends it', () => given(operation, running).when(timeOut()).then([timedOut]))
-  test('a lost worker counts as an attempt and is tried again at once', () =>
+  test('a failure that names the time of the next try has it', () =>
+    given(operation, running)
+      .when({ ...fail(), retryAfterMs: 90_000 } as OperationCommand)
+      .then([attemptFailed(1, broken, '2026-11-21T05:01:30.000Z')]))
+  test('an attempt that was lost with its worker is followed by another one at once', () =>
     given(operation, running)
       .when(lose())
       .then([attemptFailed(1, workerLost, '2026-11-21T05:00:00.000Z')]))
@@ -132,10 +136,20 @@ describe('outcomes', () => {
     given(operation, [onceOnly, started()])
       .when(lose())
       .then([failed(1, { ...workerLost, retryable: false })]))
-  test('the third lost worker ends it', () =>
-    given(operation, [...running, attemptFailed(1, workerLost), started(2), attemptFailed(2, workerLost), started(3)])
-      .when(lose(3))
-      .then([failed(3, workerLost)]))
+  const lost = (count: number, from = 1) =>
+    Array.from({ length: count }, (_, n) => [started(from + n), attemptFailed(from + n, workerLost)]).flat()
+  test('the fifth attempt in a row that is lost ends it', () =>
+    given(operation, [requested, ...lost(4), started(5)])
+      .when(lose(5))
+      .then([failed(5, workerLost)]))
+  test('a failure in between begins the row anew, and lost attempts are no tries', () =>
+    given(operation, [requested, ...lost(4), started(5), attemptFailed(5), ...lost(4, 6), started(10)])
+      .when(fail(10))
+      .then([attemptFailed(10, broken, '2026-11-21T05:00:00.150Z')]))
+  test('the policy says how many may be lost', () =>
+    given(operation, [requestedWith({ policy: { ...request.policy, lostAttempts: 1 } }), started()])
+      .when(lose())
+      .then([failed(1, workerLost)]))
   test('an attempt handed back does not count', () => {
     const back = [1, 2, 3, 4].flatMap((attempt) => [started(attempt), attemptFailed(attempt, stopped)])
     given(operation, [requested, ...back, started(5)])

@@ -222,6 +222,40 @@ describe('the list', () => {
   })
 })
 
+describe('labels', () => {
+  test('are shown, kept by a retry, and filter the list: all of them must fit', async () => {
+    const { it } = server
+    const labels = { team: 'search', 'app.kubernetes.io/name': 'a:b', empty: '' }
+    const failed = await it.probe({ failAttempts: 9 }, { policy: { attempts: 1 }, labels, limits: ['licence'] }, wait)
+    expect(failed.json).toMatchObject({ labels, limits: ['licence'] })
+    const again = (await it.ask(`POST /v1/operations/${failed.json.id}/retry`)).json
+    expect(again).toMatchObject({ labels, limits: ['licence'] })
+    await it.probe({}, { labels: { team: 'ads' } })
+    const ids = async (query: string) =>
+      (await it.ask(`GET /v1/operations?${query}`)).json.items.map(({ id }: { id: string }) => id)
+    const both = [again.id, failed.json.id]
+    expect(await ids('label=team:search')).toEqual(both)
+    expect(await ids('label=team&label=app.kubernetes.io/name:a:b')).toEqual(both)
+    expect(await ids('label=empty:&limit=1')).toEqual([again.id])
+    expect(await ids('label=team:search&state=failed&kind=probe&to=2999-01-01T00:00:00Z')).toContain(failed.json.id)
+    expect(await ids('label=team:search&label=team:ads')).toEqual([])
+  })
+
+  test.each([
+    [{ labels: { 'no space': 'a' } }, '/labels/no space'],
+    [{ labels: { a: 1 } }, '/labels/a'],
+    [{ labels: { a: 'x'.repeat(256) } }, '/labels/a'],
+    [{ labels: Object.fromEntries(Array.from({ length: 33 }, (_, n) => [`l${n}`, ''])) }, '/labels'],
+    [{ limits: Array.from({ length: 9 }, (_, n) => `l${n}`) }, '/limits'],
+    [{ limits: [''] }, '/limits/0'],
+    [{ limits: ['a', 'a'] }, '/limits'],
+  ])('%o is refused with its pointer', async (more, pointer) => {
+    const refused = await server.it.probe({}, more)
+    expect(problem(refused)).toEqual(isProblem('invalid', 400))
+    expect(refused.json.errors).toEqual([{ pointer, message: expect.any(String) }])
+  })
+})
+
 describe('output', () => {
   const text = 'zeile eins ü\nzeile zwei 🦆\n'
 

@@ -72,7 +72,20 @@ const justRequested = (c: HttpContext, ports: HttpPorts, id: string, kind: strin
       until: null,
       operation: null,
     },
-    ...{ input: input as never, result: null, error: null, correlationId, parent: null, retryOf: null, revision: 0 },
+    ...{
+      input: input as never,
+      result: null,
+      error: null,
+      labels: {},
+      limits: [],
+      targets: null,
+      schedule: null,
+      slot: null,
+      correlationId,
+      parent: null,
+      retryOf: null,
+      revision: 0,
+    },
     position: c.caused.position ?? '0',
   }
 }

@@ -35,6 +35,8 @@ const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
       face: anyOf('Faces that they came through'),
       lane: anyOf('Lanes'),
       principal: anyOf('Name of the principal'),
+      schedule: anyOf('Schedules that asked for them'),
+      label: anyOf('All of these labels: `key` or `key:value`'),
       from: time('Not requested before this time'),
       to: time('Requested before this time'),
     }),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
-import { RunAt, type SubmitRefusal, type SubmitRequest } from '../../commands/submit.ts'
+import { Labels, LimitKeys, PlainName, RunAt, type SubmitRefusal, type SubmitRequest } from '../../commands/submit.ts'
 import { headerOf } from '../faces/arrival.ts'
 import { caused, goneSignal, type HttpContext, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
@@ -13,26 +13,18 @@ import type { Reply } from '../replies/reply.ts'
 import { acceptedAnswer, hasEnded } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-const plain = /^[^\u0000-\u001f\u007f]*$/
-
 const SubmitBody = z
   .strictObject({
     kind: z.string().min(1).max(200),
     input: z.unknown().refine((value) => value !== undefined, 'required'),
-    lane: z
-      .string()
-      .min(1)
-      .max(200)
-      .regex(plain, 'no control characters')
-      .refine((lane) => lane.isWellFormed(), 'well-formed text')
-      .nullish()
-      .meta({ description: 'Operations of the same lane run one at a time' }),
+    lane: PlainName.nullish().meta({ description: 'Operations of the same lane run one at a time' }),
     priority: z.number().int().min(0).max(1000).default(100).meta({ description: 'Lower numbers run first' }),
     runAt: RunAt.nullish().meta({ description: 'The earliest time of its start' }),
     policy: z
       .strictObject({ attempts: z.number().int().min(1).max(1000).optional(), timeoutMs: z.number().int().min(1).optional() })
       .optional(),
+    labels: Labels.optional().meta({ description: 'Lists are filtered by them', example: { team: 'search' } }),
+    limits: LimitKeys.optional().meta({ description: 'Keys of the limits that hold its starts' }),
   })
   .meta({ id: 'OperationRequest' })
 

@@ -12,6 +12,9 @@ export interface OperationFilter {
   readonly face?: readonly string[] | undefined
   readonly lane?: readonly string[] | undefined
   readonly principal?: readonly string[] | undefined
+  readonly schedule?: readonly string[] | undefined
+  /** Unlike the others: all of them. `key` or `key:value`. */
+  readonly label?: readonly string[] | undefined
   readonly from?: string | undefined
   readonly to?: string | undefined
 }
@@ -36,8 +39,10 @@ interface Condition {
 const fewRows = 5000
 
 const none: Condition = { sql: '', values: [] }
-/** Filters by which an index finds rows, the most telling first; all but lanes are indexed together with the state. */
-const indexed = ['lane', 'kind', 'principal', 'face'] as const
+/** Filters by which an index finds rows, the most telling first. */
+const indexed = ['lane', 'schedule', 'kind', 'principal', 'face'] as const
+/** The others are indexed together with the state. */
+const withoutState: readonly string[] = ['lane', 'schedule']
 
 /**
  * The places of a page and of the one behind it. One index leads: each of its values is read in the list's order, no
@@ -47,7 +52,7 @@ export const listPlaces = (views: Views, options: OperationListOptions): readonl
   const wanted = options.limit + 1
   const descending = options.order !== 'asc'
   const direction = descending ? 'DESC' : 'ASC'
-  const lead = leading(views, options)
+  const lead = rareLabel(views, options) ?? leading(views, options)
   const rest = [...restrictions(options, lead), ...ranges(options, descending)]
   const sign = descending ? -1 : 1
   return pieces(options, lead)
@@ -67,6 +72,8 @@ export const listPlaces = (views: Views, options: OperationListOptions): readonl
 }
 
 type Indexed = (typeof indexed)[number]
+/** What a list is found by: an index, or the operations that have a label which few have. */
+type Lead = Indexed | Condition | undefined
 
 /** The filter with the fewest rows leads; counted no further than matters. */
 const leading = (views: Views, filter: OperationFilter): Indexed | undefined => {
@@ -83,25 +90,47 @@ const leading = (views: Views, filter: OperationFilter): Indexed | undefined => 
   return counted.reduce((least, next) => (next.rows < least.rows ? next : least)).column
 }
 
+const labelledRows = (given: string): Condition => {
+  const colon = given.indexOf(':')
+  return colon < 0
+    ? { sql: `SELECT seq FROM labels WHERE label = ?`, values: [given] }
+    : { sql: `SELECT seq FROM labels WHERE label = ? AND value = ?`, values: [given.slice(0, colon), given.slice(colon + 1)] }
+}
+
+const rareLabel = (views: Views, { label }: OperationFilter): Condition | undefined =>
+  distinct(label)
+    ?.map(labelledRows)
+    .find(({ sql, values }) => {
+      const row = views.get<{ rows: number }>(`SELECT count(*) AS rows FROM (${sql} LIMIT ?)`, ...values, fewRows)
+      return row !== undefined && row.rows < fewRows
+    })
+
 /** One condition for each value that the leading index is entered with. */
-const pieces = (filter: OperationFilter, column: Indexed | undefined): readonly Condition[] => {
+const pieces = (filter: OperationFilter, column: Lead): readonly Condition[] => {
+  if (typeof column === 'object') return [{ sql: `seq IN (${column.sql})`, values: column.values }]
   if (column === undefined) return distinct(filter.state)?.map((state) => ({ sql: `state = ?`, values: [state] })) ?? [none]
   const values = distinct(filter[column]) ?? []
-  if (column === 'lane') return values.map((lane) => ({ sql: `lane = ?`, values: [lane] }))
+  if (withoutState.includes(column)) return values.map((value) => ({ sql: `${column} = ?`, values: [value] }))
   const states = distinct(filter.state) ?? operationStates
   return values.flatMap((value) => states.map((state) => ({ sql: `${column} = ? AND state = ?`, values: [value, state] })))
 }
 
 /** The filters that the leading index does not answer. */
-const restrictions = (filter: OperationFilter, lead: Indexed | undefined): readonly Condition[] => {
-  const columns = [...indexed, 'state' as const].filter((column) => (column === 'state' ? lead === 'lane' : column !== lead))
-  return columns.flatMap((column) => {
+const restrictions = (filter: OperationFilter, lead: Lead): readonly Condition[] => {
+  const columns = [...indexed, 'state' as const].filter((column) =>
+    column === 'state' ? lead !== undefined && !coversState(lead) : column !== lead,
+  )
+  const conditions = columns.flatMap((column) => {
     const values = filter[column]
     return values === undefined
       ? []
       : [{ sql: `+${column} IN (SELECT value FROM json_each(?))`, values: [JSON.stringify(values)] }]
   })
+  const labels = (distinct(filter.label) ?? []).map(labelledRows)
+  return [...conditions, ...labels.map(({ sql, values }) => ({ sql: `EXISTS (${sql} AND seq = operations.seq)`, values }))]
 }
+
+const coversState = (lead: Exclude<Lead, undefined>): boolean => typeof lead === 'string' && !withoutState.includes(lead)
 
 /** An operation requested since `from` is also listed since `from`; the reverse need not be true. */
 const ranges = ({ from, after }: OperationListOptions, descending: boolean): readonly Condition[] => [

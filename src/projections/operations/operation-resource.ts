@@ -32,6 +32,12 @@ export interface OperationResource {
   readonly input: JsonValue
   readonly result: JsonValue
   readonly error: OperationError | null
+  readonly labels: Readonly<Record<string, string>>
+  readonly limits: readonly string[]
+  /** The fan-out of an operation over targets; null where it has none. */
+  readonly targets: JsonValue
+  readonly schedule: string | null
+  readonly slot: string | null
   readonly correlationId: string
   readonly parent: string | null
   readonly retryOf: string | null
@@ -95,6 +101,11 @@ const shortResource = (row: OperationRow, waitingFor: WaitingFor | null): Operat
   input: shown(row.input),
   result: orNull(row.result, shown),
   error: orNull(row.error, JSON.parse),
+  labels: row.labels === null ? {} : JSON.parse(row.labels),
+  limits: row.limits === null ? [] : JSON.parse(row.limits),
+  targets: null,
+  schedule: row.schedule,
+  slot: row.slot,
   correlationId: row.correlation_id,
   parent: row.parent,
   retryOf: row.retry_of,

@@ -33,6 +33,11 @@ export interface OperationRow {
   readonly parent: string | null
   readonly retry_of: string | null
   readonly external_ref: string | null
+  /** JSON, null where there are none. */
+  readonly labels: string | null
+  readonly limits: string | null
+  readonly schedule: string | null
+  readonly slot: string | null
   readonly revision: number
   readonly position: string
   readonly progress: string | null

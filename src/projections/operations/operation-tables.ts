@@ -219,8 +219,8 @@ const insert = (row: OperationRow, tx: Tx): void => {
   tx.run(
     `INSERT INTO operations (seq, id, kind, face, lane, priority, state, since, ready_at, attempt, max_attempts, requested_at, listed_at, run_at,
        retry_at, started_at, finished_at, deadline, principal, requested_by, worker, correlation_id, parent, retry_of, external_ref,
-       revision, position, progress, error, result)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, limits, schedule, slot, revision, position, progress, error, result)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.seq,
     row.id,
     row.kind,
@@ -246,6 +246,10 @@ const insert = (row: OperationRow, tx: Tx): void => {
     row.parent,
     row.retry_of,
     row.external_ref,
+    row.labels,
+    row.limits,
+    row.schedule,
+    row.slot,
     row.revision,
     row.position,
     row.progress,
@@ -253,6 +257,13 @@ const insert = (row: OperationRow, tx: Tx): void => {
     row.result,
   )
   tx.run(`INSERT INTO inputs (seq, input) VALUES (?, ?)`, row.seq, row.input)
+  if (row.labels !== null)
+    tx.run(
+      `INSERT INTO labels (label, value, listed_at, seq) SELECT key, value, ?, ? FROM json_each(?)`,
+      row.listed_at,
+      row.seq,
+      row.labels,
+    )
 }
 
 const update = (row: OperationRow, tx: Tx): void =>

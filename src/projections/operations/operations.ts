@@ -19,7 +19,7 @@ import { type Holds, type Surroundings, waitingFor } from './waiting-for.ts'
  */
 export const operations: Projection = {
   name: 'operations',
-  version: 2,
+  version: 3,
   filter: { streamPrefixes: ['operation-', 'lane-'] },
   schema: [
     `CREATE TABLE operations (
@@ -27,10 +27,13 @@ export const operations: Projection = {
       state TEXT NOT NULL, since INTEGER NOT NULL, ready_at INTEGER, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
       requested_at INTEGER NOT NULL, listed_at INTEGER NOT NULL, run_at INTEGER, retry_at INTEGER, started_at INTEGER, finished_at INTEGER, deadline INTEGER,
       principal TEXT NOT NULL, requested_by TEXT NOT NULL, worker TEXT, correlation_id TEXT NOT NULL, parent TEXT, retry_of TEXT,
-      external_ref TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
+      external_ref TEXT, labels TEXT, limits TEXT, schedule TEXT, slot TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
     ) STRICT`,
     // Apart from the row, because it is large, never changes, and a row is rewritten as a whole.
     `CREATE TABLE inputs (seq INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT`,
+    `CREATE TABLE labels (
+      label TEXT NOT NULL, value TEXT NOT NULL, listed_at INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (label, value, listed_at, seq)
+    ) STRICT, WITHOUT ROWID`,
     `CREATE TABLE lanes (lane TEXT PRIMARY KEY, holder TEXT, since INTEGER, earliest INTEGER, stale INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
     `CREATE INDEX by_time ON operations (listed_at)`,
     `CREATE INDEX set_back ON operations (listed_at) WHERE requested_at < listed_at`,
@@ -39,6 +42,7 @@ export const operations: Projection = {
     `CREATE INDEX by_face ON operations (face, state, listed_at) WHERE face IS NOT NULL`,
     `CREATE INDEX by_principal ON operations (principal, state, listed_at)`,
     `CREATE INDEX by_lane ON operations (lane, listed_at) WHERE lane IS NOT NULL`,
+    `CREATE INDEX by_schedule ON operations (schedule, listed_at) WHERE schedule IS NOT NULL`,
     `CREATE INDEX by_external_ref ON operations (external_ref) WHERE external_ref IS NOT NULL`,
     `CREATE INDEX ready_now ON operations (lane, priority) WHERE ready_at = 0`,
     `CREATE INDEX ready_later ON operations (lane, ready_at) WHERE ready_at > 0`,

@@ -212,7 +212,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       case 'shutdown':
         return { type: 'HandBackAttempt', now }
       case undefined:
-        return { type: 'FailAttempt', error: errorOf(settled?.error, redact), now }
+        return { type: 'FailAttempt', error: errorOf(settled?.error, redact), now, retryAfterMs: retryAfterMsOf(settled?.error) }
     }
   }
 
@@ -277,6 +277,14 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
 }
 
 const crashed = 'work-crashed'
+
+/** No attempt waits for longer than a year. */
+const longestRetryAfterMs = 365 * 24 * 3_600_000
+
+const retryAfterMsOf = (error: unknown): number | undefined =>
+  error instanceof WorkFailed && error.retryAfterMs !== undefined
+    ? Math.min(Math.max(error.retryAfterMs, 0), longestRetryAfterMs)
+    : undefined
 
 const stackOf = (error: unknown): string => (error instanceof Error && error.stack) || messageOf(error)
 

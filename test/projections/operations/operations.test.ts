@@ -71,6 +71,7 @@ describe('the resource', () => {
       input: { echo: 1, key: '***' },
       result: null,
       error: null,
+      ...{ labels: {}, limits: [], targets: null, schedule: null, slot: null },
       correlationId: 'c',
       parent: null,
       retryOf: null,

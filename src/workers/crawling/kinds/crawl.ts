@@ -27,6 +27,8 @@ export const crawlWork = ({
     timeoutMs: 30 * dayMs,
     backoff: { initialMs: 1_000, factor: 2, maxMs: 60_000 },
     whenLost: 'retry',
+    // A crawl takes weeks, and its pages count their own lost fetches.
+    lostAttempts: 1000,
   },
   scheduler: { attach: spider.attach, wake: spider.wake },
   run: spider.run,
