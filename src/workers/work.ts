@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream'
 import type { Kind } from '../commands/kind.ts'
 import type { Actor } from '../events/define.ts'
 import type { Backoff } from '../events/operation.ts'
+import type { StandardStream } from '../events/output.ts'
 import type { JsonValue } from '../lib/json.ts'
 
 /** What a running attempt is handed; it knows nothing of streams, leases or HTTP. */
@@ -13,15 +15,20 @@ export interface WorkContext {
   readonly signal: AbortSignal
   /** Shows how far the work is; recorded at most once a second, and less often the longer the attempt runs. */
   progress(report: { phase?: string; fraction?: number; detail?: string }): void
-  /** Appends to the operation's output, in order. Resolves when it may be given more. */
-  output(text: string): Promise<void>
+  /** Appends to the operation's output, in order. Resolves when it may be given more. `stream` is stdout where it is missing. */
+  output(text: string, stream?: StandardStream): Promise<void>
+  /**
+   * Appends what a program writes, UTF-8 in any chunks, and reads it no faster than it is recorded; past `outputCapBytes` it is read and dropped.
+   * Resolves when the source has ended or was destroyed, rejects with its error. The work has to wait for it: nothing is taken after `run` has ended.
+   */
+  pipe(source: Readable, stream: StandardStream): Promise<void>
   /** Runs `work` once per operation: its result is recorded, and a later attempt is given the recorded one. */
   step<Result extends JsonValue>(name: string, work: () => Promise<Result>): Promise<Result>
 }
 
 /** A kind of work. Which worker runs it, when and how often is not its business. */
 export interface Work<Input = unknown, Output extends JsonValue = JsonValue> extends Kind<Input> {
-  /** Most bytes of output that are kept. Default 8 MiB. */
+  /** Most bytes of output that are kept, of both streams and all attempts; then one line says that the rest was dropped. Default 8 MiB. */
   readonly outputCapBytes?: number
   /**
    * A kind with a scheduler of its own: a job only wakes it, and it says itself which operation may start when.

@@ -16,7 +16,8 @@ import type { JsonValue } from '../../lib/json.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import { createOutputWriter } from '../output/output-writer.ts'
-import { createRedaction, noRedaction, type RedactedStream, type Redaction } from '../output/redaction.ts'
+import { createRedaction, noRedaction, type Redaction } from '../output/redaction.ts'
+import { createWorkOutput } from '../output/work-output.ts'
 import { type Work, type WorkContext, WorkFailed } from '../work.ts'
 import { createProgressThrottle, type RecordedProgress } from './progress.ts'
 
@@ -97,7 +98,6 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const isLive = (): boolean => ports.isLive(worker)
   let why: AbortCause | undefined
   let redact: Redaction = noRedaction
-  let shown: RedactedStream = redact.stream()
   let isOver = false
 
   const abort = (cause: AbortCause, abandonMs = ports.abandonMs ?? defaultAbandonMs): void => {
@@ -142,6 +142,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     isLive,
     onProblem: (problem) => logger.warn({ operationId, attempt, problem }, 'output was lost'),
   })
+  let shown = createWorkOutput(output, redact)
 
   const shownReport = ({ phase, fraction, detail }: RecordedProgress): RecordedProgress => ({
     phase: phase && redact.text(phase),
@@ -178,7 +179,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       throw new WorkFailed('secrets-unreadable', messageOf(error), { retryable: true })
     })
     redact = createRedaction(opened.secretTexts)
-    shown = redact.stream()
+    shown = createWorkOutput(output, redact)
     const input = work.input.safeParse(opened.input)
     if (!input.success) throw new WorkFailed('invalid-input', input.error.message, { retryable: false })
     const workContext: WorkContext = {
@@ -188,7 +189,8 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       actor: context.actor,
       signal: controller.signal,
       progress: (report) => progress.report(report),
-      output: (text) => output.write(shown.push(text)),
+      output: shown.output,
+      pipe: shown.pipe,
       step,
     }
     // Told to stop before it began: works listen for the signal from then on.
@@ -229,10 +231,10 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     await queue
     const outcome = isLive() ? outcomeOf(settled) : undefined
     isOver = true
-    await output.write(shown.end())
+    await shown.end()
     if (settled === undefined) {
       logger.warn({ operationId, attempt, kind: work.kind, why }, 'the work ignored its abort signal and was abandoned')
-      await output.write(`\n[attempt ${attempt} did not stop when it was told to (${why}) and was left to itself]\n`)
+      await output.write(`\n[attempt ${attempt} did not stop when it was told to (${why}) and was left to itself]\n`, 'stderr')
     } else if (!settled.ok && outcome?.type === 'FailAttempt' && outcome.error.type === crashed)
       logger.error({ stack: redact.text(stackOf(settled.error)), operationId, attempt, kind: work.kind }, 'the work crashed')
     if (outcome === undefined) {

@@ -1,13 +1,15 @@
 import type { CommandContext } from '../../commands/execute.ts'
-import { outputStream } from '../../events/output.ts'
+import { type OutputWritten, outputStream, type StandardStream, standardStreams } from '../../events/output.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, Unavailable } from '../../lib/errors.ts'
 import { eventId, newId } from '../../lib/ids.ts'
 import type { EventLog, NewEvent } from '../../stores/event-log.ts'
 
 export interface OutputWriter {
-  /** Appends in order. Resolves at once while little is waiting, else when it has been recorded. Never rejects. */
-  write(text: string): Promise<void>
+  /** Appends in order of the calls. Resolves at once while little is waiting, else when it has been recorded. Never rejects. */
+  write(text: string, stream?: StandardStream): Promise<void>
+  /** False when everything else would be dropped: past the cap, after `close` or `discard`. */
+  accepts(): boolean
   /** Records the waiting output, and accepts no more. */
   close(): Promise<void>
   /** Drops the waiting output, and accepts no more: the attempt belongs to another worker now. */
@@ -31,14 +33,33 @@ export interface OutputOptions {
 /** Largest event. Source: DESIGN, section 4. */
 const chunkBytes = 32 * 1024
 const flushMs = 200
-const chunksPerAppend = 8
+/** A byte takes six in JSON at most, and a log takes a mebibyte of JSON in one append. */
+const appendBytes = 5 * chunkBytes
+const chunksPerAppend = 64
+/** So many changes between stdout and stderr are recorded at once. */
+const mostPieces = 64
 const firstPauseMs = 50
 const longestPauseMs = 2_000
 const schemaVersion = 1
 
+/** Text of one standard stream that came in one go. */
+interface Piece {
+  readonly stream: StandardStream
+  text: string
+}
+
 interface Chunk {
+  readonly stream: StandardStream
   readonly text: string
   readonly bytes: number
+}
+
+/** Where the log's stream ends; its revision is -1 before the first event. */
+interface End {
+  readonly revision: number
+  readonly offset: number
+  /** The last text ends a line, or there is none. */
+  readonly endsLine: boolean
 }
 
 /**
@@ -48,13 +69,16 @@ interface Chunk {
  */
 export const createOutputWriter = (options: OutputOptions): OutputWriter => {
   const { log, clock, operationId, attempt, capBytes, context, isLive, onProblem } = options
-  const stream = outputStream(operationId)
-  let waiting = ''
+  const logStream = outputStream(operationId)
+  let waiting: Piece[] = []
   let waitingBytes = 0
+  /** First halves of surrogate pairs whose other half has not come. */
+  const halves = { stdout: '', stderr: '' }
   let isClosed = false
   let isDiscarded = false
-  /** Where the stream ends; unknown before the first text. */
-  let end: { revision: number; offset: number } | undefined
+  let isFull = false
+  /** Unknown before the first text. */
+  let end: End | undefined
   let cancelTimer: (() => void) | undefined
   let tail: Promise<void> = Promise.resolve()
 
@@ -66,16 +90,16 @@ export const createOutputWriter = (options: OutputOptions): OutputWriter => {
   const discard = (): void => {
     isClosed = true
     isDiscarded = true
-    waiting = ''
+    waiting = []
     waitingBytes = 0
     cancelTimer?.()
     cancelTimer = undefined
   }
 
-  const findEnd = async (): Promise<{ revision: number; offset: number }> => {
-    for await (const { revision, data } of log.readStream(stream, { from: 'end', backwards: true, limit: 1 }))
-      return { revision, offset: Number(data.offset) + Number(data.bytes) }
-    return { revision: -1, offset: 0 }
+  const findEnd = async (): Promise<End> => {
+    for await (const { revision, data } of log.readStream(logStream, { from: 'end', backwards: true, limit: 1 }))
+      return endOf(revision, data as unknown as OutputWritten)
+    return { revision: -1, offset: 0, endsLine: true }
   }
 
   /** Repeats while the log is out of reach and the attempt is ours; the ids stay, so that nothing is recorded twice. */
@@ -95,70 +119,77 @@ export const createOutputWriter = (options: OutputOptions): OutputWriter => {
   }
 
   const record = async (chunks: readonly Chunk[]): Promise<void> => {
-    for (let from = 0; from < chunks.length; from += chunksPerAppend) {
-      const at: { revision: number; offset: number } | undefined = end ?? (await persist(findEnd))
+    for (const together of batchesOf(chunks)) {
+      const at: End | undefined = end ?? (await persist(findEnd))
       if (at === undefined) return
-      const events = eventsOf(chunks.slice(from, from + chunksPerAppend), at.offset)
-      if (events.length === 0) return
-      const appended = await persist(() => log.append(stream, at.revision < 0 ? 'noStream' : at.revision, events))
+      const events = eventsOf(together, at)
+      const last = events.at(-1)
+      if (last === undefined) return
+      const appended = await persist(() => log.append(logStream, at.revision < 0 ? 'noStream' : at.revision, events))
       if (appended === undefined) return
-      const last = events.at(-1)?.data
-      end = { revision: appended.revision, offset: Number(last?.offset) + Number(last?.bytes) }
+      end = endOf(appended.revision, last.data)
     }
   }
 
   /** What of the chunks may still be kept, as events; the note that something was cut off is the stream's last. */
-  const eventsOf = (chunks: readonly Chunk[], from: number): NewEvent[] => {
+  const eventsOf = (chunks: readonly Chunk[], at: End): readonly (NewEvent & { readonly data: OutputWritten })[] => {
     const commandId = newId()
-    const events: NewEvent[] = []
-    let offset = from
-    const add = ({ text, bytes }: Chunk): void => {
-      const metadata = { ...context, schema: schemaVersion }
-      events.push({
-        id: eventId(commandId, events.length),
-        type: 'OutputWritten',
-        data: { attempt, offset, bytes, text },
-        metadata,
-      })
+    const metadata = { ...context, schema: schemaVersion }
+    const events: (NewEvent & { readonly data: OutputWritten })[] = []
+    let { offset, endsLine } = at
+    const add = ({ stream, text, bytes }: Chunk): void => {
+      const data = { attempt, offset, bytes, text, ...(stream === 'stdout' ? {} : { stream }) }
+      events.push({ id: eventId(commandId, events.length), type: 'OutputWritten', data, metadata })
       offset += bytes
+      endsLine = text.endsWith('\n')
     }
     for (const chunk of chunks) {
-      if (offset > capBytes) break
-      const fits = offset + chunk.bytes <= capBytes ? chunk : cut(Buffer.from(chunk.text), capBytes - offset)
+      isFull ||= offset > capBytes
+      if (isFull) break
+      const fits = offset + chunk.bytes <= capBytes ? chunk : cut(chunk.stream, Buffer.from(chunk.text), capBytes - offset)
       if (fits.bytes > 0) add(fits)
-      if (fits.bytes < chunk.bytes) {
-        add(chunkOf(`\n[the output was cut off: more than ${capBytes} bytes]\n`))
-        break
-      }
+      if (fits.bytes === chunk.bytes) continue
+      isFull = true
+      add(noteOf(chunk.stream, `${endsLine ? '' : '\n'}[the output was cut off: more than ${capBytes} bytes]\n`))
     }
     return events
   }
 
-  /** Passes the waiting output on. A high surrogate at the end waits for its other half, except at the end of the output. */
-  const flush = (isLast: boolean): Promise<void> => {
+  const flush = (): Promise<void> => {
     cancelTimer?.()
     cancelTimer = undefined
-    const keep = !isLast && /[\ud800-\udbff]$/.test(waiting) ? waiting.slice(-1) : ''
-    const text = waiting.slice(0, waiting.length - keep.length)
-    waiting = keep
-    waitingBytes = keep.length
-    if (text !== '') tail = tail.then(() => (isDiscarded ? undefined : record(chunksOf(text))))
+    const pieces = waiting
+    waiting = []
+    waitingBytes = 0
+    if (pieces.length > 0) tail = tail.then(() => (isDiscarded ? undefined : record(pieces.flatMap(chunksOf))))
     return tail
   }
 
+  const gather = (text: string, stream: StandardStream): void => {
+    const last = waiting.at(-1)
+    if (last?.stream === stream) last.text += text
+    else waiting.push({ stream, text })
+    waitingBytes += Buffer.byteLength(text)
+  }
+
+  const accepts = (): boolean => !isClosed && !isFull
+
   return {
-    write: async (text) => {
-      if (isClosed || text === '') return
-      waiting += text
-      waitingBytes += Buffer.byteLength(text)
-      if (waitingBytes >= chunkBytes) return await flush(false)
-      cancelTimer ??= clock.after(flushMs, () => void flush(false))
+    accepts,
+    write: async (said, stream = 'stdout') => {
+      if (!accepts()) return
+      const text = halves[stream] + said
+      halves[stream] = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : ''
+      if (text.length === halves[stream].length) return
+      gather(text.slice(0, text.length - halves[stream].length), stream)
+      if (waitingBytes >= chunkBytes || waiting.length >= mostPieces) return await flush()
+      cancelTimer ??= clock.after(flushMs, () => void flush())
     },
     close: async () => {
       if (!isClosed) {
-        const done = flush(true)
         isClosed = true
-        await done
+        for (const stream of standardStreams) if (halves[stream] !== '') gather(halves[stream], stream)
+        await flush()
       }
       await tail
     },
@@ -166,21 +197,43 @@ export const createOutputWriter = (options: OutputOptions): OutputWriter => {
   }
 }
 
-const chunkOf = (text: string): Chunk => ({ text, bytes: Buffer.byteLength(text) })
+const endOf = (revision: number, { offset, bytes, text }: OutputWritten): End => ({
+  revision,
+  offset: offset + bytes,
+  endsLine: text.endsWith('\n'),
+})
 
-const chunksOf = (text: string): readonly Chunk[] => {
+const noteOf = (stream: StandardStream, text: string): Chunk => ({ stream, text, bytes: Buffer.byteLength(text) })
+
+const chunksOf = ({ stream, text }: Piece): readonly Chunk[] => {
   const chunks: Chunk[] = []
   for (let rest = Buffer.from(text); rest.length > 0; ) {
-    const chunk = cut(rest, chunkBytes)
+    const chunk = cut(stream, rest, chunkBytes)
     chunks.push(chunk)
     rest = rest.subarray(chunk.bytes)
   }
   return chunks
 }
 
+/** What goes into one append each. */
+const batchesOf = (chunks: readonly Chunk[]): readonly (readonly Chunk[])[] => {
+  const batches: Chunk[][] = []
+  let bytes = 0
+  for (const chunk of chunks) {
+    const last = batches.at(-1)
+    bytes += chunk.bytes
+    if (last !== undefined && last.length < chunksPerAppend && bytes <= appendBytes) last.push(chunk)
+    else {
+      batches.push([chunk])
+      bytes = chunk.bytes
+    }
+  }
+  return batches
+}
+
 /** The longest beginning of UTF-8 text that has at most `most` bytes and ends between two code points. */
-const cut = (content: Buffer, most: number): Chunk => {
+const cut = (stream: StandardStream, content: Buffer, most: number): Chunk => {
   let bytes = Math.min(content.length, most)
   while (bytes > 0 && bytes < content.length && ((content[bytes] ?? 0) & 0xc0) === 0x80) bytes--
-  return { text: content.toString('utf8', 0, bytes), bytes }
+  return { stream, text: content.toString('utf8', 0, bytes), bytes }
 }

@@ -109,6 +109,51 @@ test('past the cap a note is written once, also by later attempts', async () => 
   expect((await readAll(log, 1000)).toString()).toBe('123456789\n[the output was cut off: more than 10 bytes]\n')
 })
 
+test('the note stands on a line of its own, and nothing is accepted after it', async () => {
+  const log = await openLog()
+  const output = writer(log, { capBytes: 40_000 })
+  await output.write(`${'x'.repeat(39_999)}\n`)
+  expect(output.accepts()).toBe(true)
+  await output.write('y'.repeat(40_000), 'stderr')
+  expect(output.accepts()).toBe(false)
+  await output.close()
+  expect((await written(log)).at(-1)).toMatchObject({
+    offset: 40_000,
+    text: '[the output was cut off: more than 40000 bytes]\n',
+    stream: 'stderr',
+  })
+})
+
+test('stdout and stderr are recorded in the order in which they came', async () => {
+  const log = await openLog()
+  const output = writer(log)
+  await output.write('one\n')
+  await output.write('two\ud83d')
+  await output.write('three\n', 'stderr')
+  await output.write('\ude00\n', 'stdout')
+  for (let index = 0; index < 200; index++) await output.write(`${index}\n`, index % 2 === 0 ? 'stderr' : 'stdout')
+  await output.close()
+  const events = await written(log)
+  expect(events.slice(0, 4).map(({ stream, text }) => [stream, text])).toEqual([
+    [undefined, 'one\ntwo'],
+    ['stderr', 'three\n'],
+    [undefined, '😀\n'],
+    ['stderr', '0\n'],
+  ])
+  expect(events.slice(3).map(({ text }) => text)).toEqual(Array.from({ length: 200 }, (_, index) => `${index}\n`))
+})
+
+test('text that is six times as long in JSON fits into the appends', async () => {
+  const log = await openLog()
+  const problems: string[] = []
+  const output = writer(log, { onProblem: (problem) => problems.push(problem) })
+  const text = '\u0001'.repeat(500_000)
+  await output.write(text)
+  await output.close()
+  expect(problems).toEqual([])
+  expect((await readAll(log, 1 << 20)).toString()).toBe(text)
+})
+
 test('a later attempt goes on where the last one ended', async () => {
   const log = await openLog()
   for (const attempt of [1, 2]) {
