@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import type { MessageTopics } from '../bus/message-topics.ts'
 import type { Executor } from '../commands/execute.ts'
+import type { EventDefinition } from '../events/define.ts'
 import type { Face } from '../http/faces/face.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -30,6 +31,8 @@ export interface FaceModule<Settings = unknown> {
   /** Every decider: the face owns the streams of their categories. */
   readonly deciders: readonly AnyDecider[]
   readonly projections: readonly Projection[]
+  /** Definitions whose events have members that are `sealed()`: `GET /v1/secrets` lists their subjects and streams. */
+  readonly sealed?: readonly EventDefinition[]
   /** Every kind with the views that its work reads: known without loading the work, so that a worker builds no other views. */
   readonly kinds: Readonly<Record<string, { readonly reads: readonly string[] }>>
   /** Loads the works of all these kinds, or none where the settings say so. What works begin by themselves ends with `signal`. */

@@ -1,4 +1,6 @@
+import { holdsSealed } from '../commands/sealing.ts'
 import type { Projection } from '../projections/projection.ts'
+import { secretsView } from '../projections/secrets.ts'
 import type { Work } from '../workers/work.ts'
 import type { AnyDecider, FaceModule } from './face-module.ts'
 import { crawling } from './faces/crawling.ts'
@@ -19,7 +21,10 @@ export const unknownScope = (modules: readonly FaceModule[], scope: string): str
     : `"${scope}" is not a scope of this program; the scopes are ${known.join(', ')} and *`
 }
 
-/** Throws where two faces claim one name, stream category, view or kind, or where a kind reads a view that no face has. */
+/**
+ * Throws where two faces claim one name, stream category, view or kind, where a kind reads a view that no face has, or where nothing in a
+ * definition is sealed that a face says to be.
+ */
 export const checkFaces = (modules: readonly FaceModule[]): void => {
   const owners = new Map<string, string>()
   const claim = (what: string, face: string): void => {
@@ -27,11 +32,15 @@ export const checkFaces = (modules: readonly FaceModule[]): void => {
     if (other !== undefined) throw new Error(`the faces "${other}" and "${face}" both claim ${what}`)
     owners.set(what, face)
   }
-  for (const { name, deciders, projections, kinds } of modules) {
+  claim('the view secrets', native.name)
+  for (const { name, deciders, projections, kinds, sealed = [] } of modules) {
     claim(`the name ${name}`, name)
     for (const { category } of deciders) claim(`the stream category ${category}`, name)
     for (const projection of projections) claim(`the view ${projection.name}`, name)
     for (const kind of Object.keys(kinds)) claim(`the kind ${kind}`, name)
+    for (const { category, schemas } of sealed)
+      if (!Object.values(schemas).some(holdsSealed))
+        throw new Error(`the face "${name}" names the events of ${category} as sealed, and none has a member that is sealed()`)
   }
   const views = new Set(projectionsOf(modules).map(({ name }) => name))
   for (const { name, kinds, holds } of modules)
@@ -53,9 +62,11 @@ export const checkWorks = ({ name, kinds }: FaceModule, works: readonly Work[]):
   if (missing !== undefined) throw new Error(`the face "${name}" declares the kind ${missing} and makes no work of it`)
 }
 
-/** Every view of these faces. */
-export const projectionsOf = (modules: readonly FaceModule[]): readonly Projection[] =>
-  modules.flatMap(({ projections }) => projections)
+/** Every view of these faces, and the one of all their secrets. */
+export const projectionsOf = (modules: readonly FaceModule[]): readonly Projection[] => [
+  ...modules.flatMap(({ projections }) => projections),
+  secretsView(modules.flatMap(({ sealed = [] }) => sealed)),
+]
 
 /** The views that a process builds which does nothing but work of such kinds. */
 export const projectionsFor = (modules: readonly FaceModule[], matches: (kind: string) => boolean): readonly Projection[] => {

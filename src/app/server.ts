@@ -1,6 +1,7 @@
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { createForget } from '../commands/forget-secrets.ts'
 import { createRetry } from '../commands/retry.ts'
+import { sealValue } from '../commands/sealing.ts'
 import { createSubmit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
@@ -55,6 +56,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     submit,
     retry,
     forget: createForget({ executor, secrets }),
+    seal: (subject, value) => sealValue(subject, value, secrets),
     projections,
     knowledge,
     operations: known.operations,

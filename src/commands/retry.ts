@@ -1,4 +1,5 @@
 import type { OperationRequest, OperationState } from '../events/operation.ts'
+import { sealedIn, sealingSubject } from '../events/sealed.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -50,6 +51,8 @@ export const createRetry =
     if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
     // The secrets stay those of the first operation: forgetting them makes them unreadable in every retry too.
     const { input, subject } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
+    // Sealed values that it takes as they are: a forgotten one is refused now, not by the attempt.
+    for (const { $sealed, subject: theirs = sealingSubject(operationId) } of sealedIn(input)) await secrets.open(theirs, $sealed)
     const { attempts, timeoutMs } = request.policy
     const { lane, priority, face, externalRef, parent, labels, limits } = request
     return submit(

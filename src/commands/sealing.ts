@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { isSealed, sealingSubject } from '../events/sealed.ts'
+import { isSealed, type SealedValue, sealingSubject } from '../events/sealed.ts'
 import { isObject, type JsonValue } from '../lib/json.ts'
 import type { Secrets } from '../stores/secrets.ts'
 
@@ -48,21 +48,28 @@ const itemSchemas = (schemas: readonly Schema[], index: number): readonly Schema
     return item === undefined ? [] : samePlace(item)
   })
 
-const known = new WeakMap<Schema, boolean>()
-
-/** Whether any secret stands anywhere below: most kinds have none, and their inputs need no walk. */
-const holdsSecrets = (schema: Schema): boolean => {
-  const cached = known.get(schema)
-  if (cached !== undefined) return cached
-  known.set(schema, false) // a recursive schema meets itself again here
-  const { shape = {}, catchall, valueType, element, items = [], rest } = definitionOf(schema)
-  const below = [...Object.values(shape), catchall, valueType, element, ...items, rest ?? undefined]
-  const places = samePlace(schema)
-  const answer =
-    places.some(isSecret) || places.slice(1).some(holdsSecrets) || below.some((part) => part !== undefined && holdsSecrets(part))
-  known.set(schema, answer)
-  return answer
+/** A test whether a schema, or any below it, is a certain one; each schema is looked at once. */
+const anywhere = (isMeant: (schema: Schema) => boolean): ((schema: Schema) => boolean) => {
+  const known = new WeakMap<Schema, boolean>()
+  const holds = (schema: Schema): boolean => {
+    const cached = known.get(schema)
+    if (cached !== undefined) return cached
+    known.set(schema, false) // a recursive schema meets itself again here
+    const { shape = {}, catchall, valueType, element, items = [], rest } = definitionOf(schema)
+    const below = [...Object.values(shape), catchall, valueType, element, ...items, rest ?? undefined]
+    const places = samePlace(schema)
+    const answer = places.some(isMeant) || places.slice(1).some(holds) || below.some((part) => part !== undefined && holds(part))
+    known.set(schema, answer)
+    return answer
+  }
+  return holds
 }
+
+/** Most kinds have no secrets, and their inputs need no walk. */
+const holdsSecrets = anywhere(isSecret)
+
+/** Whether a member of it, however deep, is `sealed()`. */
+export const holdsSealed: (schema: z.ZodType) => boolean = anywhere((schema) => (schema as z.ZodType).meta()?.sealed === true)
 
 /** Replaces the values of all secret members. The schema decides which ones these are, never the look of the value. */
 const changeSecrets = async (
@@ -111,16 +118,26 @@ export const openInput = async (
   const opened = await changeSecrets(samePlace(schema), input, async (sealed) => {
     if (!isSealed(sealed)) return sealed
     subject = sealed.subject ?? sealingSubject(operationId)
-    const clear = JSON.parse(await secrets.open(subject, sealed.$sealed)) as JsonValue
-    collectTexts(clear, secretTexts)
+    const clear = await openValue({ $sealed: sealed.$sealed, subject }, secrets)
+    secretTexts.push(...textsIn(clear))
     return clear
   })
   return subject === undefined ? { input: opened, secretTexts } : { input: opened, secretTexts, subject }
 }
 
-const collectTexts = (value: JsonValue, into: string[]): void => {
-  if (typeof value === 'string') into.push(value)
-  else if (typeof value === 'number') into.push(String(value))
-  else if (Array.isArray(value)) for (const item of value) collectTexts(item as JsonValue, into)
-  else if (isObject(value)) for (const member of Object.values(value)) collectTexts(member as JsonValue, into)
+/** Seals a value for a subject, as a member of an event or of an input that is `sealed()`. */
+export const sealValue = async (subject: string, value: JsonValue, secrets: Secrets): Promise<SealedValue> => ({
+  $sealed: await secrets.seal(subject, JSON.stringify(value)),
+  subject,
+})
+
+/** For works and services alone. Throws `SecretForgotten` where the subject was forgotten, `Unavailable` with another master key. */
+export const openValue = async ({ $sealed, subject }: SealedValue, secrets: Secrets): Promise<JsonValue> =>
+  JSON.parse(await secrets.open(subject, $sealed)) as JsonValue
+
+/** The texts and numbers of a secret: what must not show in anything that is said. */
+export const textsIn = (value: JsonValue): readonly string[] => {
+  if (typeof value === 'string') return [value]
+  if (typeof value === 'number') return [String(value)]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap((member) => textsIn(member as JsonValue)) : []
 }

@@ -1,7 +1,10 @@
 import type { z } from 'zod'
 
 /** The events of one stream category: a Zod schema per event type. */
-export interface EventDefinition<Category extends string, Schemas extends Record<string, z.ZodType>> {
+export interface EventDefinition<
+  Category extends string = string,
+  Schemas extends Record<string, z.ZodType> = Record<string, z.ZodType>,
+> {
   readonly category: Category
   readonly schemas: Schemas
 }

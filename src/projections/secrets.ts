@@ -1,36 +1,54 @@
+import { holdsSealed } from '../commands/sealing.ts'
+import type { EventDefinition } from '../events/define.ts'
 import { operationPrefix } from '../events/operation.ts'
-import { isSealed, type Sealed, sealingSubject } from '../events/sealed.ts'
+import { sealedIn } from '../events/sealed.ts'
 import { type Remains, secretPrefix } from '../events/secret.ts'
-import { isObject } from '../lib/json.ts'
 import type { RecordedEvent } from '../stores/event-log.ts'
 import type { Projection, Tx, Views } from './projection.ts'
 
-/** Whose secrets are sealed, which events hold them, and what was forgotten; never a value. */
-export const secrets: Projection = {
-  name: 'secrets',
-  version: 1,
-  filter: { streamPrefixes: [operationPrefix, secretPrefix] },
-  schema: [
-    `CREATE TABLE subjects (subject TEXT PRIMARY KEY, sealed_at TEXT, events INTEGER NOT NULL, forgotten_at TEXT, receipt TEXT) STRICT`,
-    `CREATE TABLE uses (subject TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (subject, user)) STRICT, WITHOUT ROWID`,
-  ],
-  apply: (event, tx) => {
-    if (event.type === 'OperationRequested') noteSealed(event, tx)
-    else if (event.type === 'SecretForgotten' && event.stream.startsWith(secretPrefix)) noteForgotten(event, tx)
-  },
+/** Events of an operation that hold what somebody handed over or a work made. */
+const operationTypes = ['OperationRequested', 'OperationSucceeded', 'OperationTargetSucceeded']
+
+/**
+ * Whose secrets are sealed, which events hold them, and what was forgotten; never a value. `definitions` are those with members that are
+ * `sealed()`: their events are looked through beside those of operations.
+ */
+export const secretsView = (definitions: readonly EventDefinition[]): Projection => {
+  const sealing = new Set(
+    definitions.flatMap(({ category, schemas }) =>
+      Object.entries(schemas).flatMap(([type, schema]) => (holdsSealed(schema) ? `${category}-${type}` : [])),
+    ),
+  )
+  return {
+    name: 'secrets',
+    version: 2,
+    filter: { streamPrefixes: [operationPrefix, secretPrefix, ...definitions.map(({ category }) => `${category}-`)] },
+    schema: [
+      `CREATE TABLE subjects (subject TEXT PRIMARY KEY, sealed_at TEXT, events INTEGER NOT NULL, forgotten_at TEXT, receipt TEXT) STRICT`,
+      `CREATE TABLE uses (subject TEXT NOT NULL, user TEXT NOT NULL, PRIMARY KEY (subject, user)) STRICT, WITHOUT ROWID`,
+    ],
+    apply: (event, tx) => {
+      const { stream, type, data } = event
+      if (stream.startsWith(operationPrefix)) {
+        if (operationTypes.includes(type) || (type === 'OperationProgressed' && data.step !== undefined))
+          noteSealed(event, stream.slice(operationPrefix.length), tx)
+      } else if (stream.startsWith(secretPrefix)) {
+        if (type === 'SecretForgotten') noteForgotten(event, tx)
+      } else if (sealing.has(`${stream.slice(0, stream.indexOf('-'))}-${type}`)) noteSealed(event, stream, tx)
+    },
+  }
 }
 
-const noteSealed = ({ data, stream, recordedAt }: RecordedEvent, tx: Tx): void => {
-  const id = stream.slice(operationPrefix.length)
-  const subjects = new Set(sealedIn(data.input).map(({ subject }) => subject ?? sealingSubject(id)))
-  for (const subject of subjects) {
+/** A sealed value that names no subject is its stream's own. */
+const noteSealed = ({ data, stream, recordedAt }: RecordedEvent, user: string, tx: Tx): void => {
+  for (const subject of new Set(sealedIn(data).map((sealed) => sealed.subject ?? stream))) {
     tx.run(
       `INSERT INTO subjects VALUES (?, ?, 1, NULL, NULL)
        ON CONFLICT (subject) DO UPDATE SET events = events + 1, sealed_at = ifnull(sealed_at, excluded.sealed_at)`,
       subject,
       recordedAt,
     )
-    tx.run(`INSERT INTO uses VALUES (?, ?) ON CONFLICT DO NOTHING`, subject, id)
+    tx.run(`INSERT INTO uses VALUES (?, ?) ON CONFLICT DO NOTHING`, subject, user)
   }
 }
 
@@ -45,14 +63,6 @@ const noteForgotten = ({ data, stream, position, recordedAt }: RecordedEvent, tx
   )
 }
 
-/** One list for all: lists of lists of a megabyte of small members take 25 ms and much garbage. */
-const sealedIn = (value: unknown, found: Sealed[] = []): readonly Sealed[] => {
-  if (isSealed(value)) found.push(value)
-  else if (Array.isArray(value)) for (const item of value) sealedIn(item, found)
-  else if (isObject(value)) for (const name in value) sealedIn(value[name], found)
-  return found
-}
-
 interface Row {
   readonly subject: string
   readonly sealed_at: string | null
@@ -64,7 +74,7 @@ interface Row {
 export interface Subject {
   readonly subject: string
   readonly sealedAt: string | null
-  /** Ids of operations, the earliest first. */
+  /** Ids of operations and names of other streams. */
   readonly usedBy: readonly string[]
   readonly forgottenAt: string | null
   /** How many events hold sealed values of it. */

@@ -4,6 +4,11 @@ export interface Secrets {
   seal(subject: string, clear: string): Promise<string>
   /** Throws `SecretForgotten` when the subject was forgotten, `Unavailable` when the master key is another one. */
   open(subject: string, sealed: string): Promise<string>
+  /**
+   * Tells whether a text is one seen before, and nothing else of it: a keyed hash that only holds within the subject. Throws
+   * `SecretForgotten` where the subject has no key: seal first.
+   */
+  digest(subject: string, clear: string): Promise<string>
   /** Makes everything sealed for the subject unreadable, for ever. */
   forget(subject: string): Promise<void>
   /** Whether the subject has a key. */

@@ -3,6 +3,7 @@ import type { Kind } from '../commands/kind.ts'
 import type { Actor } from '../events/define.ts'
 import type { Backoff } from '../events/operation.ts'
 import type { StandardStream } from '../events/output.ts'
+import type { SealedValue } from '../events/sealed.ts'
 import type { JsonValue } from '../lib/json.ts'
 
 /** What a running attempt is handed; it knows nothing of streams, leases or HTTP. */
@@ -24,6 +25,13 @@ export interface WorkContext {
   pipe(source: Readable, stream: StandardStream): Promise<void>
   /** Runs `work` once per operation: its result is recorded, and a later attempt is given the recorded one. */
   step<Result extends JsonValue>(name: string, work: () => Promise<Result>): Promise<Result>
+  /**
+   * A sealed value in clear. Its texts are masked from then on in whatever the work says. Throws `WorkFailed`: `secret-forgotten`, which no
+   * other attempt mends, or `secrets-unreadable`.
+   */
+  open(sealed: SealedValue): Promise<JsonValue>
+  /** Seals what the work has learned, for its result or a recorded step; masked likewise. */
+  seal(subject: string, value: JsonValue): Promise<SealedValue>
 }
 
 /** A kind of work. Which worker runs it, when and how often is not its business. */

@@ -4,7 +4,6 @@ import { request } from '../../commands/request.ts'
 import { secret } from '../../commands/secret.ts'
 import { operations } from '../../projections/operations/operations.ts'
 import { moments } from '../../projections/past/moments.ts'
-import { secrets } from '../../projections/secrets.ts'
 import type { Work } from '../../workers/work.ts'
 import { faceModule } from '../face-module.ts'
 
@@ -14,7 +13,7 @@ export const native = faceModule({
   settings: () => undefined,
   variables: [],
   deciders: [operation, lane, request, secret],
-  projections: [operations, secrets, moments],
+  projections: [operations, moments],
   kinds: { probe: { reads: [] } },
   works: async ({ clock }) => {
     const { probe } = await import('../../workers/probe.ts')

@@ -5,7 +5,9 @@ import type { Forget } from '../../commands/forget-secrets.ts'
 import type { Kinds } from '../../commands/kind.ts'
 import type { Retry } from '../../commands/retry.ts'
 import type { Submit } from '../../commands/submit.ts'
+import type { SealedValue } from '../../events/sealed.ts'
 import type { Clock } from '../../lib/clock.ts'
+import type { JsonValue } from '../../lib/json.ts'
 import type { Knowledge, Known } from '../../projections/known.ts'
 import type { OperationQueries } from '../../projections/operations/operations.ts'
 import type { Projections } from '../../projections/projection.ts'
@@ -23,6 +25,8 @@ export interface HttpPorts {
   readonly retry: Retry
   /** `createForget` in commands/forget-secrets.ts. */
   readonly forget: Forget
+  /** Seals a value for a subject, to stand in an event. Routes cannot open it again. */
+  readonly seal: (subject: string, value: JsonValue) => Promise<SealedValue>
   /** How the views are; what they hold is read by `known`, which each request is given. */
   readonly projections: Pick<Projections, 'reached' | 'together' | 'status' | 'rebuild' | 'onApplied'>
   readonly knowledge: Knowledge

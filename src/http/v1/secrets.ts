@@ -18,7 +18,9 @@ const SubjectDocument = z
   .object({
     subject: z.string(),
     sealedAt: instant.nullable(),
-    usedBy: z.array(z.string()).meta({ description: 'Ids of the operations whose input holds values sealed for it' }),
+    usedBy: z
+      .array(z.string())
+      .meta({ description: 'Ids of the operations and names of the other streams that hold values sealed for it' }),
     forgottenAt: instant.nullable(),
   })
   .meta({ id: 'SecretSubject' })

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyEvents } from '../../events/key.ts'
@@ -89,6 +89,11 @@ export const openSecrets = ({ log, masterKey }: { readonly log: EventLog; readon
       } catch {
         throw new Unavailable(`the sealed value was not made for ${subject}, or it was changed`)
       }
+    },
+    digest: async (subject, clear) => {
+      const known = await readKey(subject)
+      if (known === undefined) throw new SecretForgotten(subject)
+      return createHmac('sha256', known.key).update(`digest\0${clear}`).digest('base64url')
     },
     forget: (subject) => log.forget(streamOf(subject)),
     has: async (subject) => {

@@ -7,7 +7,7 @@ import {
   type OperationRefusal,
   operation,
 } from '../../commands/operation.ts'
-import { openInput } from '../../commands/sealing.ts'
+import { openInput, openValue, sealValue, textsIn } from '../../commands/sealing.ts'
 import type { OperationError } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, SecretForgotten, Unacceptable, Unavailable } from '../../lib/errors.ts'
@@ -16,7 +16,7 @@ import type { JsonValue } from '../../lib/json.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import { createOutputWriter } from '../output/output-writer.ts'
-import { createRedaction, noRedaction, type Redaction } from '../output/redaction.ts'
+import { createGrowingRedaction, type Redaction } from '../output/redaction.ts'
 import { createWorkOutput } from '../output/work-output.ts'
 import { type Work, type WorkContext, WorkFailed } from '../work.ts'
 import { createProgressThrottle, type RecordedProgress } from './progress.ts'
@@ -97,7 +97,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const steps = new Map(Object.entries(live.steps))
   const isLive = (): boolean => ports.isLive(worker)
   let why: AbortCause | undefined
-  let redact: Redaction = noRedaction
+  const redact = createGrowingRedaction()
   let isOver = false
 
   const abort = (cause: AbortCause, abandonMs = ports.abandonMs ?? defaultAbandonMs): void => {
@@ -142,7 +142,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     isLive,
     onProblem: (problem) => logger.warn({ operationId, attempt, problem }, 'output was lost'),
   })
-  let shown = createWorkOutput(output, redact)
+  const shown = createWorkOutput(output, redact)
 
   const shownReport = ({ phase, fraction, detail }: RecordedProgress): RecordedProgress => ({
     phase: phase && redact.text(phase),
@@ -174,12 +174,8 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   }
 
   const perform = async (): Promise<JsonValue> => {
-    const opened = await openInput(work.input, request.input as JsonValue, operationId, secrets).catch((error: unknown) => {
-      if (error instanceof SecretForgotten) throw new WorkFailed('secret-forgotten', error.message, { retryable: false })
-      throw new WorkFailed('secrets-unreadable', messageOf(error), { retryable: true })
-    })
-    redact = createRedaction(opened.secretTexts)
-    shown = createWorkOutput(output, redact)
+    const opened = await openInput(work.input, request.input as JsonValue, operationId, secrets).catch(notOpened)
+    redact.learn(opened.secretTexts)
     const input = work.input.safeParse(opened.input)
     if (!input.success) throw new WorkFailed('invalid-input', input.error.message, { retryable: false })
     const workContext: WorkContext = {
@@ -192,6 +188,15 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       output: shown.output,
       pipe: shown.pipe,
       step,
+      open: async (sealed) => {
+        const clear = await openValue(sealed, secrets).catch(notOpened)
+        redact.learn(textsIn(clear))
+        return clear
+      },
+      seal: async (subject, value) => {
+        redact.learn(textsIn(value))
+        return await sealValue(subject, value, secrets)
+      },
     }
     // Told to stop before it began: works listen for the signal from then on.
     controller.signal.throwIfAborted()
@@ -287,6 +292,11 @@ const retryAfterMsOf = (error: unknown): number | undefined =>
   error instanceof WorkFailed && error.retryAfterMs !== undefined
     ? Math.min(Math.max(error.retryAfterMs, 0), longestRetryAfterMs)
     : undefined
+
+const notOpened = (error: unknown): never => {
+  if (error instanceof SecretForgotten) throw new WorkFailed('secret-forgotten', error.message, { retryable: false })
+  throw new WorkFailed('secrets-unreadable', messageOf(error), { retryable: true })
+}
 
 const stackOf = (error: unknown): string => (error instanceof Error && error.stack) || messageOf(error)
 

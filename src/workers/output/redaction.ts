@@ -1,4 +1,4 @@
-import { secretMask } from '../../events/sealed.ts'
+import { isSealed, secretMask } from '../../events/sealed.ts'
 import { isObject, type JsonValue } from '../../lib/json.ts'
 import { formsOf, shortestSecret } from './secret-forms.ts'
 import { type SearchTable, searchTable } from './text-search.ts'
@@ -43,10 +43,40 @@ export const createRedaction = (secretTexts: readonly string[]): Redaction => {
     if (typeof value === 'string') return text(value)
     if (typeof value === 'number') return secrets.has(String(value)) ? secretMask : value
     if (Array.isArray(value)) return value.map(masked)
-    if (!isObject(value)) return value
+    // A sealed value opens for its subject alone: a mask in that name would lose it.
+    if (!isObject(value) || isSealed(value)) return value
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [text(name), masked(member as JsonValue)]))
   }
   return { text, json: (value) => masked(asRecorded(value)), stream: () => redactedStream(tables) }
+}
+
+/** One that is told further secrets while it is in use; streams search for them from their next piece on. */
+export const createGrowingRedaction = (): Redaction & { learn(secretTexts: readonly string[]): void } => {
+  const known: string[] = []
+  let current = noRedaction
+  return {
+    learn: (secretTexts) => {
+      if (secretTexts.length === 0) return
+      known.push(...secretTexts)
+      current = createRedaction(known)
+    },
+    text: (text) => current.text(text),
+    json: (value) => current.json(value),
+    stream: () => {
+      let begunWith = current
+      let stream = begunWith.stream()
+      return {
+        push: (text) => {
+          if (begunWith === current) return stream.push(text)
+          const held = stream.end()
+          begunWith = current
+          stream = begunWith.stream()
+          return held + stream.push(text)
+        },
+        end: () => stream.end(),
+      }
+    },
+  }
 }
 
 /** What cannot be put into JSON is left to the log, which says so. */

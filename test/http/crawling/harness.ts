@@ -13,6 +13,7 @@ import { createExecutor } from '../../../src/commands/execute.ts'
 import { createForget } from '../../../src/commands/forget-secrets.ts'
 import { createKinds } from '../../../src/commands/kind.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
+import { sealValue } from '../../../src/commands/sealing.ts'
 import { createSubmit } from '../../../src/commands/submit.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { createHealth } from '../../../src/health.ts'
@@ -117,6 +118,7 @@ export const startFace = async ({
     submit,
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
     forget: createForget({ executor, secrets }),
+    seal: (subject, value) => sealValue(subject, value, secrets),
     projections,
     knowledge,
     operations: operationsOf,
