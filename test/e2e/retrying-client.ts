@@ -15,14 +15,15 @@ export interface Load {
 
 const everyMs = 10
 const answerWithinMs = 10_000
+const mostUnanswered = 500
 const firstPauseMs = 300
 const longestPauseMs = 5_000
 /** The key is in work on that server; the machine was too busy to let the request arrive. */
 const tryAgain: readonly number[] = [409, 408]
 
 /**
- * 100 operations a second until it is ended, at least `least` of them, whatever becomes of the earlier ones. Who is not answered, or with 408, 409 or 5xx, asks the other server with
- * the same `Idempotency-Key`, for as long as it takes, with longer and longer pauses.
+ * 100 operations a second until it is ended, at least `least` of them; no further ones while 500 are not acknowledged. A client that gets no answer, or 408, 409 or
+ * 5xx, asks the other server with the same `Idempotency-Key`, for as long as it takes, with longer and longer pauses.
  */
 export const openLoad = (servers: readonly ClusterNode[], least: number, request: (index: number) => Json): Load => {
   const acknowledged = new Map<string, string>()
@@ -58,12 +59,16 @@ export const openLoad = (servers: readonly ClusterNode[], least: number, request
   }
 
   const run = async (): Promise<void> => {
-    const begun = systemClock.monotonic()
     const all: Promise<void>[] = []
-    while (sent < least || !isEnding) {
-      const due = Math.floor((systemClock.monotonic() - begun) / everyMs) + 1
+    let due = 1
+    for (let last = systemClock.monotonic(); sent < least || !isEnding; ) {
+      // A machine that is too slow for all this is asked less often, not for everything at once later.
+      if (sent - acknowledged.size >= mostUnanswered) due = sent
       while (sent < due) all.push(submit(sent++))
       await systemClock.sleep(everyMs)
+      const now = systemClock.monotonic()
+      due += (now - last) / everyMs
+      last = now
     }
     await Promise.all(all)
   }
