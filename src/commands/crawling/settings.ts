@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
-import { noProxies, type ProxyFor, proxiesOf } from './proxy-settings.ts'
+import { noProxies, type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
 
 const topicName = z.string().regex(/^[\w.-]{1,100}$/, 'is not a topic name')
 
@@ -82,7 +82,7 @@ export const defaultCrawlingSettings: CrawlingSettings = { ...CrawlingSettings.p
  */
 export const crawlingSettings = (environment: Environment): CrawlingSettings => ({
   ...settingsFrom('CRAWLING', CrawlingSettings, environment),
-  proxyFor: proxiesOf(environment),
+  proxyFor: proxiesOf(environment, 'CRAWLING_PROXY'),
 })
 
 /** Names of the topics and of the groups that share what is fed and what was crawled. Source: crawling contract, section 8. */

@@ -24,6 +24,13 @@ export interface Targets {
   checkForProxy(hostname: string): Promise<void>
 }
 
+/** In PEM: the authorities that are trusted instead of the usual ones, and the certificate and key that are shown to servers. */
+export interface TlsIdentity {
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+}
+
 /** The error of a connection to an address that is not allowed. */
 export class TargetRefused extends Error {
   override readonly name = 'TargetRefused'
@@ -55,7 +62,10 @@ const anyTls = {
 
 const forbidden = 'it may not be reached'
 
-type Standing = 'public' | 'link-local' | 'private'
+type Standing = 'public' | 'link-local' | 'private' | 'no-host'
+
+/** Ranges in which no single machine is. */
+const withoutHosts = new Set(['unspecified', 'multicast', 'broadcast'])
 
 const standingOf = (address: ipaddr.IPv4 | ipaddr.IPv6): Standing => {
   if (address instanceof ipaddr.IPv6) {
@@ -64,25 +74,31 @@ const standingOf = (address: ipaddr.IPv4 | ipaddr.IPv6): Standing => {
   }
   const range = address.range()
   if (range === 'linkLocal' || metadataAddresses.has(address.toString())) return 'link-local'
-  // Documentation, multicast, carrier-grade NAT and the like: nothing of the public web is there.
+  if (withoutHosts.has(range)) return 'no-host'
+  // Documentation, carrier-grade NAT and the like: nothing of the public web is there.
   return range === 'unicast' ? 'public' : 'private'
 }
 
 /**
  * The address rules. Link-local and cloud metadata addresses are refused unless `allowLinkLocal`; loopback, private
- * and other addresses that are not public are refused unless `allowPrivate`. What is checked is the address that is really connected
+ * and other addresses that are not public are refused unless `allowPrivate`, and those of no single host unless `allowNoHost`. What is checked is the address that is really connected
  * to, after DNS, on every hop: a name never gets around it, nor does an IPv4 address that is written as IPv6.
  */
 export const createTargets = ({
   allowLinkLocal,
   allowPrivate,
+  allowNoHost = allowPrivate,
   tlsVerify = true,
+  tls = {},
   remedies = {},
 }: {
   readonly allowLinkLocal: boolean
   readonly allowPrivate: boolean
+  /** Whether unspecified, broadcast and multicast addresses may be reached (0.0.0.0 is this machine). Default: as private ones. */
+  readonly allowNoHost?: boolean
   /** Whether certificates are looked at; without that, TLS of any age will do. */
   readonly tlsVerify?: boolean
+  readonly tls?: TlsIdentity
   /** What a refusal says besides: who may not reach it, and the setting that allows it. */
   readonly remedies?: { readonly linkLocal?: string; readonly private?: string }
 }): Targets => {
@@ -92,7 +108,9 @@ export const createTargets = ({
     const standing = standingOf(ipaddr.parse(bare))
     if (standing === 'link-local' && !allowLinkLocal)
       return `${address} is a link-local or cloud metadata address; ${remedies.linkLocal ?? forbidden}`
-    if (standing === 'private' && !allowPrivate) return `${address} is not a public address; ${remedies.private ?? forbidden}`
+    if (standing !== 'public' && standing !== 'link-local' && !allowPrivate)
+      return `${address} is not a public address; ${remedies.private ?? forbidden}`
+    if (standing === 'no-host' && !allowNoHost) return `${address} is not the address of a host; ${forbidden}`
     return null
   }
 
@@ -116,6 +134,7 @@ export const createTargets = ({
     allowH2: false,
     timeout: connectTimeoutMs,
     lookup: allowedLookup,
+    ...tls,
     ...(tlsVerify ? {} : anyTls),
   } as buildConnector.BuildOptions) as unknown as (...args: Parameters<Targets['connect']>) => Connection
 

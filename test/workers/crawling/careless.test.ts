@@ -3,11 +3,11 @@ import { type AddressInfo, createServer } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { createConnections } from '../../../src/workers/crawling/fetch/connections.ts'
 import { type FetchedPage, fetchPage } from '../../../src/workers/crawling/fetch/fetch.ts'
-import { headersOf } from '../../../src/workers/crawling/fetch/headers.ts'
 import { createCarelessReader } from '../../../src/workers/crawling/fetch/lenient-response.ts'
 import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
+import { createConnections } from '../../../src/workers/outbound/connections.ts'
+import { headersOf } from '../../../src/workers/outbound/headers.ts'
 
 const megabyte = 1024 * 1024
 
@@ -95,7 +95,7 @@ test.each<[string, string, string]>([
   ['interim answers alone', 'lost', `http/1.1 103 Early\r\n\r\n`.repeat(1000)],
 ])('%s fails as %s', async (_what, reason, answer) => {
   const { url } = await openRaw(answer)
-  await expect(fetched(url)).rejects.toMatchObject({ name: 'FetchFailed', reason })
+  await expect(fetched(url)).rejects.toMatchObject({ name: 'RequestFailed', reason })
 })
 
 test('a response that comes byte by byte is the same, and costs no more than its bytes', () => {

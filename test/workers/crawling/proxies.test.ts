@@ -4,11 +4,11 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { noProxies, proxiesOf } from '../../../src/commands/crawling/proxy-settings.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { createConnections } from '../../../src/workers/crawling/fetch/connections.ts'
+import { noProxies, proxiesOf } from '../../../src/lib/proxy-settings.ts'
 import { fetchPage } from '../../../src/workers/crawling/fetch/fetch.ts'
 import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
+import { createConnections } from '../../../src/workers/outbound/connections.ts'
 import { makeCertificate } from '../../engines/certificate.ts'
 import { folder, openCrawling, openSite } from './harness.ts'
 
@@ -72,7 +72,7 @@ interface Chosen {
 }
 
 const fetcher = ({ proxy, allowPrivate = true, tlsVerify = true }: Chosen) => {
-  const proxyFor = proxy === undefined ? noProxies : proxiesOf({ CRAWLING_PROXY: proxy })
+  const proxyFor = proxy === undefined ? noProxies : proxiesOf({ CRAWLING_PROXY: proxy }, 'CRAWLING_PROXY')
   const connections = createConnections(createTargets({ allowLinkLocal: false, allowPrivate, tlsVerify }), proxyFor)
   return (url: string) => fetchPage({ url, timeoutMs: 5_000, maxBytes: 1_000_000, connections, clock: systemClock })
 }
@@ -134,7 +134,9 @@ test('a crawl names this program, and goes through the proxy of its settings', a
   const site = await openSite({ '/': '<p>here' })
   const proxy = await openProxy()
   const crawling = await openCrawling({
-    settings: { proxyFor: proxiesOf({ CRAWLING_PROXY: `http://127.0.0.1:${proxy.port}`, no_proxy: '127.0.0.1' }) },
+    settings: {
+      proxyFor: proxiesOf({ CRAWLING_PROXY: `http://127.0.0.1:${proxy.port}`, no_proxy: '127.0.0.1' }, 'CRAWLING_PROXY'),
+    },
   })
   const there = await crawling.feed({ url: 'http://proxied.invalid/' })
   const here = await crawling.feed({ url: site.url('/'), crawlid: 'two' })

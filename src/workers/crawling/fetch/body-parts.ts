@@ -1,9 +1,9 @@
-import { FetchFailed } from './fetch-failure.ts'
+import { RequestFailed } from '../../outbound/request-failure.ts'
 
 /** A body as it comes in. */
 export interface BodyParts {
   readonly bytes: () => number
-  /** Throws `FetchFailed` where the body is larger than allowed. */
+  /** Throws `RequestFailed` where the body is larger than allowed. */
   add(part: Buffer): void
   whole(): Buffer
 }
@@ -53,5 +53,5 @@ export const createBodyParts = (maxBytes: number): BodyParts => {
   }
 }
 
-export const tooLarge = (maxBytes: number): FetchFailed =>
-  new FetchFailed('too_large', `the body is larger than ${maxBytes} bytes`)
+export const tooLarge = (maxBytes: number): RequestFailed =>
+  new RequestFailed('too_large', `the body is larger than ${maxBytes} bytes`)

@@ -1,7 +1,7 @@
 import zlib from 'node:zlib'
 import { messageOf } from '../../../lib/errors.ts'
-import { FetchFailed } from './fetch-failure.ts'
-import type { Header } from './headers.ts'
+import type { Header } from '../../outbound/headers.ts'
+import { RequestFailed } from '../../outbound/request-failure.ts'
 
 /** More layers of compression than anybody sends in earnest. */
 const maxLayers = 4
@@ -12,7 +12,7 @@ const zstdWindowLog = 23
 
 /**
  * Undoes what Content-Encoding names, in the threads of zlib; `isLeft` is true when something remains that is not understood. A body
- * that is not in the encoding that it names is given as it came, one that breaks off as far as it goes. Throws `FetchFailed` where the
+ * that is not in the encoding that it names is given as it came, one that breaks off as far as it goes. Throws `RequestFailed` where the
  * content is larger than `maxBytes`.
  */
 export const undoEncodings = async (
@@ -22,7 +22,7 @@ export const undoEncodings = async (
 ): Promise<{ readonly body: Buffer; readonly isLeft: boolean }> => {
   const named = headers.filter(([name]) => name.toLowerCase() === 'content-encoding').flatMap(([, value]) => value.split(','))
   const layers = named.map((name) => name.trim().toLowerCase()).filter((name) => name !== '' && name !== 'identity')
-  if (layers.length > maxLayers) throw new FetchFailed('too_large', `the body is compressed ${layers.length} times`)
+  if (layers.length > maxLayers) throw new RequestFailed('too_large', `the body is compressed ${layers.length} times`)
   let plain = body
   for (const layer of layers.reverse()) {
     const decoders = decodersOf(layer, plain)
@@ -82,7 +82,7 @@ const undo = async (layer: string, decoders: readonly Decoder[], body: Buffer, m
     error ??= decoded.error
   }
   if (error === undefined || isText) return body
-  throw new FetchFailed('lost', `the body is not valid ${layer}: ${messageOf(error)}`, { cause: error })
+  throw new RequestFailed('lost', `the body is not valid ${layer}: ${messageOf(error)}`, { cause: error })
 }
 
 const run = (decoder: Stream, body: Buffer, maxBytes: number): Promise<{ readonly content: Buffer; readonly error?: unknown }> =>
@@ -93,7 +93,7 @@ const run = (decoder: Stream, body: Buffer, maxBytes: number): Promise<{ readonl
       bytes += chunk.length
       chunks.push(chunk)
       if (bytes <= maxBytes) return
-      reject(new FetchFailed('too_large', `the decompressed body is larger than ${maxBytes} bytes`))
+      reject(new RequestFailed('too_large', `the decompressed body is larger than ${maxBytes} bytes`))
       decoder.destroy()
     })
     decoder.on('error', (error) => resolve({ content: Buffer.concat(chunks), error }))

@@ -1,9 +1,9 @@
 import type { Clock } from '../../../lib/clock.ts'
 import { version } from '../../../lib/version.ts'
-import type { Connections } from './connections.ts'
+import type { Connections } from '../../outbound/connections.ts'
+import { type Header, titleCase } from '../../outbound/headers.ts'
+import { isMalformedHttp, RequestFailed } from '../../outbound/request-failure.ts'
 import { undoEncodings } from './content-encoding.ts'
-import { FetchFailed, isMalformedHttp } from './fetch-failure.ts'
-import { type Header, titleCase } from './headers.ts'
 import { transferCarelessly } from './lenient-transfer.ts'
 import { type TransferOptions, type Transferred, transfer } from './transfer.ts'
 
@@ -69,14 +69,14 @@ const allHeaders = (extra: Readonly<Record<string, string>> = {}): Header[] => {
 }
 
 /**
- * Fetches one URL with GET. Redirects are answers like any other. Throws `FetchFailed` when there is no response, or too much of
+ * Fetches one URL with GET. Redirects are answers like any other. Throws `RequestFailed` when there is no response, or too much of
  * one, and the signal's reason when it aborts.
  */
 export const fetchPage = async ({ url, headers, signal, ...options }: FetchOptions): Promise<FetchedPage> => {
   signal?.throwIfAborted()
   const target = URL.parse(url)
   if (!target || !['http:', 'https:'].includes(target.protocol)) {
-    throw new FetchFailed('unsupported_scheme', target ? `the scheme ${target.protocol} is not supported` : 'this is not a URL')
+    throw new RequestFailed('unsupported_scheme', target ? `the scheme ${target.protocol} is not supported` : 'this is not a URL')
   }
   target.username = ''
   target.password = ''
@@ -106,7 +106,7 @@ const transferWithin = async ({
   const onAbort = (): void => ending.abort(signal?.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
   const stopTimer = clock.after(timeoutMs, () =>
-    ending.abort(new FetchFailed('timeout', `no complete response within ${timeoutMs} ms`)),
+    ending.abort(new RequestFailed('timeout', `no complete response within ${timeoutMs} ms`)),
   )
   const options = { ...asked, signal: ending.signal }
   const { careless } = asked.connections
@@ -114,7 +114,7 @@ const transferWithin = async ({
   try {
     if (careless.has(origin)) return await transferCarelessly(options)
     return await transfer(options).catch(async (error: unknown) => {
-      if (!(error instanceof FetchFailed && isMalformedHttp(error.cause))) throw error
+      if (!(error instanceof RequestFailed && isMalformedHttp(error.cause))) throw error
       const transferred = await transferCarelessly(options)
       careless.add(origin)
       return transferred

@@ -1,6 +1,6 @@
+import { maxHeaderBytes, mostHeaders, mostInterim } from '../../outbound/headers.ts'
+import { RequestFailed } from '../../outbound/request-failure.ts'
 import { createBodyParts, tooLarge } from './body-parts.ts'
-import { FetchFailed } from './fetch-failure.ts'
-import { maxHeaderBytes, mostHeaders, mostInterim } from './headers.ts'
 
 /** A response that was read. `rawHeaders` are names and values in turn, as bytes. */
 export interface CarelessResponse {
@@ -10,9 +10,9 @@ export interface CarelessResponse {
 }
 
 export interface CarelessReader {
-  /** Takes bytes as they come; true once the response is whole. Throws `FetchFailed` where this is no HTTP, or too much of it. */
+  /** Takes bytes as they come; true once the response is whole. Throws `RequestFailed` where this is no HTTP, or too much of it. */
   push(chunk: Buffer): boolean
-  /** The connection has ended: the response, or `FetchFailed` where something of it is missing. */
+  /** The connection has ended: the response, or `RequestFailed` where something of it is missing. */
   end(): CarelessResponse
 }
 
@@ -42,7 +42,7 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
 
   const begin = (): void => {
     if (status >= 100 && status < 200) {
-      if (++interim > mostInterim) throw new FetchFailed('lost', `more than ${mostInterim} interim answers`)
+      if (++interim > mostInterim) throw new RequestFailed('lost', `more than ${mostInterim} interim answers`)
       status = 0
       headers = []
       return
@@ -64,7 +64,7 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
     if (status === 0) {
       if (text === '') return
       status = Number(statusLine.exec(text)?.[1] ?? 0)
-      if (status < 100) throw new FetchFailed('lost', 'the answer is not HTTP')
+      if (status < 100) throw new RequestFailed('lost', 'the answer is not HTTP')
       return
     }
     if (text === '') {
@@ -84,13 +84,13 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
   const sizeLine = (text: string, raw: Buffer): void => {
     // The end of the chunk before.
     if (text === '') {
-      if (++emptyLines > mostEmptyLines) throw new FetchFailed('lost', 'a chunk of the body has no size')
+      if (++emptyLines > mostEmptyLines) throw new RequestFailed('lost', 'a chunk of the body has no size')
       return
     }
     emptyLines = 0
     const size = /^[ \t]{0,100}(?:0x)?([0-9a-f]{1,12})[ \t]*(?:;|$)/i.exec(text)?.[1]
     if (size === undefined) {
-      if (body.bytes() > 0) throw new FetchFailed('lost', 'a chunk of the body has no size')
+      if (body.bytes() > 0) throw new RequestFailed('lost', 'a chunk of the body has no size')
       // It is not chunked after all.
       phase = 'close'
       body.add(raw)
@@ -109,10 +109,10 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
     if (phase !== 'size') headBytes += part.length
     // A line costs more than its bytes: 65,000 empty ones take 70 ms.
     if (end >= 0 && phase !== 'size' && ++headLines > 2 * mostHeaders)
-      throw new FetchFailed('too_large', `the headers have more than ${2 * mostHeaders} lines`)
-    if (headBytes > maxHeaderBytes) throw new FetchFailed('too_large', `the headers are larger than ${maxHeaderBytes} bytes`)
+      throw new RequestFailed('too_large', `the headers have more than ${2 * mostHeaders} lines`)
+    if (headBytes > maxHeaderBytes) throw new RequestFailed('too_large', `the headers are larger than ${maxHeaderBytes} bytes`)
     if (phase === 'size' && body.bytes() > 0 && part.length > longestChunkLine)
-      throw new FetchFailed('lost', 'a chunk has no size')
+      throw new RequestFailed('lost', 'a chunk has no size')
     if (end < 0 && !(phase === 'size' && lengthOfLine() > longestChunkLine)) return nothing
     const raw = line.length === 1 ? part : Buffer.concat(line)
     line = []
@@ -163,7 +163,7 @@ export const createCarelessReader = ({ maxBytes }: { readonly maxBytes: number }
         sizeLine(raw.toString('latin1').trim(), raw)
         if (body.bytes() > 0) return response()
       }
-      throw new FetchFailed('lost', 'the connection ended before the response did')
+      throw new RequestFailed('lost', 'the connection ended before the response did')
     },
   }
 }

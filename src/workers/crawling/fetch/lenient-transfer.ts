@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
-import { failureOf } from './fetch-failure.ts'
-import { type Header, headersOf, sendable } from './headers.ts'
+import { type Header, headersOf, sendable } from '../../outbound/headers.ts'
+import { failureOf } from '../../outbound/request-failure.ts'
 import { createCarelessReader } from './lenient-response.ts'
 import type { TransferOptions, Transferred } from './transfer.ts'
 
-/** Asks again, on a connection of its own, and reads the answer leniently. Rejects with `FetchFailed`, or the signal's reason. */
+/** Asks again, on a connection of its own, and reads the answer leniently. Rejects with `RequestFailed`, or the signal's reason. */
 export const transferCarelessly = async ({
   target,
   requestHeaders,

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { CookieJar } from 'tough-cookie'
 import type { NextPage } from '../../../projections/crawling/queue-queries.ts'
-import type { Header } from './headers.ts'
+import type { Header } from '../../outbound/headers.ts'
 
 /**
  * What a redirect is: on to somewhere else, the way through a cookie wall (once more where the page was, with the cookies that it was

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { CrawlingSettings } from '../../../commands/crawling/settings.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import type { Connections } from './connections.ts'
+import type { Connections } from '../../outbound/connections.ts'
 import { crawlHeaders, fetchPage } from './fetch.ts'
 import { type RobotsRules, robotsRules } from './robots-rules.ts'
 

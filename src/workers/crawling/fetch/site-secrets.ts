@@ -2,7 +2,7 @@ import { parse } from 'tldts'
 import type { CrawlInput } from '../../../commands/crawling/requests.ts'
 import { withScheme } from '../../../events/crawling/domain-key.ts'
 import { secretMask } from '../../../events/sealed.ts'
-import type { Header } from './headers.ts'
+import type { Header } from '../../outbound/headers.ts'
 
 /** What a page is told of its crawl besides the headers that every page gets. */
 export interface SiteSecrets {

@@ -1,10 +1,10 @@
 import type { Dispatcher } from 'undici'
+import type { Connections } from '../../outbound/connections.ts'
+import { type Header, headersOf, mostInterim, sendable } from '../../outbound/headers.ts'
+import { failureOf, RequestFailed } from '../../outbound/request-failure.ts'
 import { createBodyParts, tooLarge } from './body-parts.ts'
-import type { Connections } from './connections.ts'
-import { FetchFailed, failureOf } from './fetch-failure.ts'
-import { type Header, headersOf, mostInterim, sendable } from './headers.ts'
 
-/** Sends one request and reads its response to the end. Rejects with `FetchFailed`, or the signal's reason. */
+/** Sends one request and reads its response to the end. Rejects with `RequestFailed`, or the signal's reason. */
 export const transfer = async ({
   target,
   requestHeaders,
@@ -39,7 +39,7 @@ export const transfer = async ({
       onRequestStart() {},
       onResponseStart(controller, statusCode) {
         if (statusCode < 200) {
-          if (++interim > mostInterim) fail(new FetchFailed('lost', `more than ${mostInterim} interim answers`))
+          if (++interim > mostInterim) fail(new RequestFailed('lost', `more than ${mostInterim} interim answers`))
           return
         }
         status = statusCode

@@ -1,7 +1,7 @@
 import { instant } from '../../../lib/clock.ts'
 import type { JsonObject } from '../../../lib/json.ts'
 import type { ItemDocument } from '../../../projections/crawling/item.ts'
-import type { Header } from '../fetch/headers.ts'
+import type { Header } from '../../outbound/headers.ts'
 
 const grouped = (headers: readonly Header[]): Record<string, string[]> => {
   const groups = new Map<string, string[]>()

@@ -10,9 +10,9 @@ import type { JsonObject } from '../../../lib/json.ts'
 import type { NextPage } from '../../../projections/crawling/queue-queries.ts'
 import type { Blobs } from '../../../stores/blobs.ts'
 import { createTargets } from '../../outbound/address-guard.ts'
-import { type Connections, createConnections } from '../fetch/connections.ts'
+import { type Connections, createConnections } from '../../outbound/connections.ts'
+import { RequestFailed } from '../../outbound/request-failure.ts'
 import { crawlHeaders, defaultUserAgent, type FetchedPage, fetchPage } from '../fetch/fetch.ts'
-import { FetchFailed } from '../fetch/fetch-failure.ts'
 import { createRedirectMemory, joinedCookies } from '../fetch/redirect-memory.ts'
 import { createRobots } from '../fetch/robots.ts'
 import { refererFor, shownHeaders, siteSecrets } from '../fetch/site-secrets.ts'
@@ -207,7 +207,7 @@ export const createPageFetcher = ({
         clock,
       })
     } catch (error) {
-      if (!(error instanceof FetchFailed)) throw error
+      if (!(error instanceof RequestFailed)) throw error
       const { reason, message } = error
       return error.retryable && page.retries < settings.retries ? again({ reason, message }) : failed(reason, message)
     }

@@ -3,10 +3,10 @@ import { type AddressInfo, createServer as createSocketServer, type Socket } fro
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../../src/lib/clock.ts'
-import { createConnections } from '../../../../src/workers/crawling/fetch/connections.ts'
 import { crawlHeaders, type FetchOptions, fetchPage } from '../../../../src/workers/crawling/fetch/fetch.ts'
-import { FetchFailed } from '../../../../src/workers/crawling/fetch/fetch-failure.ts'
 import { createTargets } from '../../../../src/workers/outbound/address-guard.ts'
+import { createConnections } from '../../../../src/workers/outbound/connections.ts'
+import { RequestFailed } from '../../../../src/workers/outbound/request-failure.ts'
 
 const megabyte = 1024 * 1024
 const connections = createConnections(createTargets({ allowLinkLocal: false, allowPrivate: true }))
@@ -95,13 +95,13 @@ const fetched = (url: string, options: Partial<FetchOptions> = {}) =>
     ...options,
   })
 
-const failed = async (url: string, options: Partial<FetchOptions> = {}): Promise<FetchFailed> => {
+const failed = async (url: string, options: Partial<FetchOptions> = {}): Promise<RequestFailed> => {
   const error = await fetched(url, options).then(
     () => 'no failure',
     (thrown: unknown) => thrown,
   )
-  expect(error).toBeInstanceOf(FetchFailed)
-  return error as FetchFailed
+  expect(error).toBeInstanceOf(RequestFailed)
+  return error as RequestFailed
 }
 
 test('a page comes whole, with its headers in title case', async () => {

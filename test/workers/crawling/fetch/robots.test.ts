@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { defaultCrawlingSettings } from '../../../../src/commands/crawling/settings.ts'
 import { systemClock } from '../../../../src/lib/clock.ts'
-import { createConnections } from '../../../../src/workers/crawling/fetch/connections.ts'
 import { createRobots } from '../../../../src/workers/crawling/fetch/robots.ts'
 import { robotsRules } from '../../../../src/workers/crawling/fetch/robots-rules.ts'
 import { createTargets } from '../../../../src/workers/outbound/address-guard.ts'
+import { createConnections } from '../../../../src/workers/outbound/connections.ts'
 import { links, openCrawling, openSite } from '../harness.ts'
 import { openWeb } from '../web.ts'
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { proxiesOf } from '../../../src/commands/crawling/proxy-settings.ts'
+import { proxiesOf } from '../../src/lib/proxy-settings.ts'
 
-const at = (environment: Record<string, string>, url: string): string | undefined => proxiesOf(environment)(new URL(url))?.origin
+const at = (environment: Record<string, string>, url: string): string | undefined =>
+  proxiesOf(environment, 'CRAWLING_PROXY')(new URL(url))?.origin
 
 test.each<[Record<string, string>, string, string | undefined]>([
   [{}, 'http://example.com/', undefined],
@@ -51,9 +52,9 @@ test.each<[string, string, boolean]>([
 })
 
 test('user and password become a header, and a value that is no proxy is never quoted', () => {
-  const proxy = proxiesOf({ CRAWLING_PROXY: 'http://jane:p%40ss@p:1' })(new URL('http://example.com/'))
+  const proxy = proxiesOf({ CRAWLING_PROXY: 'http://jane:p%40ss@p:1' }, 'CRAWLING_PROXY')(new URL('http://example.com/'))
   expect(proxy).toEqual({ origin: 'http://p:1', authorization: `Basic ${Buffer.from('jane:p@ss').toString('base64')}` })
   for (const value of ['socks5://jane:secret@p:1', 'http://'])
-    expect(() => proxiesOf({ all_proxy: value })).toThrow(/^all_proxy is not the address of an HTTP proxy/)
-  expect(() => proxiesOf({ CRAWLING_PROXY: 'socks5://jane:secret@p:1' })).not.toThrow(/secret/)
+    expect(() => proxiesOf({ all_proxy: value }, 'CRAWLING_PROXY')).toThrow(/^all_proxy is not the address of an HTTP proxy/)
+  expect(() => proxiesOf({ CRAWLING_PROXY: 'socks5://jane:secret@p:1' }, 'CRAWLING_PROXY')).not.toThrow(/secret/)
 })

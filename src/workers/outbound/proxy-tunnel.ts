@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { buildConnector, Client } from 'undici'
-import type { ProxyAddress } from '../../../commands/crawling/proxy-settings.ts'
-import { connectTimeoutMs, type Targets } from '../../outbound/address-guard.ts'
-import { FetchFailed } from './fetch-failure.ts'
+import type { ProxyAddress } from '../../lib/proxy-settings.ts'
+import { connectTimeoutMs, type Targets } from './address-guard.ts'
+import { RequestFailed } from './request-failure.ts'
 
 /** Connections to a proxy: the operator named it, so the rules for targets do not hold for it. */
 const connectToProxy = buildConnector({ allowH2: false, timeout: connectTimeoutMs })
@@ -34,7 +34,7 @@ export const throughTunnel =
         const isOpen = statusCode >= 200 && statusCode < 300
         if (isOpen && !isOver) return targets.secure({ ...options, httpSocket: tunnel }, callback)
         destroy()
-        callback(new FetchFailed('refused', `the proxy answered ${statusCode}`), null)
+        callback(new RequestFailed('refused', `the proxy answered ${statusCode}`), null)
       },
       (error: Error) => {
         destroy()

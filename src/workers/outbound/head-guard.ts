@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { FetchFailed } from './fetch-failure.ts'
 import { mostHeaders } from './headers.ts'
+import { RequestFailed } from './request-failure.ts'
 
 /** Ends connections whose heads or trailers have too many lines. */
 export interface HeadGuard {
@@ -29,7 +29,7 @@ export const createHeadGuard = (): HeadGuard => {
         if (given !== undefined) lines += linesOf(given)
         given = undefined
         if (lines > mostLines) {
-          socket.destroy(new FetchFailed('too_large', `the headers have more than ${mostLines} lines`))
+          socket.destroy(new RequestFailed('too_large', `the headers have more than ${mostLines} lines`))
           return null
         }
         const next: Buffer | null = socket.readableLength > mostAtOnce ? read(mostAtOnce) : read()

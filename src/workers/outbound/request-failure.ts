@@ -1,15 +1,23 @@
-import { messageOf } from '../../../lib/errors.ts'
-import { TargetRefused } from '../../outbound/address-guard.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { TargetRefused } from './address-guard.ts'
 
 /** Why a page could not be fetched. */
-export type FetchFailure = 'dns' | 'refused' | 'timeout' | 'tls' | 'too_large' | 'unsupported_scheme' | 'lost' | 'target_refused'
+export type RequestFailure =
+  | 'dns'
+  | 'refused'
+  | 'timeout'
+  | 'tls'
+  | 'too_large'
+  | 'unsupported_scheme'
+  | 'lost'
+  | 'target_refused'
 
 /** Thrown if there is no usable response. `retryable` says whether another attempt can help. */
-export class FetchFailed extends Error {
-  override readonly name = 'FetchFailed'
-  readonly reason: FetchFailure
+export class RequestFailed extends Error {
+  override readonly name = 'RequestFailed'
+  readonly reason: RequestFailure
   readonly retryable: boolean
-  constructor(reason: FetchFailure, message: string, options?: ErrorOptions) {
+  constructor(reason: RequestFailure, message: string, options?: ErrorOptions) {
     super(message, options)
     this.reason = reason
     this.retryable = !['too_large', 'unsupported_scheme', 'target_refused'].includes(reason)
@@ -24,15 +32,15 @@ const tlsCodes = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOST
 const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? '')
 
 /** Every way that undici, the resolver, TLS and the kernel have of saying no, as one of the contract's reasons. */
-export const failureOf = (error: unknown): FetchFailed => {
-  if (error instanceof FetchFailed) return error
-  if (error instanceof TargetRefused) return new FetchFailed('target_refused', error.message, { cause: error })
+export const failureOf = (error: unknown): RequestFailed => {
+  if (error instanceof RequestFailed) return error
+  if (error instanceof TargetRefused) return new RequestFailed('target_refused', error.message, { cause: error })
   // Several addresses were tried and all failed: the first one speaks for them.
   const first: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
   if (first instanceof TargetRefused) return failureOf(first)
   const code = codeOf(first)
   const message = messageOf(first) || code
-  const failed = (reason: FetchFailure) => new FetchFailed(reason, message, { cause: error })
+  const failed = (reason: RequestFailure) => new RequestFailed(reason, message, { cause: error })
   if (dnsCodes.has(code)) return failed('dns')
   if (refusedCodes.has(code)) return failed('refused')
   if (timeoutCodes.has(code)) return failed('timeout')

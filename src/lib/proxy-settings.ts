@@ -1,8 +1,7 @@
 import ipaddr from 'ipaddr.js'
-import type { Environment } from '../../lib/environment.ts'
-import { InvalidVariables } from '../../lib/environment.ts'
+import { type Environment, InvalidVariables } from './environment.ts'
 
-/** A proxy that fetches go through. */
+/** A proxy that requests go through. */
 export interface ProxyAddress {
   /** `http://host:port` or `https://host:port`. */
   readonly origin: string
@@ -10,24 +9,24 @@ export interface ProxyAddress {
   readonly authorization?: string
 }
 
-/** Names the proxy for an address; undefined where it is fetched directly. */
+/** Names the proxy for an address; undefined where it is reached directly. */
 export type ProxyFor = (target: URL) => ProxyAddress | undefined
 
 export const noProxies: ProxyFor = () => undefined
 
 /**
- * The proxies of crawls: `CRAWLING_PROXY` for all addresses, or else `http_proxy`, `https_proxy` and `all_proxy`, in lower case or
- * capitals; `none` for no proxy at all. What `no_proxy` names is fetched directly, and so is this machine unless CRAWLING_PROXY names
- * the proxy. Throws `InvalidVariables`, which never quotes a value.
+ * The proxies of one part of the program: the variable `setting` (`CRAWLING_PROXY`) for all addresses, or else `http_proxy`, `https_proxy`
+ * and `all_proxy`, in lower case or capitals; `none` for no proxy at all. What `no_proxy` names is reached directly, and so is this machine
+ * unless `setting` names the proxy. Throws `InvalidVariables`, which never quotes a value.
  */
-export const proxiesOf = (environment: Environment): ProxyFor => {
-  const own = environment.CRAWLING_PROXY
+export const proxiesOf = (environment: Environment, setting: `${string}_PROXY`): ProxyFor => {
+  const own = environment[setting]
   if (own === 'none') return noProxies
   const named = (name: string): ProxyAddress | undefined => {
     const variable = [name, name.toUpperCase()].find((known) => (environment[known] ?? '') !== '')
-    return variable === undefined ? undefined : proxyOf(variable, environment[variable] as string)
+    return variable === undefined ? undefined : proxyOf(environment[variable] as string, { variable, setting })
   }
-  const given = own === undefined || own === '' ? undefined : proxyOf('CRAWLING_PROXY', own)
+  const given = own === undefined || own === '' ? undefined : proxyOf(own, { variable: setting, setting })
   const all = given ?? named('all_proxy')
   const http = given ?? named('http_proxy') ?? all
   const https = given ?? named('https_proxy') ?? all
@@ -39,12 +38,10 @@ export const proxiesOf = (environment: Environment): ProxyFor => {
   }
 }
 
-const proxyOf = (variable: string, value: string): ProxyAddress => {
+const proxyOf = (value: string, { variable, setting }: { readonly variable: string; readonly setting: string }): ProxyAddress => {
   const url = URL.parse(value.includes('://') ? value : `http://${value}`)
   if (url === null || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
-    throw new InvalidVariables(
-      `${variable} is not the address of an HTTP proxy (http://host:port; CRAWLING_PROXY=none fetches directly)`,
-    )
+    throw new InvalidVariables(`${variable} is not the address of an HTTP proxy (http://host:port; ${setting}=none uses none)`)
   if (url.username === '' && url.password === '') return { origin: url.origin }
   const login = `${decoded(url.username)}:${decoded(url.password)}`
   return { origin: url.origin, authorization: `Basic ${Buffer.from(login, 'utf8').toString('base64')}` }

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createConnections } from '../../../../src/workers/crawling/fetch/connections.ts'
-import { transfer } from '../../../../src/workers/crawling/fetch/transfer.ts'
-import { createTargets } from '../../../../src/workers/outbound/address-guard.ts'
+import { transfer } from '../../../src/workers/crawling/fetch/transfer.ts'
+import { createTargets } from '../../../src/workers/outbound/address-guard.ts'
+import { createConnections } from '../../../src/workers/outbound/connections.ts'
 
 const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 const answers: Record<string, string> = {
