@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import type { MessageTopics } from '../bus/message-topics.ts'
+import type { BlobFiles } from '../commands/blob-files.ts'
 import type { Executor } from '../commands/execute.ts'
 import type { EventDefinition } from '../events/define.ts'
 import type { Face } from '../http/faces/face.ts'
@@ -10,7 +11,7 @@ import type { Environment } from '../lib/environment.ts'
 import type { Known } from '../projections/known.ts'
 import type { Holds } from '../projections/operations/waiting-for.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
-import type { Blobs } from '../stores/blobs.ts'
+import type { Blobs, Uploads } from '../stores/blobs.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Leadership } from '../stores/leadership.ts'
 import type { Leases } from '../stores/leases.ts'
@@ -82,6 +83,10 @@ export interface FaceNode<Settings> {
   readonly executor: Executor
   readonly projections: Projections
   readonly blobs: Blobs
+  /** What clients uploaded as blobs of the native API. */
+  readonly uploads: Uploads
+  /** The same for works that take blobs as files. */
+  readonly blobFiles: BlobFiles
   readonly secrets: Secrets
   readonly leases: Leases
   readonly clock: Clock

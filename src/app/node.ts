@@ -1,5 +1,7 @@
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { type BlobFiles, createBlobFiles } from '../commands/blob-files.ts'
 import { createExecutor, type Executor } from '../commands/execute.ts'
 import { createKinds, type Kinds } from '../commands/kind.ts'
 import type { Config } from '../config.ts'
@@ -8,9 +10,10 @@ import type { Clock } from '../lib/clock.ts'
 import { newId, sha256 } from '../lib/ids.ts'
 import { createProjections } from '../projections/engine/projection-engine.ts'
 import type { Projection, Projections } from '../projections/projection.ts'
-import type { Blobs } from '../stores/blobs.ts'
+import type { Blobs, Uploads } from '../stores/blobs.ts'
 import type { Credentials } from '../stores/credentials/credentials.ts'
 import { openPackedBlobs } from '../stores/embedded/blobs/blob-packs.ts'
+import { openUploads } from '../stores/embedded/blobs/uploads.ts'
 import { openSecrets } from '../stores/embedded/secrets.ts'
 import { checkDiskSpace } from '../stores/files/disk-space.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -40,6 +43,8 @@ export interface Node {
   readonly credentials: Credentials
   readonly secrets: Secrets
   readonly blobs: Blobs
+  readonly uploads: Uploads
+  readonly blobFiles: BlobFiles
   readonly projections: Projections
   readonly executor: Executor
   readonly health: ProcessHealth
@@ -75,6 +80,7 @@ export const createNode = async ({
   const { log, leases } = engines
   const secrets = openSecrets({ log, masterKey })
   const blobs = openPackedBlobs(config.blobsDir)
+  const uploads = openUploads(join(config.blobsDir, 'uploads'))
   const projections = createProjections({
     log,
     directory: engines.viewsDirectory,
@@ -85,9 +91,10 @@ export const createNode = async ({
     acceptLoss,
   })
   const executor = createExecutor({ log, clock })
+  const blobFiles = createBlobFiles({ executor, uploads })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.monotonic() }
   const ending = new AbortController()
-  const faceNode = { log, executor, projections, blobs, secrets, leases, clock, logger, identity }
+  const faceNode = { log, executor, projections, blobs, uploads, blobFiles, secrets, leases, clock, logger, identity }
   const works = await Promise.all(
     config.faces.map(async ({ module, settings }) => {
       const made = await module.works({ ...faceNode, settings }, ending.signal)
@@ -105,6 +112,8 @@ export const createNode = async ({
     credentials,
     secrets,
     blobs,
+    uploads,
+    blobFiles,
     projections,
     executor,
     identity,

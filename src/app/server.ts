@@ -28,7 +28,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const known = await openKnowledge(node, config)
   const { knowledge } = known
   const operations = known.operations(knowledge.present(known.operations.reads))
-  const submit = createSubmit({ executor, kinds, secrets })
+  const submit = createSubmit({ executor, kinds, secrets, blobs: node.blobFiles })
   const retry = createRetry({ executor, log, kinds, secrets, submit })
   const office = createOffice({
     leadership,

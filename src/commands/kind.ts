@@ -15,6 +15,8 @@ export interface Kind<Input = unknown> {
    * said that may be another one in the next version. Default: recorded as it was submitted.
    */
   readonly complete?: (input: JsonValue) => JsonValue
+  /** The blobs that a valid input names as files of the work; `pointer` is a JSON Pointer into the input. Unknown blobs are refused. */
+  readonly files?: (input: JsonValue) => readonly { readonly pointer: string; readonly blob: string }[]
   readonly policy: Policy
 }
 

@@ -5,6 +5,7 @@ import type { JsonValue } from '../lib/json.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
+import type { BlobFiles } from './blob-files.ts'
 import type { CommandContext, Executor } from './execute.ts'
 import type { Kind } from './kind.ts'
 import { operation } from './operation.ts'
@@ -130,10 +131,12 @@ export const createSubmit =
     executor,
     kinds,
     secrets,
+    blobs,
   }: {
     readonly executor: Executor
     readonly kinds: { get(kind: string): Omit<Kind, 'face' | 'description'> | undefined }
     readonly secrets: Secrets
+    readonly blobs: Pick<BlobFiles, 'has'>
   }): Submit =>
   async (request, context, { internal = false } = {}) => {
     const kind = kinds.get(request.kind)
@@ -141,6 +144,9 @@ export const createSubmit =
     if (!kind.submittable && !internal) return { refused: { reason: 'kind-not-submittable', kind: request.kind } }
     const errors = [...problems(Conditions, request, []), ...problems(kind.input, request.input, ['input'])]
     if (errors.length > 0) return { refused: { reason: 'invalid', errors } }
+    const files = kind.files?.(request.input) ?? []
+    const missing = await missingBlobs(files, blobs)
+    if (missing.length > 0) return { refused: { reason: 'invalid', errors: missing } }
     const id = context.commandId
     const input = kind.complete?.(request.input) ?? request.input
     const outcome = await executor.execute(
@@ -162,6 +168,7 @@ export const createSubmit =
           ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
           ...(isEmpty(request.limits) ? {} : { limits: [...(request.limits ?? [])] }),
           ...present({ schedule: request.schedule, slot: request.slot }),
+          ...(files.length === 0 ? {} : { files: [...new Set(files.map(({ blob }) => blob))] }),
         },
       },
       context,
@@ -169,6 +176,16 @@ export const createSubmit =
     // The stream is named after the command, so an operation that is already there is this very command, repeated.
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
+
+const missingBlobs = async (
+  files: ReturnType<NonNullable<Kind['files']>>,
+  blobs: Pick<BlobFiles, 'has'>,
+): Promise<readonly InputError[]> => {
+  const errors: InputError[] = []
+  for (const { pointer, blob } of files)
+    if (!(await blobs.has(blob))) errors.push({ pointer: `/input${pointer}`, message: `there is no blob ${blob}` })
+  return errors
+}
 
 const isEmpty = (members: object | undefined): boolean => members === undefined || Object.keys(members).length === 0
 

@@ -54,6 +54,8 @@ export const operationEvents = defineEvents('operation', {
     /** The schedule that asked for it, by name, and the time that it was asked for. */
     schedule: z.string().optional(),
     slot: z.string().optional(),
+    /** Ids of the blobs that its kind takes as files. */
+    files: z.array(z.string()).optional(),
   }),
   OperationStarted: z.object({ attempt, worker: z.string(), deadline: z.string() }),
   /** `step` holds the result of a recorded step: a restarted attempt does not run it again. */

@@ -7,6 +7,12 @@ import type { JsonValue } from '../../src/lib/json.ts'
 import { context, openEngine, work } from '../workers/engine.ts'
 
 const hidden = { ...work('hidden', async () => null, { input: z.strictObject({ 'a/b~c': z.number() }) }), submittable: false }
+const blob = `sha256-${'a'.repeat(64)}`
+const reader = {
+  ...work('reader', async () => null, { input: z.object({ one: z.string(), other: z.string() }) }),
+  files: (input: JsonValue) =>
+    Object.entries(input as Record<string, string>).map(([name, id]) => ({ pointer: `/${name}`, blob: id })),
+}
 const submitting = () => openEngine({ works: [hidden], isStarted: false })
 
 test('the operation has the id of its command, and is one however often it is submitted', async () => {
@@ -93,5 +99,15 @@ test('secret members are sealed wherever they stand, and only they are opened', 
     input,
     secretTexts: ['k1', 'pa', 't'],
     subject: 'operation-id',
+  })
+})
+
+test('the blobs that a kind takes as files are recorded once each; unknown ones are refused', async () => {
+  const engine = await openEngine({ works: [reader], isStarted: false, blobs: [blob] })
+  const id = await engine.request('reader', { one: blob, other: blob })
+  const [requested] = await engine.events(id)
+  expect(requested?.data.files).toEqual([blob])
+  expect(await engine.submit({ kind: 'reader', input: { one: blob, other: 'gone' } }, context())).toEqual({
+    refused: { reason: 'invalid', errors: [{ pointer: '/input/other', message: 'there is no blob gone' }] },
   })
 })

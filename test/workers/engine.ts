@@ -94,6 +94,8 @@ export interface EngineOptions {
   readonly bus?: JobBus
   readonly leases?: Leases
   readonly runtime?: Partial<RuntimeOptions>
+  /** Ids of the blobs that there are. */
+  readonly blobs?: readonly string[]
 }
 
 /** The whole engine without HTTP, on the real log, views and bus. */
@@ -110,7 +112,7 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
   const relay = createRelay({ bus, projections, queries, clock, logger })
   const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock, logger })
-  const submit = createSubmit({ executor, kinds, secrets })
+  const submit = createSubmit({ executor, kinds, secrets, blobs: { has: async (id) => options.blobs?.includes(id) === true } })
   const runtimes: Runtime[] = []
 
   const newRuntime = (more: Partial<RuntimeOptions> = {}): Runtime => {

@@ -1,7 +1,9 @@
+import { blob } from '../../commands/blob.ts'
 import { lane } from '../../commands/lane.ts'
 import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { secret } from '../../commands/secret.ts'
+import { blobs } from '../../projections/blobs.ts'
 import { operations } from '../../projections/operations/operations.ts'
 import { moments } from '../../projections/past/moments.ts'
 import type { Work } from '../../workers/work.ts'
@@ -12,8 +14,8 @@ export const native = faceModule({
   name: 'native',
   settings: () => undefined,
   variables: [],
-  deciders: [operation, lane, request, secret],
-  projections: [operations, moments],
+  deciders: [operation, lane, request, secret, blob],
+  projections: [operations, blobs, moments],
   kinds: { probe: { reads: [] } },
   works: async ({ clock }) => {
     const { probe } = await import('../../workers/probe.ts')

@@ -1,3 +1,4 @@
+import type { blobEvents } from '../../events/blob.ts'
 import type { laneEvents } from '../../events/lane.ts'
 import type { operationEvents } from '../../events/operation.ts'
 import type { outputEvents } from '../../events/output.ts'
@@ -9,7 +10,8 @@ type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof outputEvents> &
   SummariesOf<typeof laneEvents> &
   SummariesOf<typeof requestEvents> &
-  SummariesOf<typeof secretEvents>
+  SummariesOf<typeof secretEvents> &
+  SummariesOf<typeof blobEvents>
 
 const because = (reason: string | null): string => (reason === null ? '' : `: ${reason}`)
 const article = (word: string): string => (/^[aeiou]/i.test(word) ? 'an' : 'a')
@@ -41,4 +43,6 @@ export const nativeSummaries: NativeSummaries = {
   KeyFreed: () => 'the Idempotency-Key may be used again',
   SecretForgetRequested: (_data, { who, key }) => `${who} asked to forget the secrets of ${key}`,
   SecretForgotten: ({ events }, { key }) => `the secrets of ${key} were forgotten, in ${events} events`,
+  BlobStored: ({ size, contentType }, { who, key }) => `${who} stored the blob ${key}: ${size} bytes, ${contentType}`,
+  BlobDeleted: (_data, { who, key }) => `${who} deleted the blob ${key}`,
 }

@@ -109,7 +109,7 @@ export const startFace = async ({
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
   const held = new Map<string, Held>()
   const known = createKinds(kinds.map((kind) => answering(kind, held)))
-  const submit = createSubmit({ executor, kinds: known, secrets })
+  const submit = createSubmit({ executor, kinds: known, secrets, blobs: { has: async () => false } })
   const bus = createInProcessBus()
   const health = createHealth({ log, projections, clock: systemClock })
   const ports: HttpPorts = {

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -144,10 +144,20 @@ export const openPackedBlobs = (directory: string): Blobs => {
       return { ref: await ref, bytes: content.byteLength }
     },
     get,
-    stream: async (ref) => {
-      if (parsed(ref) === undefined) return files.stream(ref)
+    receive: files.receive,
+    open: async (ref, part) => {
+      if (parsed(ref) === undefined) return files.open(ref, part)
       const content = await get(ref)
-      return content && { bytes: content.length, content: Readable.from([content], { objectMode: false }) }
+      const wanted = part === undefined ? content : content?.subarray(part.first, part.last + 1)
+      return content && { bytes: content.length, content: Readable.from([wanted], { objectMode: false }) }
+    },
+    size: async (ref) => parsed(ref)?.bytes ?? files.size(ref),
+    copyTo: async (ref, file) => {
+      if (parsed(ref) === undefined) return files.copyTo(ref, file)
+      const content = await get(ref)
+      if (content === undefined) return false
+      await writeFile(file, content, { flag: 'wx', mode: 0o600 })
+      return true
     },
   }
 }

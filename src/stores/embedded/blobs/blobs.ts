@@ -1,16 +1,16 @@
-import { createReadStream, readdirSync, rmSync, statSync } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../../../lib/clock.ts'
 import { messageOf, Unavailable } from '../../../lib/errors.ts'
 import { newId, sha256 } from '../../../lib/ids.ts'
 import type { Blobs } from '../../blobs.ts'
 import { makeDirectory } from '../../files/make-directory.ts'
-import { guarded, orMissing, syncDirectory } from './blob-disk.ts'
+import { fileStreams, guarded, moveInto, orMissing, syncDirectory, writeStream } from './blob-disk.ts'
 
 /**
  * Blobs as files, `<first two characters>/<hash>`; the reference is the hash. A file gets its name only when its content is flushed, so a name never
- * leads to a part. `get` checks the content against its hash; `stream` does not. Every failure of the disk is `Unavailable`.
+ * leads to a part. `get` checks the content against its hash; `open` does not. Every failure of the disk is `Unavailable`.
  * Several processes may share one directory. Opening clears what an interrupted process left in `incoming` long ago.
  */
 export const openBlobs = (directory: string): Blobs => {
@@ -26,13 +26,13 @@ export const openBlobs = (directory: string): Blobs => {
 
   const shardOf = (hash: string): string => join(directory, hash.slice(0, 2))
   const fileOf = (hash: string): string => join(shardOf(hash), hash)
+  const streams = fileStreams((ref) => (isHash(ref) ? fileOf(ref) : undefined))
 
   const write = async (hash: string, content: Uint8Array): Promise<void> => {
     const file = fileOf(hash)
     const shard = shardOf(hash)
     // A file of another length was damaged from outside: it is written anew.
-    if ((await sizeOf(file)) !== content.byteLength) {
-      if ((await mkdir(shard, { recursive: true })) !== undefined) await syncDirectory(directory)
+    if ((await streams.size(hash)) !== content.byteLength) {
       const temporary = join(incoming, newId())
       try {
         const handle = await open(temporary, 'wx')
@@ -42,13 +42,13 @@ export const openBlobs = (directory: string): Blobs => {
         } finally {
           await handle.close()
         }
-        await rename(temporary, file)
+        return await moveInto(temporary, file)
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => undefined)
         throw error
       }
     }
-    // Also for a file that was there: who wrote it may have died before its name was flushed.
+    // Who wrote it may have died before its name was flushed.
     await syncDirectory(shard)
   }
 
@@ -70,14 +70,17 @@ export const openBlobs = (directory: string): Blobs => {
         if (content !== undefined && sha256(content) !== hash) throw new Unavailable(`the blob ${hash} is damaged`)
         return content
       }),
-    stream: (hash) =>
-      guarded(async () => {
-        if (!isHash(hash)) return undefined
-        const handle = await orMissing(open(fileOf(hash), 'r'))
-        if (handle === undefined) return undefined
-        const { size } = await handle.stat()
-        return { bytes: size, content: createReadStream('', { fd: handle, autoClose: true }) }
-      }),
+    receive: async (content) => {
+      const temporary = join(incoming, newId())
+      const { bytes, sha256: ref } = await writeStream(temporary, content)
+      await guarded(async () => {
+        if ((await streams.size(ref)) !== bytes) return moveInto(temporary, fileOf(ref))
+        await rm(temporary)
+        await syncDirectory(shardOf(ref))
+      })
+      return { ref, bytes, sha256: ref }
+    },
+    ...streams,
   }
 }
 
@@ -96,5 +99,3 @@ const removeAbandoned = (incoming: string): void => {
 
 /** Everything else must not become part of a path. */
 const isHash = (text: string): boolean => /^[0-9a-f]{64}$/.test(text)
-
-const sizeOf = async (file: string): Promise<number | undefined> => (await orMissing(stat(file)))?.size

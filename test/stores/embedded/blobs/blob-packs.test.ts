@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { Unavailable } from '../../../../src/lib/errors.ts'
 import { sha256 } from '../../../../src/lib/ids.ts'
 import { openPackedBlobs } from '../../../../src/stores/embedded/blobs/blob-packs.ts'
 import { openBlobs } from '../../../../src/stores/embedded/blobs/blobs.ts'
+import { blobStreamsContract } from '../../../contracts/blob-streams.ts'
 import { temporaryDirectory } from '../../temporary.ts'
+
+blobStreamsContract('blobs in packs', () => openPackedBlobs(join(temporaryDirectory(), 'blobs')))
 
 const opened = () => {
   const directory = join(temporaryDirectory(), 'blobs')
@@ -21,10 +24,22 @@ test.each([0, 1, 16_384, 16_385, 3_000_000])('%i bytes are put and got again, wh
   expect(put.bytes).toBe(bytes)
   for (const store of [blobs, openPackedBlobs(directory)]) {
     expect((await store.get(put.ref))?.equals(content)).toBe(true)
-    const streamed = await store.stream(put.ref)
-    expect(streamed?.bytes).toBe(bytes)
-    expect(streamed && (await buffer(streamed.content)).equals(content)).toBe(true)
+    expect(await store.size(put.ref)).toBe(bytes)
+    const opened = await store.open(put.ref)
+    expect(opened?.bytes).toBe(bytes)
+    expect(opened && (await buffer(opened.content)).equals(content)).toBe(true)
   }
+})
+
+test('a small content in a pack is opened in part, and copied', async () => {
+  const { directory, blobs } = opened()
+  const { ref } = await blobs.put(Buffer.from('0123456789'))
+  const part = await blobs.open(ref, { first: 3, last: 5 })
+  expect(part?.bytes).toBe(10)
+  expect(part && (await text(part.content))).toBe('345')
+  const copy = join(directory, 'copy')
+  expect(await blobs.copyTo(ref, copy)).toBe(true)
+  expect(readFileSync(copy, 'utf8')).toBe('0123456789')
 })
 
 test('many small contents at once are one pack, and each is found in it', async () => {
@@ -69,7 +84,7 @@ test('what is not there, and what is no reference, is undefined', async () => {
   writeFileSync(join(directory, 'outside'), 'not a blob')
   for (const other of [`${hash}.${'0'.repeat(16)}.0.10`, `${hash}.../outside.0.10`, `${hash}.${pack}.-1.10`, `${ref}.1`, hash]) {
     expect(await blobs.get(other)).toBeUndefined()
-    expect(await blobs.stream(other)).toBeUndefined()
+    expect(await blobs.open(other)).toBeUndefined()
   }
 })
 

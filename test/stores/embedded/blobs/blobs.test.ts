@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { Unavailable } from '../../../../src/lib/errors.ts'
 import { sha256 } from '../../../../src/lib/ids.ts'
 import { openBlobs } from '../../../../src/stores/embedded/blobs/blobs.ts'
+import { blobStreamsContract } from '../../../contracts/blob-streams.ts'
 import { temporaryDirectory } from '../../temporary.ts'
+
+blobStreamsContract('blobs in files', () => openBlobs(join(temporaryDirectory(), 'blobs')))
 
 const opened = () => {
   const directory = join(temporaryDirectory(), 'blobs')
@@ -14,15 +17,12 @@ const opened = () => {
 }
 const fileOf = (directory: string, hash: string): string => join(directory, hash.slice(0, 2), hash)
 
-test.each([0, 1, 70_000, 3_000_000])('%i bytes are put and got again, whole and as a stream', async (bytes) => {
+test.each([0, 1, 70_000, 3_000_000])('%i bytes are put and got again', async (bytes) => {
   const { directory, blobs } = opened()
   const content = randomBytes(bytes)
   expect(await blobs.put(content)).toEqual({ ref: sha256(content), bytes })
   const reopened = openBlobs(directory)
   expect((await reopened.get(sha256(content)))?.equals(content)).toBe(true)
-  const streamed = await reopened.stream(sha256(content))
-  expect(streamed?.bytes).toBe(bytes)
-  expect(streamed && (await buffer(streamed.content)).equals(content)).toBe(true)
 })
 
 test('one content put by many at once, and again later, is one file', async () => {
@@ -37,6 +37,15 @@ test('one content put by many at once, and again later, is one file', async () =
   expect((await blobs.get(first?.ref ?? ''))?.equals(content)).toBe(true)
 })
 
+test('one content received by many at once, and put, is one file', async () => {
+  const { directory, blobs } = opened()
+  const content = randomBytes(200_000)
+  const received = await Promise.all(Array.from({ length: 8 }, () => blobs.receive(Readable.from([content]))))
+  expect(new Set(received.map(({ ref }) => ref))).toEqual(new Set([(await blobs.put(content)).ref]))
+  expect(readdirSync(join(directory, sha256(content).slice(0, 2)))).toEqual([sha256(content)])
+  expect(readdirSync(join(directory, 'incoming'))).toEqual([])
+})
+
 test('many contents at once', async () => {
   const { blobs } = opened()
   const contents = Array.from({ length: 60 }, () => randomBytes(2_000))
@@ -49,7 +58,6 @@ test('what is not there, and what is no hash, is undefined', async () => {
   writeFileSync(join(directory, 'outside'), 'not a blob')
   for (const hash of [sha256('absent'), '', '../outside', 'outside', sha256('absent').toUpperCase(), `${sha256('absent')}/..`]) {
     expect(await blobs.get(hash)).toBeUndefined()
-    expect(await blobs.stream(hash)).toBeUndefined()
   }
 })
 

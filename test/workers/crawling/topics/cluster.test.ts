@@ -30,7 +30,12 @@ type Crawling = Awaited<ReturnType<typeof openCrawling>>
 const submitOf = ({ executor, log, settings, clock }: Crawling) => {
   const spider = { attach: () => undefined, wake: () => undefined, run: () => Promise.reject(new Error('not here')) }
   const kinds = createKinds([crawlWork({ spider: spider as never, settings, clock }) as unknown as Work])
-  return createSubmit({ executor, kinds, secrets: openSecrets({ log, masterKey: Buffer.alloc(32, 7) }) })
+  return createSubmit({
+    executor,
+    kinds,
+    secrets: openSecrets({ log, masterKey: Buffer.alloc(32, 7) }),
+    blobs: { has: async () => false },
+  })
 }
 
 const message = (value: string, more: Partial<TopicMessage> = {}): TopicMessage => ({
