@@ -36,11 +36,13 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   backup: async () => (await import('./commands/backup.ts')).backupCommand,
   log: async () => (await import('./commands/log.ts')).logCommand,
   restore: async () => (await import('./commands/restore.ts')).restoreCommand,
+  // Last: it offers those before it.
+  complete: async () => (await import('./commands/complete.ts')).completeCommand,
 }
 
-/** The one that the words name; all of them for help and for what no command is named. */
+/** The one that the words name; all of them for help, for completion and where the words name none. */
 const meant = (words: readonly string[]) => {
   const name = words.find((word) => !word.startsWith('-'))
-  const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
+  const command = name !== undefined && name !== 'complete' && Object.hasOwn(commands, name) ? commands[name] : undefined
   return command === undefined ? Object.values(commands) : [command]
 }
