@@ -6,12 +6,13 @@ export interface ServerSentEvent {
 }
 
 /** Reads `text/event-stream` as the HTML standard, section 9.2.6, tells; comments are passed over. */
-export async function* readServerSentEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+export async function* readServerSentEvents({ body }: Response): AsyncGenerator<ServerSentEvent> {
+  if (body === null) return
   const decoder = new TextDecoder()
   let rest = ''
   let fields: Record<string, string[]> = {}
   for await (const chunk of body) {
-    rest += decoder.decode(chunk, { stream: true })
+    rest += decoder.decode(chunk as Uint8Array, { stream: true })
     const lines = rest.split(/\r\n|\n|\r(?!$)/)
     rest = lines.pop() ?? ''
     for (const line of lines) {

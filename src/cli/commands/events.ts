@@ -94,7 +94,7 @@ async function follow({ client, query, limit, state, json }: FollowOptions): Pro
   const response = await client.send('/v1/events', { query, headers, signal: connection.signal })
   if (response.status >= 400) throw await refusal(response)
   try {
-    for await (const { event, data, id } of readServerSentEvents(bodyOf(response))) {
+    for await (const { event, data, id } of readServerSentEvents(response)) {
       if (event === 'gap') complain(`events are missing here: ${data}`)
       if (event === 'live' && id === undefined) state.last ??= (JSON.parse(data) as EventLine).position
       if (id === undefined) continue
@@ -109,8 +109,4 @@ async function follow({ client, query, limit, state, json }: FollowOptions): Pro
   } finally {
     connection.abort()
   }
-}
-
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
-  if (response.body !== null) for await (const chunk of response.body) yield chunk as Uint8Array
 }

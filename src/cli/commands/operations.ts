@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { text as readAll } from 'node:stream/consumers'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import { CommandFailed } from '../exit-codes.ts'
-import { type Client, createClient, refusal } from '../http-client.ts'
+import { type Client, createClient } from '../http-client.ts'
 import { queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from '../options.ts'
+import { type TailOptions, tailOutput } from '../tail-output.ts'
 import { harmless, print, printJson, printTable } from '../terminal.ts'
 
 const longestWaitS = 60
@@ -53,7 +54,17 @@ export const operationsCommand = (program: Command): void => {
       judge(operation)
     })
 
-  withServer(group.command('tail <id>').description('follow the output of an operation to its end')).action(tail)
+  withServer(group.command('tail <id>').description('follow the output of an operation to its end'))
+    .addOption(new Option('--stream <name>', 'only this one').choices(['stdout', 'stderr']))
+    .option('--last-lines <n>', 'begin this many lines before the end', wholeNumber)
+    .addHelpText('after', '\nExample:\n  intendant operations tail 01a22ec4-26d8-72e1-8752-99cce2817773 --last-lines 20')
+    .action(async (id: string, options: TailOptions) => {
+      const client = createClient(options)
+      await tailOutput(client, `${pathOf(id)}/output`, options)
+      const operation = await untilFinished(client, id)
+      if (options.json) printJson(operation)
+      judge(operation)
+    })
 
   withServer(group.command('cancel <id>').description('cancel an operation'))
     .option('--reason <text>', 'why')
@@ -138,29 +149,6 @@ async function untilFinished(client: Client, id: string, timeoutS = Number.POSIT
     if (systemClock.monotonic() >= deadline)
       throw new CommandFailed('waitedTooLong', `operation ${id} is still ${operation.state} after ${timeoutS} s`)
   }
-}
-
-/** Prints output as it comes; the operation's own end decides the exit code. */
-async function tail(id: string, options: ServerCommandOptions): Promise<void> {
-  const client = createClient(options)
-  let offset = 0
-  for (;;) {
-    const query = new URLSearchParams({ offset: String(offset), wait: '30' })
-    const response = await client.send(`${pathOf(id)}/output`, { query })
-    if (response.status >= 400) throw await refusal(response)
-    const text = await response.text()
-    if (text !== '') {
-      if (options.json) printJson({ offset, text })
-      else process.stdout.write(process.stdout.isTTY ? harmless(text) : text)
-    }
-    const next = Number(response.headers.get('Output-Next-Offset') ?? offset)
-    const complete = response.headers.get('Output-Complete') === 'true'
-    if (complete && next === offset) break
-    offset = next
-  }
-  const operation = await untilFinished(client, id)
-  if (options.json) printJson(operation)
-  judge(operation)
 }
 
 function judge(operation: JsonObject): void {

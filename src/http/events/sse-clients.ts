@@ -1,28 +1,10 @@
-import type { ServerResponse } from 'node:http'
 import type { EventLog, Position } from '../../stores/event-log.ts'
 import type { HttpContext } from '../faces/http-context.ts'
-import { alreadySent, type Reply } from '../replies/reply.ts'
+import type { Reply } from '../replies/reply.ts'
 import type { EventHub } from './event-hub.ts'
 import { type EventSelection, scan, selects } from './event-scan.ts'
 import { eventFrame, eventFrames, messageFrame } from './sse-frames.ts'
-
-const headers = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache, no-transform',
-  'X-Accel-Buffering': 'no',
-}
-const comment = Buffer.from(':\n\n')
-
-/** Where frames go: a socket, or a web stream where no socket is. */
-interface Sink {
-  /** False: full; write again after `drained`. */
-  write(frame: Buffer): boolean
-  /** Resolves when there is room again or the sink is closed. */
-  drained(): Promise<void>
-  /** Ends the stream after the written messages; `closed` aborts. */
-  end(): void
-  readonly closed: AbortSignal
-}
+import { comment, type Sink, sseReply } from './sse-sink.ts'
 
 /** Everything that one event stream needs; the log position `after` is exclusive. */
 export interface FollowOptions {
@@ -41,20 +23,8 @@ export interface FollowOptions {
  * leaves the live feed and catches up from the log, from its last event. So a slow client costs one
  * socket buffer, and misses no event. Source: native contract, section 3.
  */
-export const eventStream = (c: HttpContext, options: FollowOptions): Reply => {
-  const { outgoing: response, traceparent } = c
-  const all = { ...headers, traceparent }
-  if (c.method === 'HEAD') return { status: 200, headers: all, body: null }
-  if (response === undefined) return { status: 200, headers: all, body: webStream(options) }
-  response.writeHead(200, all)
-  response.flushHeaders()
-  response.socket?.setNoDelay(true)
-  const end = (): void => void response.end()
-  options.closing.addEventListener('abort', end, { once: true })
-  response.on('close', () => options.closing.removeEventListener('abort', end))
-  void follow(socketSink(response, options.closing), options).catch(() => response.destroy())
-  return alreadySent
-}
+export const eventStream = (c: HttpContext, options: FollowOptions): Reply =>
+  sseReply(c, options.closing, (sink) => follow(sink, options))
 
 const follow = async (sink: Sink, { log, hub, selection, after, isAllowed, closing }: FollowOptions): Promise<void> => {
   const wanted = selects(selection)
@@ -129,62 +99,4 @@ const follow = async (sink: Sink, { log, hub, selection, after, isAllowed, closi
     leave()
     sink.closed.removeEventListener('abort', onClosed)
   }
-}
-
-const socketSink = (response: ServerResponse, closing: AbortSignal): Sink => {
-  const closed = new AbortController()
-  response.on('close', () => closed.abort())
-  response.on('error', () => closed.abort())
-  closing.addEventListener('abort', () => closed.abort(), { once: true, signal: closed.signal })
-  return {
-    closed: closed.signal,
-    write: (frame) => closed.signal.aborted || response.write(frame),
-    end: () => {
-      closed.abort()
-      response.end()
-    },
-    drained: () =>
-      new Promise((resolve) => {
-        if (closed.signal.aborted || !response.writableNeedDrain) return resolve()
-        const done = (): void => {
-          response.off('drain', done)
-          closed.signal.removeEventListener('abort', done)
-          resolve()
-        }
-        response.on('drain', done)
-        closed.signal.addEventListener('abort', done)
-      }),
-  }
-}
-
-const webStream = (options: FollowOptions): ReadableStream<Uint8Array> => {
-  const closed = new AbortController()
-  let drained = (): void => {}
-  return new ReadableStream<Uint8Array>({
-    start: (controller) => {
-      const sink: Sink = {
-        closed: closed.signal,
-        write: (frame) => {
-          if (!closed.signal.aborted) controller.enqueue(frame)
-          return (controller.desiredSize ?? 0) > 0
-        },
-        drained: () =>
-          new Promise((resolve) => {
-            drained = resolve
-          }),
-        end: () => {
-          if (closed.signal.aborted) return
-          closed.abort()
-          drained()
-          controller.close()
-        },
-      }
-      follow(sink, options).catch((error) => controller.error(error))
-    },
-    pull: () => drained(),
-    cancel: () => {
-      closed.abort()
-      drained()
-    },
-  })
 }

@@ -14,12 +14,12 @@ import { parsePosition } from '../reading/event-position.ts'
 import { anyOf, limit, order, time } from '../reading/query.ts'
 import { negotiate } from '../replies/content-negotiation.ts'
 import { json } from '../replies/json.ts'
+import { ndjson } from '../replies/ndjson.ts'
 import { forbidden, Problem, unauthenticated } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { EventDocument, problems } from './schemas.ts'
 
 const representations = ['application/json', 'application/x-ndjson', 'text/event-stream'] as const
-const ndjsonChunkBytes = 64 * 1024
 /** A search for rare events in a long log answers after this time with what it found, and where to go on. */
 const longestScanMs = 5_000
 
@@ -125,7 +125,7 @@ export const answerEvents = async ({
     caused(c, { position: head })
     return type === 'application/json'
       ? page(c, ports, selection, { ...paging, after: given, head })
-      : lines(log, selection, { after: given ?? origin, head })
+      : ndjson(lines(log, selection, { after: given ?? origin, head }))
   }
   const lastEventId = headerOf(c, 'last-event-id')
   const resumed = lastEventId === undefined ? given : await parsePosition(ports, lastEventId, 'Last-Event-ID')
@@ -175,31 +175,14 @@ const page = async (
   return json({ items: items.map(shownEvent), next, head })
 }
 
-/** One event a line up to the head, in constant memory. */
-const lines = (
+/** One event a line up to the head. */
+async function* lines(
   log: EventLog,
   selection: EventSelection,
   { after, head }: { readonly after: Position; readonly head: Position },
-): Reply => {
-  const events = scan(log, selection, { after })[Symbol.asyncIterator]()
-  const body = new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        let chunk = ''
-        while (chunk.length < ndjsonChunkBytes) {
-          const { done, value } = await events.next()
-          if (done === true || value.position > head) {
-            if (chunk !== '') controller.enqueue(Buffer.from(chunk))
-            controller.close()
-            return void events.return(undefined)
-          }
-          chunk += `${eventLine(value)}\n`
-        }
-        controller.enqueue(Buffer.from(chunk))
-      },
-      cancel: async () => void (await events.return(undefined)),
-    },
-    { highWaterMark: 0 },
-  )
-  return { status: 200, headers: { 'Content-Type': 'application/x-ndjson' }, body }
+): AsyncGenerator<string> {
+  for await (const event of scan(log, selection, { after })) {
+    if (event.position > head) return
+    yield eventLine(event)
+  }
 }

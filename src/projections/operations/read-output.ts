@@ -1,73 +1,74 @@
-import { type OutputWritten, outputStream } from '../../events/output.ts'
-import type { EventLog, Position, ReadStreamOptions } from '../../stores/event-log.ts'
-import { lastOfStream } from '../../stores/last-of-stream.ts'
+import type { StandardStream } from '../../events/output.ts'
+import { wholeCharacters } from '../../lib/utf8.ts'
+import type { EventLog, Position } from '../../stores/event-log.ts'
+import { chunkFrom, lastWritten, type OutputChunk, type OutputPart, partFrom, writtenFrom } from './output-chunks.ts'
 
 export interface OutputSlice {
-  /** UTF-8 from `offset` on; ends between two code points unless the limit is smaller than the first one. */
+  /** UTF-8 from `offset` on; ends between two characters unless the limit is smaller than the first one. */
   readonly content: Buffer
+  /** The same by events. */
+  readonly parts: readonly OutputPart[]
   /** Where the next slice begins. */
   readonly nextOffset: number
-  /** Bytes that the whole output has now. */
+  /** Bytes that the whole output has, both standard streams together. */
   readonly size: number
 }
 
-/**
- * What an operation had printed up to a position, at most `limit` bytes from byte `offset` on, read from the log itself. The place is found by
- * binary search over revisions: offsets only grow.
- */
+/** What of an output is read. Offsets are places in the whole, whatever `stream` says. */
+export interface OutputRange {
+  /** First byte. */
+  readonly offset: number
+  /** Only this standard stream. */
+  readonly stream?: StandardStream | undefined
+  /** What was recorded later is left out. */
+  readonly upTo?: Position | undefined
+}
+
+export interface SliceRange extends OutputRange {
+  /** Most bytes. */
+  readonly limit: number
+  /** Asked at each event of the other standard stream: true ends the slice behind it. */
+  readonly isEnough?: () => boolean
+}
+
+/** What an operation has printed, read from the log itself; reads no more than it takes and what of the other stream lies between. */
 export const readOutput = async (
   log: EventLog,
   operationId: string,
-  { offset, limit, upTo }: { readonly offset: number; readonly limit: number; readonly upTo?: Position },
+  { offset, stream, upTo, limit, isEnough = () => false }: SliceRange,
 ): Promise<OutputSlice> => {
-  const stream = outputStream(operationId)
-  const end = await lastOfStream(log, stream, upTo)
-  const last = end && { ...(end.data as unknown as OutputWritten), revision: end.revision }
+  const last = await lastWritten(log, operationId, upTo)
   const size = last === undefined ? 0 : last.offset + last.bytes
-  if (last === undefined || offset >= size || limit <= 0) return { content: Buffer.alloc(0), nextOffset: offset, size }
-  const from = offset >= last.offset ? last.revision : await revisionAt(log, stream, offset, last.revision)
-  const parts: Buffer[] = []
-  const until = Math.min(offset + limit, size)
-  for await (const event of log.readStream(stream, { from })) {
-    const written = event.data as unknown as OutputWritten
-    if (written.offset >= until) break
-    const content = Buffer.from(written.text)
-    parts.push(content.subarray(Math.max(0, offset - written.offset), Math.min(content.length, until - written.offset)))
-    if (written.offset + written.bytes >= until) break
+  const parts: OutputPart[] = []
+  let left = limit
+  let nextOffset = offset
+  for await (const written of writtenFrom(log, operationId, offset, last)) {
+    if (left <= 0) break
+    const part = partFrom(written, offset)
+    nextOffset = part.offset + part.content.length
+    if (stream !== undefined && written.stream !== stream) {
+      if (isEnough()) break
+      continue
+    }
+    const whole = wholeCharacters(part.content, left)
+    const taken = whole === 0 && parts.length === 0 ? Math.min(left, part.content.length) : whole
+    if (taken > 0) parts.push({ ...part, content: part.content.subarray(0, taken) })
+    nextOffset = part.offset + taken
+    left -= taken
+    if (taken < part.content.length) break
   }
-  const content = withoutHalf(Buffer.concat(parts), until < size)
-  return { content, nextOffset: offset + content.length, size }
+  return { content: Buffer.concat(parts.map(({ content }) => content)), parts, nextOffset, size }
 }
 
-interface Place extends OutputWritten {
-  readonly revision: number
-}
-
-const one = async (log: EventLog, stream: string, options: ReadStreamOptions): Promise<Place | undefined> => {
-  for await (const { data, revision } of log.readStream(stream, options))
-    return { ...(data as unknown as OutputWritten), revision }
-  return undefined
-}
-
-/** The revision of the event that holds the byte at `offset`; `above` is one that begins after it. */
-const revisionAt = async (log: EventLog, stream: string, offset: number, above: number): Promise<number> => {
-  let low = 0
-  let high = above
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1
-    const place = await one(log, stream, { from: middle, limit: 1 })
-    if (place !== undefined && place.offset <= offset) low = middle
-    else high = middle
+/** All chunks from `offset` on that are recorded at the call, in constant memory. */
+export async function* outputChunks(
+  log: EventLog,
+  operationId: string,
+  { offset, stream, upTo }: OutputRange,
+): AsyncGenerator<OutputChunk> {
+  const last = await lastWritten(log, operationId, upTo)
+  for await (const written of writtenFrom(log, operationId, offset, last)) {
+    const chunk = stream === undefined || written.stream === stream ? chunkFrom(written, offset) : undefined
+    if (chunk !== undefined) yield chunk
   }
-  return low
-}
-
-/** Cuts off the beginning of a code point whose rest lies beyond the limit. */
-const withoutHalf = (content: Buffer, isCut: boolean): Buffer => {
-  if (!isCut) return content
-  let start = content.length - 1
-  while (start > 0 && content.length - start < 4 && ((content[start] ?? 0) & 0xc0) === 0x80) start--
-  const lead = content[start] ?? 0
-  const needed = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1
-  return start > 0 && content.length - start < needed ? content.subarray(0, start) : content
 }

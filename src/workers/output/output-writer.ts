@@ -3,6 +3,7 @@ import { type OutputWritten, outputStream, type StandardStream, standardStreams 
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, Unavailable } from '../../lib/errors.ts'
 import { eventId, newId } from '../../lib/ids.ts'
+import { wholeCharacters } from '../../lib/utf8.ts'
 import type { EventLog, NewEvent } from '../../stores/event-log.ts'
 
 export interface OutputWriter {
@@ -233,7 +234,6 @@ const batchesOf = (chunks: readonly Chunk[]): readonly (readonly Chunk[])[] => {
 
 /** The longest beginning of UTF-8 text that has at most `most` bytes and ends between two code points. */
 const cut = (stream: StandardStream, content: Buffer, most: number): Chunk => {
-  let bytes = Math.min(content.length, most)
-  while (bytes > 0 && bytes < content.length && ((content[bytes] ?? 0) & 0xc0) === 0x80) bytes--
+  const bytes = wholeCharacters(content, most)
   return { stream, text: content.toString('utf8', 0, bytes), bytes }
 }

@@ -37,6 +37,12 @@ test('operations are submitted, listed, shown, waited for, followed, cancelled a
     { items: [{ id }], next: null },
   ])
   expect(await run('tail', id)).toEqual({ code: 0, stdout: 'one\ntwo\n', stderr: '' })
+  expect(await run('tail', id, '--last-lines', '1')).toEqual({ code: 0, stdout: 'two\n', stderr: '' })
+  expect(await run('tail', id, '--stream', 'stderr')).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect((await run('tail', id, '--stream', 'both')).code).toBe(2)
+  expect((await run('tail', '--help')).stdout).toContain('intendant operations tail 01')
+  const [chunk, whole] = lines((await run('tail', id, '--json')).stdout)
+  expect([chunk, whole?.id]).toEqual([{ offset: 0, stream: 'stdout', text: 'one\ntwo\n' }, id])
 
   const failing = await run('submit', 'probe', '--input', '{"failAttempts":1}', '--attempts', '1', '--wait')
   expect(failing.code).toBe(4)

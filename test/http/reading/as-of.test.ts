@@ -53,6 +53,7 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
       `/v1/operations/${id}`,
       `/v1/operations/${id}/events`,
       `/v1/operations/${id}/output`,
+      `/v1/operations/${id}/output?lastLines=1&stream=stdout`,
       `/v1/operations/${id}/why?limit=5`,
       `/v1/streams/operation-${id}?order=desc`,
     ]),

@@ -228,6 +228,7 @@ test('an operation without output has none', async () => {
   const log = await openLog()
   expect(await readOutput(log, operationId, { offset: 0, limit: 10 })).toEqual({
     content: Buffer.alloc(0),
+    parts: [],
     nextOffset: 0,
     size: 0,
   })
