@@ -12,6 +12,8 @@ export interface Decider<Command, Event, State, Refusal> {
   creates?(command: Command): boolean
   /** True where nothing can happen to the stream any more; such states are not kept in memory. */
   isTerminal?(state: State): boolean
+  /** False where the state keeps nothing of the event's data, which then does not count as memory. Default: it keeps all. */
+  keeps?(event: Event): boolean
   /** `last`: the state depends on the last event alone, so only that one is read. Default `whole`. */
   readonly memory?: 'whole' | 'last'
 }

@@ -118,7 +118,7 @@ export const createExecutor = ({
       state = decider.evolve(last ? decider.initial : state, event as never)
       revision = event.revision
       if (revision === 0 && !last) first = { id: event.id, metadata: event.metadata }
-      weight = (last ? 0 : weight) + weightOf(event.data)
+      weight = (last ? 0 : weight) + keptWeight(decider, event)
     }
     const known = { state, revision, first, weight }
     remember(decider, stream, known)
@@ -167,7 +167,7 @@ export const createExecutor = ({
       try {
         const appended = await append(stream, revision < 0 ? 'noStream' : revision, events)
         const next = decision.events.reduce(decider.evolve, state)
-        const weight = events.reduce((sum, { data }) => sum + weightOf(data), known.weight)
+        const weight = decision.events.reduce((sum, event) => sum + keptWeight(decider, event), known.weight)
         const first = decider.memory === 'last' || revision >= 0 ? known.first : events[0]
         remember(decider, stream, {
           state: next,
@@ -206,10 +206,10 @@ export const createExecutor = ({
       return cached ?? (await read<typeof decider.initial>(decider as never, stream))
     },
     learn: (decider, event) => {
-      const { stream, revision, id, metadata, data } = event
+      const { stream, revision, id, metadata } = event
       if (revision !== 0 || cache.has(stream)) return
       const state = decider.evolve(decider.initial, event as never)
-      remember(decider as never, stream, { state, revision, first: { id, metadata }, weight: weightOf(data) })
+      remember(decider as never, stream, { state, revision, first: { id, metadata }, weight: keptWeight(decider, event) })
     },
   }
 }
@@ -238,6 +238,10 @@ const envelopes = (
       ...(traceparent === undefined ? {} : { traceparent }),
     },
   }))
+
+/** About how many bytes of an event's data stay in the state. */
+const keptWeight = ({ keeps }: { keeps?(event: never): boolean }, event: { readonly data: unknown }): number =>
+  keeps?.(event as never) === false ? 0 : weightOf(event.data)
 
 /** About how many bytes a JSON value takes in memory. */
 const weightOf = (value: unknown): number => {

@@ -18,6 +18,8 @@ export interface Kind<Input = unknown> {
   /** The blobs that a valid input names as files of the work; `pointer` is a JSON Pointer into the input. Unknown blobs are refused. */
   readonly files?: (input: JsonValue) => readonly { readonly pointer: string; readonly blob: string }[]
   readonly policy: Policy
+  /** Operations of this kind go over targets: `from` is the JSON Pointer to their names in the input, 1 to 10,000 different texts. */
+  readonly targets?: { readonly from: string }
 }
 
 /** Every kind of work that this process knows. */

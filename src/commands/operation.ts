@@ -10,6 +10,15 @@ import { instant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { type Decider, type Decision, nothing, refuse } from './decider.ts'
 import { retryDelayMs } from './retry-delay.ts'
+import {
+  changeTargets,
+  endRunning,
+  evolveTargets,
+  listTargets,
+  requestedTargets,
+  type TargetChange,
+  type Targets,
+} from './targets.ts'
 
 /** Everything that can be asked of an operation. `now` is milliseconds since the epoch; `progress` is what no event says yet. */
 export type OperationCommand = { readonly id: string } & (
@@ -22,7 +31,22 @@ export type OperationCommand = { readonly id: string } & (
       readonly waitedAfter?: number | undefined
     }
   | ({ readonly type: 'ReportProgress'; readonly attempt: number } & Progress)
-  | { readonly type: 'RecordStep'; readonly attempt: number; readonly name: string; readonly result: JsonValue }
+  | {
+      readonly type: 'RecordStep'
+      readonly attempt: number
+      readonly name: string
+      readonly result: JsonValue
+      /** The target that the step is one of; undefined for one of the operation. */
+      readonly of?: { readonly target: string; readonly place: number } | undefined
+    }
+  | {
+      readonly type: 'ListTargets'
+      readonly attempt: number
+      readonly from: number
+      readonly names: readonly string[]
+      readonly more: boolean
+    }
+  | { readonly type: 'RecordTargets'; readonly attempt: number; readonly changes: readonly TargetChange[] }
   | { readonly type: 'SucceedAttempt'; readonly attempt: number; readonly result: JsonValue; readonly progress?: Progress | null }
   | {
       readonly type: 'FailAttempt'
@@ -58,6 +82,8 @@ export interface Live {
   readonly worker: string | null
   readonly steps: Readonly<Record<string, JsonValue>>
   readonly progress: Progress | null
+  /** Null for an operation without targets, or whose work has not named any yet. */
+  readonly targets: Targets | null
 }
 
 export type OperationDecisionState =
@@ -66,7 +92,14 @@ export type OperationDecisionState =
   | ({ readonly status: 'running' } & Live)
   | ({ readonly status: 'retrying'; readonly retryAt: string } & Live)
   | ({ readonly status: 'cancelling'; readonly reason: string | null } & Live)
-  | { readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'; readonly attempt: number }
+  | Ended
+
+interface Ended {
+  readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'
+  readonly attempt: number
+  /** Where it had any. */
+  readonly targets?: Targets
+}
 
 export type OperationRefusal =
   | { readonly reason: 'unknown-operation' }
@@ -100,36 +133,65 @@ export const operation: Decider<OperationCommand, OperationEvent, OperationDecis
   creates: (command) => command.type === 'RequestOperation',
   initial: { status: 'absent' },
   isTerminal: (state) => !('request' in state) && state.status !== 'absent',
+  keeps: (event) => !passing.has(event.type),
   evolve,
   decide,
 }
 
+/** Events of which there may be tens of thousands in a stream, and whose data the state does not keep. */
+const passing: ReadonlySet<string> = new Set([
+  'OperationTargetsListed',
+  'OperationTargetStarted',
+  'OperationTargetSucceeded',
+  'OperationTargetFailed',
+])
+
 function evolve(state: OperationDecisionState, event: OperationEvent): OperationDecisionState {
-  if (event.type === 'OperationRequested')
-    return { status: 'pending', request: event.data, attempt: 0, spent: 0, lost: 0, worker: null, steps: {}, progress: null }
+  if (event.type === 'OperationRequested') {
+    const targets = requestedTargets(event.data)
+    return {
+      status: 'pending',
+      request: event.data,
+      attempt: 0,
+      spent: 0,
+      lost: 0,
+      worker: null,
+      steps: {},
+      progress: null,
+      targets,
+    }
+  }
   if (!('request' in state)) return state
+  const targets = evolveTargets(state.targets, event)
+  const ended = { attempt: state.attempt, ...(targets === null ? {} : { targets }) }
   switch (event.type) {
     case 'OperationStarted':
       return { ...live(state), status: 'running', attempt: event.data.attempt, worker: event.data.worker }
     case 'OperationProgressed': {
       const { step, phase, fraction, detail } = event.data
       if (step === undefined) return { ...state, progress: { phase, fraction, detail } }
+      if (step.place !== undefined) return { ...state, targets }
       return { ...state, steps: { ...state.steps, [step.name]: step.result as JsonValue } }
     }
     case 'OperationAttemptFailed': {
       const { error, retryAt } = event.data
-      return { ...live(state), ...tries(state, error.type), status: 'retrying', retryAt, worker: null }
+      return { ...live(state), ...tries(state, error.type), status: 'retrying', retryAt, worker: null, targets }
     }
+    case 'OperationTargetsListed':
+    case 'OperationTargetStarted':
+    case 'OperationTargetSucceeded':
+    case 'OperationTargetFailed':
+      return { ...state, targets }
     case 'OperationCancelRequested':
       return { ...live(state), status: 'cancelling', reason: event.data.reason }
     case 'OperationSucceeded':
-      return { status: 'succeeded', attempt: state.attempt }
+      return { status: 'succeeded', ...ended }
     case 'OperationFailed':
-      return { status: 'failed', attempt: state.attempt }
+      return { status: 'failed', ...ended }
     case 'OperationCancelled':
-      return { status: 'cancelled', attempt: state.attempt }
+      return { status: 'cancelled', ...ended }
     case 'OperationTimedOut':
-      return { status: 'timed-out', attempt: state.attempt }
+      return { status: 'timed-out', ...ended }
   }
 }
 
@@ -145,7 +207,7 @@ const tries = ({ spent, lost }: Live, errorType: string): Pick<Live, 'spent' | '
   }
 }
 
-const live = ({ request, attempt, spent, lost, worker, steps, progress }: Live): Live => ({
+const live = ({ request, attempt, spent, lost, worker, steps, progress, targets }: Live): Live => ({
   request,
   attempt,
   spent,
@@ -153,6 +215,7 @@ const live = ({ request, attempt, spent, lost, worker, steps, progress }: Live):
   worker,
   steps,
   progress,
+  targets,
 })
 
 function decide(command: OperationCommand, state: OperationDecisionState): Happened {
@@ -168,15 +231,12 @@ function decide(command: OperationCommand, state: OperationDecisionState): Happe
     case 'CancelOperation':
       return cancel(command.reason, state)
     default:
-      return decideAttempt(command, state)
+      return withTargetsEnded(decideAttempt(command, state), state)
   }
 }
 
 /** An ended operation accepts no command; repeating the same outcome or request is not an error. */
-function decideFinished(
-  command: OperationCommand,
-  state: { readonly status: 'succeeded' | 'failed' | 'cancelled' | 'timed-out'; readonly attempt: number },
-): Happened {
+function decideFinished(command: OperationCommand, state: Ended): Happened {
   const same: Partial<Record<OperationCommand['type'], OperationState>> = {
     SucceedAttempt: 'succeeded',
     FailAttempt: 'failed',
@@ -239,9 +299,13 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
     }
     case 'RecordStep': {
       const { phase = null, fraction = null, detail = null } = state.progress ?? {}
-      const step = { name: command.name, result: command.result as never }
+      const step = { name: command.name, result: command.result as never, ...command.of }
       return { events: [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail, step } }] }
     }
+    case 'ListTargets':
+      return { events: listTargets(command, state.targets) }
+    case 'RecordTargets':
+      return { events: changeTargets(command, state.targets, state.status === 'cancelling') }
     case 'SucceedAttempt':
       return {
         events: [
@@ -274,6 +338,28 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
       return { events: [{ type: 'OperationAttemptFailed', data: { attempt, error: handedBack, retryAt: instant(command.now) } }] }
     }
   }
+}
+
+/** Targets that run while the operation ends have failed for the same reason; that is said before its end. */
+function withTargetsEnded(decision: Happened, { targets, attempt }: Live): Happened {
+  const last = 'events' in decision ? decision.events.at(-1) : undefined
+  const error = last && errorOfEnd(last)
+  if (targets === null || last === undefined || error === undefined || !('events' in decision)) return decision
+  return { events: [...decision.events.slice(0, -1), ...endRunning(targets, attempt, error), last] }
+}
+
+const errorOfEnd = (event: OperationEvent): OperationError | undefined => {
+  switch (event.type) {
+    case 'OperationFailed':
+      return event.data.error
+    case 'OperationCancelled':
+      return { type: 'cancelled', message: 'the operation was cancelled while the target ran', retryable: true }
+    case 'OperationTimedOut':
+      return { type: 'timed-out', message: 'the attempt ran over its time limit while the target ran', retryable: true }
+    case 'OperationSucceeded':
+      return { type: 'unfinished', message: 'the operation ended while the target ran', retryable: true }
+  }
+  return undefined
 }
 
 const progressed = (attempt: number, progress: Progress | null = null): readonly OperationEvent[] => {

@@ -1,24 +1,30 @@
-import type { OperationRequest, OperationState } from '../events/operation.ts'
+import type { OperationRequest, OperationState, RequestedTargets } from '../events/operation.ts'
 import { sealedIn, sealingSubject } from '../events/sealed.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import type { CommandContext, Executor } from './execute.ts'
 import type { Kind } from './kind.ts'
-import { operation, operationStream } from './operation.ts'
+import { type OperationDecisionState, operation, operationStream } from './operation.ts'
 import { openInput } from './sealing.ts'
 import type { Submit, SubmitRefusal, Submitted } from './submit.ts'
+import { listedNames, unfinishedPlaces } from './targets.ts'
 
 export type RetryRefusal =
   | SubmitRefusal
   | { readonly reason: 'unknown-operation' }
   | { readonly reason: 'not-retryable'; readonly state: OperationState }
+  | { readonly reason: 'no-failed-targets' }
   | { readonly reason: 'version-mismatch'; readonly expected: number; readonly actual: number }
 
 export type Retry = (
   operationId: string,
   context: CommandContext,
-  options?: { readonly pinnedRevision?: number },
+  options?: {
+    readonly pinnedRevision?: number
+    /** `failed`: the new operation goes over those targets alone that failed or were skipped. */
+    readonly targets?: 'failed' | undefined
+  },
 ) => Promise<Submitted | { readonly refused: RetryRefusal }>
 
 const retryable: readonly string[] = ['failed', 'cancelled', 'timed-out']
@@ -38,14 +44,18 @@ export const createRetry =
     readonly secrets: Secrets
     readonly submit: Submit
   }): Retry =>
-  async (operationId, context, { pinnedRevision } = {}) => {
+  async (operationId, context, { pinnedRevision, targets } = {}) => {
     const stream = operationStream(operationId)
     const { state, revision } = await executor.load(operation as never, stream)
-    const { status } = state as { readonly status: OperationState | 'absent' }
+    const known = state as OperationDecisionState
+    const { status } = known
     if (status === 'absent') return { refused: { reason: 'unknown-operation' } }
     if (!retryable.includes(status)) return { refused: { reason: 'not-retryable', state: status } }
     if (pinnedRevision !== undefined && pinnedRevision !== revision)
       return { refused: { reason: 'version-mismatch', expected: pinnedRevision, actual: revision } }
+    const gone = 'targets' in known && known.targets !== null ? known.targets : undefined
+    const places = gone === undefined ? [] : unfinishedPlaces(gone)
+    if (targets === 'failed' && places.length === 0) return { refused: { reason: 'no-failed-targets' } }
     const request = await firstRequest(log, stream)
     const kind = kinds.get(request.kind)
     if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
@@ -66,6 +76,7 @@ export const createRetry =
         parent,
         labels,
         limits,
+        targets: targets === 'failed' && gone?.isListed ? await those(places, request, log, stream) : request.targets,
         retryOf: operationId,
         subject,
         policy: { attempts, timeoutMs },
@@ -74,6 +85,19 @@ export const createRetry =
       { internal: true },
     )
   }
+
+/** Some of the targets of an operation, by their places. */
+const those = async (
+  places: readonly number[],
+  { targets }: OperationRequest,
+  log: EventLog,
+  stream: string,
+): Promise<RequestedTargets> => {
+  if (targets !== undefined && 'from' in targets)
+    return { from: targets.from, at: places.map((place) => targets.at?.[place] ?? place) }
+  const names = targets?.names ?? (await listedNames(log, stream))
+  return { names: places.flatMap((place) => names[place] ?? []) }
+}
 
 const firstRequest = async (log: EventLog, stream: string): Promise<OperationRequest> => {
   for await (const event of log.readStream(stream, { limit: 1 })) return event.data as unknown as OperationRequest

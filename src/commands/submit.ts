@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import type { Policy } from '../events/operation.ts'
+import type { Policy, RequestedTargets } from '../events/operation.ts'
 import { instant, isInstant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
+import { valueAt } from '../lib/json-pointer.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
@@ -10,6 +11,7 @@ import type { CommandContext, Executor } from './execute.ts'
 import type { Kind } from './kind.ts'
 import { operation } from './operation.ts'
 import { sealInput } from './sealing.ts'
+import { faultOfNames } from './targets.ts'
 
 /** A request for an operation. Source: native contract, section 2. */
 export interface SubmitRequest {
@@ -29,6 +31,8 @@ export interface SubmitRequest {
   /** The name of the schedule that asks, and the time that it asks for; the program alone sets them. */
   readonly schedule?: string | undefined
   readonly slot?: string | undefined
+  /** What the operation goes over one after the other, for `WorkContext.targets`. Default: what the kind says. */
+  readonly targets?: RequestedTargets | undefined
   /** Default: the face of the context's actor. */
   readonly face?: string | null
   /** The name that a face gave the operation. */
@@ -142,7 +146,12 @@ export const createSubmit =
     const kind = kinds.get(request.kind)
     if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
     if (!kind.submittable && !internal) return { refused: { reason: 'kind-not-submittable', kind: request.kind } }
-    const errors = [...problems(Conditions, request, []), ...problems(kind.input, request.input, ['input'])]
+    const targets = request.targets ?? (kind.targets && { from: kind.targets.from })
+    const errors = [
+      ...problems(Conditions, request, []),
+      ...problems(kind.input, request.input, ['input']),
+      ...targetProblems(targets, request.input),
+    ]
     if (errors.length > 0) return { refused: { reason: 'invalid', errors } }
     const files = kind.files?.(request.input) ?? []
     const missing = await missingBlobs(files, blobs)
@@ -167,7 +176,7 @@ export const createSubmit =
           retryOf: request.retryOf ?? null,
           ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
           ...(isEmpty(request.limits) ? {} : { limits: [...(request.limits ?? [])] }),
-          ...present({ schedule: request.schedule, slot: request.slot }),
+          ...present({ schedule: request.schedule, slot: request.slot, targets }),
           ...(files.length === 0 ? {} : { files: [...new Set(files.map(({ blob }) => blob))] }),
         },
       },
@@ -188,6 +197,17 @@ const missingBlobs = async (
 }
 
 const isEmpty = (members: object | undefined): boolean => members === undefined || Object.keys(members).length === 0
+
+const mostTargets = 10_000
+
+const targetProblems = (targets: RequestedTargets | undefined, input: JsonValue): InputError[] => {
+  if (targets === undefined || 'names' in targets) return []
+  const names = valueAt(input, targets.from)
+  const fault = faultOfNames(names)
+  const { length } = Array.isArray(names) ? names : []
+  if (fault === undefined && length > 0 && length <= mostTargets) return []
+  return [{ pointer: `/input${targets.from}`, message: `an array of 1 to ${mostTargets} different texts` }]
+}
 
 const problems = (schema: z.ZodType, value: unknown, under: readonly string[]): InputError[] => {
   const parsed = schema.safeParse(value)

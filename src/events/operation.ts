@@ -31,6 +31,16 @@ export type OperationError = z.infer<typeof OperationError>
 
 const attempt = z.number().int().min(1)
 
+/** What an operation works on one after the other: the names themselves, or where the input has them and which of those (`at`). */
+export const RequestedTargets = z.union([
+  z.object({ names: z.array(z.string()) }),
+  z.object({ from: z.string(), at: z.array(z.number().int()).optional() }),
+])
+export type RequestedTargets = z.infer<typeof RequestedTargets>
+
+/** A target by its name and its place in the order, from 0. */
+const target = { target: z.string(), place: z.number().int().min(0) }
+
 /**
  * One long-running thing, stream `operation-<uuid v7>`: requested once, attempted under leases, ended exactly once.
  * Source: native contract, section 3.
@@ -56,16 +66,26 @@ export const operationEvents = defineEvents('operation', {
     slot: z.string().optional(),
     /** Ids of the blobs that its kind takes as files. */
     files: z.array(z.string()).optional(),
+    targets: RequestedTargets.optional(),
   }),
   OperationStarted: z.object({ attempt, worker: z.string(), deadline: z.string() }),
-  /** `step` holds the result of a recorded step: a restarted attempt does not run it again. */
+  /** `step` holds the result of a recorded step, of the operation or of one target: a restarted attempt does not run it again. */
   OperationProgressed: z.object({
     attempt,
     phase: z.string().nullable(),
     fraction: z.number().nullable(),
     detail: z.string().nullable(),
-    step: z.object({ name: z.string(), result: z.json() }).optional(),
+    step: z
+      .object({ name: z.string(), result: z.json(), target: target.target.optional(), place: target.place.optional() })
+      .optional(),
   }),
+  /** Targets that the request does not name, in parts: `from` is the place of the first one of a part, 0 begins anew. */
+  OperationTargetsListed: z.object({ attempt, from: target.place, names: z.array(z.string()), more: z.boolean() }),
+  /** `details` are what the work wants to know of the start where it begins the same target again. */
+  OperationTargetStarted: z.object({ attempt, ...target, details: z.json().optional() }),
+  /** `pauseUntil` is when the next one may start. */
+  OperationTargetSucceeded: z.object({ attempt, ...target, result: z.json(), pauseUntil: z.string().optional() }),
+  OperationTargetFailed: z.object({ attempt, ...target, error: OperationError, pauseUntil: z.string().optional() }),
   OperationAttemptFailed: z.object({ attempt, error: OperationError, retryAt: z.string() }),
   OperationCancelRequested: z.object({ reason: z.string().nullable() }),
   OperationSucceeded: z.object({ attempt, result: z.json() }),

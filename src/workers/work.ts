@@ -32,6 +32,51 @@ export interface WorkContext {
   open(sealed: SealedValue): Promise<JsonValue>
   /** Seals what the work has learned, for its result or a recorded step; masked likewise. */
   seal(subject: string, value: JsonValue): Promise<SealedValue>
+  /**
+   * Runs `run` on each target, in order or several at a time; once in an attempt. Each start and end is recorded before the next one
+   * of the same turn starts. A target that has succeeded is not run again by a later attempt; one that ran when its attempt was lost
+   * or handed back is. Resolves when all have succeeded; rejects with the `WorkFailed` `targets-failed` (retryable, details `{failed, skipped}`)
+   * where one has failed, and with the signal's reason where that aborts. Source: native contract, section 10.
+   */
+  targets(
+    options: TargetsOptions,
+    run: (name: string, context: TargetContext) => Promise<unknown>,
+  ): Promise<{ readonly succeeded: number }>
+}
+
+/** How a work goes through its targets. */
+export interface TargetsOptions {
+  /**
+   * The names, in order, each once, where the request fixes none (`SubmitRequest.targets`, `Kind.targets`). Taken once per operation: a later
+   * attempt is given those of the first.
+   */
+  readonly names?: readonly string[] | (() => readonly string[] | Promise<readonly string[]>)
+  /** How many run at a time. Default 1: strictly in order. */
+  readonly parallel?: number
+  /** How long to wait after the end of a target before the next one starts, in milliseconds; what is left of it outlives a crash. Default 0. */
+  readonly pauseMs?: number
+  /** `when asked`: a target itself asks for the pause (`TargetContext.pause`), and one that does not ask makes nobody wait. Default `before each`. */
+  readonly pauses?: 'before each' | 'when asked'
+  /** After so many failures no other target starts. Default: all are tried. */
+  readonly maxFailures?: number
+  /** Whether a later attempt runs those again that have failed. Default true; else they count as failed in every attempt. */
+  readonly repeatFailed?: boolean
+  /** Asked when it is a target's turn: one that is skipped is not started. */
+  readonly skips?: (name: string) => boolean | Promise<boolean>
+  /** Recorded with the start. Asked once: where the same target begins again, what was recorded first stays. */
+  readonly details?: (name: string) => JsonValue | Promise<JsonValue>
+}
+
+/** What the run of one target is handed. */
+export interface TargetContext extends Omit<WorkContext, 'targets'> {
+  /** The place of the target in the order, from 0. */
+  readonly place: number
+  /** What was recorded with its first start; null without `TargetsOptions.details`. */
+  readonly details: JsonValue
+  /** As `WorkContext.step`, once for this target; one that has failed begins anew. */
+  readonly step: WorkContext['step']
+  /** Waits out what is left of the pause after the target before; see `TargetsOptions.pauses`. */
+  pause(): Promise<void>
 }
 
 /** A kind of work. Which worker runs it, when and how often is not its business. */

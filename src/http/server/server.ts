@@ -19,6 +19,7 @@ import { secretRoutes } from '../v1/secrets.ts'
 import { readStream } from '../v1/streams.ts'
 import { submitOperation } from '../v1/submit.ts'
 import { nativeSummaries } from '../v1/summaries.ts'
+import { operationTargets } from '../v1/targets.ts'
 import { whyRoutes } from '../v1/why.ts'
 import { createDispatch } from './dispatch.ts'
 import { createHttpApp, createListener } from './listener.ts'
@@ -54,6 +55,7 @@ export const buildServer = (
     ...operationRoutes(tools),
     ...operationCommandRoutes(tools),
     operationOutput(tools),
+    operationTargets(tools),
     ...eventRoutes(tools),
     ...whyRoutes(tools),
     readStream,

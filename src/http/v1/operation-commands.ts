@@ -79,25 +79,31 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     path: '/v1/operations/{id}/retry',
     reads: tools.operationReads,
     summary: 'Retry an ended operation',
-    description: 'Submits a new operation with `retryOf`; the old one stays as it is. `Prefer: wait=N` works as for submitting.',
+    description:
+      'Submits a new operation with `retryOf`; the old one stays as it is. With `{"targets": "failed"}` it goes over those targets alone that failed or were skipped. `Prefer: wait=N` works as for submitting.',
     tag: 'operations',
     scope: 'v1:write',
     headers: { 'If-Match': ifMatch, Prefer: '`wait=N`: answer when the new one has ended, after N seconds at the latest' },
     params: { id: operationExample.id },
-    body: z.strictObject({}).meta({ id: 'RetryRequest' }),
+    body: z
+      .strictObject({
+        targets: z.literal('failed').optional().meta({ description: 'Only those targets that failed or were skipped' }),
+      })
+      .meta({ id: 'RetryRequest' }),
     optionalBody: true,
-    examples: { 'The same again': {} },
+    examples: { 'The same again': {}, 'The failed targets': { targets: 'failed' } },
     answers: {
       200: { description: 'The new one ended within the preferred wait', schema: OperationDocument },
       202: { description: 'Accepted; `Location` names the new one', schema: OperationDocument },
       ...problems({
         404: 'There is no such operation',
-        409: 'It has not ended, or the same Idempotency-Key is being processed',
+        409: 'It has not ended, none of its targets failed, or the same Idempotency-Key is being processed',
         412: 'It is at a different revision',
       }),
     },
-    handle: async ({ c, ports, known, params: { id = '' } }) => {
-      const result = await ports.retry(id, requestContext(c), pinOf({ ports, known }, id, headerOf(c, 'if-match')))
+    handle: async ({ c, ports, known, params: { id = '' }, body: { targets } }) => {
+      const pin = pinOf({ ports, known }, id, headerOf(c, 'if-match'))
+      const result = await ports.retry(id, requestContext(c), { ...pin, targets })
       if (result.refused !== undefined) throw retryProblem(id, result.refused, headerOf(c, 'if-match'))
       return accepted(c, ports, tools, { ...result, kind: findOperation({ ports, known }, id).kind })
     },
@@ -111,6 +117,8 @@ const retryProblem = (id: string, refused: RetryRefusal, ifMatch = ''): Problem 
       return impossible(id, 'retried', refused.state)
     case 'version-mismatch':
       return versionMismatch(ifMatch, refused.actual)
+    case 'no-failed-targets':
+      return new Problem('impossible-transition', 'no target of the operation failed or was skipped', { operationId: id })
     default:
       return submitProblem(refused)
   }

@@ -3,13 +3,15 @@ import { OperationError, operationStates, Policy } from '../../events/operation.
 import type { DocumentedReply } from '../faces/native-route.ts'
 import { ProblemDocument } from '../replies/problem.ts'
 
-const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
+export const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
 /** Any JSON value; a schema without members in the document. */
-const json = z.unknown()
+export const json = z.unknown()
 
 export const ActorDocument = z
   .object({ principal: z.string(), face: z.string().nullable(), address: z.string().nullable() })
   .meta({ id: 'Actor', description: 'Who made the request, through which face and from which address' })
+
+export const ErrorDocument = OperationError.meta({ id: 'OperationError' })
 
 export const OperationDocument = z
   .object({
@@ -42,10 +44,20 @@ export const OperationDocument = z
       .nullable(),
     input: json,
     result: json,
-    error: OperationError.meta({ id: 'OperationError' }).nullable(),
+    error: ErrorDocument.nullable(),
     labels: z.record(z.string(), z.string()),
     limits: z.array(z.string()),
-    targets: json,
+    targets: z
+      .object({
+        total: z.number().int(),
+        waiting: z.number().int(),
+        running: z.number().int(),
+        succeeded: z.number().int(),
+        failed: z.number().int(),
+        skipped: z.number().int(),
+      })
+      .nullable()
+      .meta({ description: 'How many targets it has and how far they are; null where it has none' }),
     schedule: z.string().nullable().meta({ description: 'Name of the schedule that asked for it' }),
     slot: z.string().nullable().meta({ format: 'date-time', description: 'The time that the schedule asked for it to start' }),
     correlationId: z.string(),

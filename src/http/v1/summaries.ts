@@ -24,10 +24,15 @@ export const nativeSummaries: NativeSummaries = {
       : `${who} asked for a retry of operation ${retryOf}, ${article(kind)} ${kind}, through ${through}`,
   OperationStarted: ({ attempt, worker }) => `attempt ${attempt} started on worker ${worker}`,
   OperationProgressed: ({ attempt, phase, fraction, detail, step }) => {
-    if (step !== undefined) return `attempt ${attempt} finished the step ${step.name}`
+    if (step !== undefined)
+      return `attempt ${attempt} finished the step ${step.name}${step.target === undefined ? '' : ` of target ${step.target}`}`
     const parts = [phase, fraction === null ? null : `${Math.round(fraction * 100)} %`, detail]
     return `attempt ${attempt} reported progress${because(parts.filter((part) => part !== null).join(', ') || null)}`
   },
+  OperationTargetsListed: ({ attempt, from, names }) => `attempt ${attempt} listed targets ${from + 1} to ${from + names.length}`,
+  OperationTargetStarted: ({ attempt, target }) => `attempt ${attempt} started on target ${target}`,
+  OperationTargetSucceeded: ({ attempt, target }) => `attempt ${attempt} succeeded on target ${target}`,
+  OperationTargetFailed: ({ attempt, target, error }) => `attempt ${attempt} failed on target ${target}: ${error.message}`,
   OperationAttemptFailed: ({ attempt, error, retryAt }) =>
     `attempt ${attempt} failed and is repeated at ${retryAt}: ${error.message}`,
   OperationCancelRequested: ({ reason }, { who }) => `${who} asked for its cancellation${because(reason)}`,

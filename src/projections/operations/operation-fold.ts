@@ -50,6 +50,7 @@ export const requestedRow = (
     limits: data.limits === undefined ? null : JSON.stringify(data.limits),
     schedule: data.schedule ?? null,
     slot: data.slot ?? null,
+    targets: null,
     revision,
     position,
     progress: null,
@@ -89,6 +90,9 @@ const end = (row: FoldedRow, state: OperationRow['state'], at: number): void => 
   row.deadline = null
 }
 
+/** What changes other tables alone. */
+const elsewhere = (): void => {}
+
 const changes: Changes = {
   OperationStarted: ({ data }, row, at) => {
     enter(row, 'running', at)
@@ -104,6 +108,10 @@ const changes: Changes = {
     if (data.step !== undefined) return
     row.progress = JSON.stringify({ fraction: data.fraction, phase: data.phase, detail: data.detail, at: recordedAt })
   },
+  OperationTargetsListed: elsewhere,
+  OperationTargetStarted: elsewhere,
+  OperationTargetSucceeded: elsewhere,
+  OperationTargetFailed: elsewhere,
   OperationAttemptFailed: ({ data }, row, at) => {
     enter(row, 'retrying', at)
     row.retry_at = parseInstant(data.retryAt)

@@ -1,9 +1,10 @@
 import type { Actor } from '../../events/define.ts'
 import type { OperationError, OperationState } from '../../events/operation.ts'
-import { masked } from '../../events/sealed.ts'
 import { instant } from '../../lib/clock.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import type { OperationRow } from './operation-row.ts'
+import { shown, shownText } from './shown-json.ts'
+import { type TargetCounts, targetCounts } from './targets.ts'
 import type { WaitingFor } from './waiting-for.ts'
 
 export interface OperationProgress {
@@ -35,7 +36,7 @@ export interface OperationResource {
   readonly labels: Readonly<Record<string, string>>
   readonly limits: readonly string[]
   /** The fan-out of an operation over targets; null where it has none. */
-  readonly targets: JsonValue
+  readonly targets: TargetCounts | null
   readonly schedule: string | null
   readonly slot: string | null
   readonly correlationId: string
@@ -103,7 +104,7 @@ const shortResource = (row: OperationRow, waitingFor: WaitingFor | null): Operat
   error: orNull(row.error, JSON.parse),
   labels: row.labels === null ? {} : JSON.parse(row.labels),
   limits: row.limits === null ? [] : JSON.parse(row.limits),
-  targets: null,
+  targets: targetCounts(row),
   schedule: row.schedule,
   slot: row.slot,
   correlationId: row.correlation_id,
@@ -115,9 +116,3 @@ const shortResource = (row: OperationRow, waitingFor: WaitingFor | null): Operat
 
 const orNull = <Value, Shown>(value: Value | null, show: (value: Value) => Shown): Shown | null =>
   value === null ? null : show(value)
-
-const isSealedIn = (text: string): boolean => text.includes('"$sealed"')
-
-const shown = (text: string): JsonValue => (isSealedIn(text) ? masked(JSON.parse(text)) : JSON.parse(text))
-
-const shownText = (text: string): string => (isSealedIn(text) ? JSON.stringify(shown(text)) : text)

@@ -38,6 +38,8 @@ export interface OperationRow {
   readonly limits: string | null
   readonly schedule: string | null
   readonly slot: string | null
+  /** How many targets there are and how far they are (`targets.ts`), JSON; null where it has none. */
+  readonly targets: string | null
   readonly revision: number
   readonly position: string
   readonly progress: string | null

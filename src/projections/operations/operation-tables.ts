@@ -1,11 +1,12 @@
 import type { LaneEvent } from '../../events/lane.ts'
-import { type OperationState, operationOf, operationPrefix } from '../../events/operation.ts'
+import { type OperationRequest, type OperationState, operationOf, operationPrefix } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { createRecent } from '../../lib/recent.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Fold, Tx } from '../projection.ts'
 import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-row.ts'
+import { targetTables } from './targets.ts'
 
 /** Most rows, and most characters of JSON, that wait in memory: writing this many takes some milliseconds. */
 const mostUnwritten = 500
@@ -40,6 +41,7 @@ interface Holding {
  * of processor time an operation instead of 133). Whatever is written together leaves the rows that one event at a time would have left.
  */
 export const operationTables = (tx: Tx): Fold => {
+  const targets = targetTables(tx)
   const rows = createRecent<Kept>(recentRows)
   /** Those that the table has not or not like this, the oldest first. */
   let unwritten: Kept[] = []
@@ -61,6 +63,7 @@ export const operationTables = (tx: Tx): Fold => {
   const request = (event: RecordedEvent, id: string): void => {
     last ??= lastStored()
     const row = requestedRow(event, id, { seq: last.seq + 1, listedAt: last.listedAt })
+    targets.request(row, event.data as unknown as OperationRequest)
     last = { seq: row.seq, listedAt: row.listed_at, id: id > last.id ? id : last.id }
     characters += row.input.length
     const made: Kept = { row, table: 'never saw it' }
@@ -90,6 +93,7 @@ export const operationTables = (tx: Tx): Fold => {
     const length = lengthOf(row)
     const { state } = row
     if (!change(row, event)) return
+    targets.apply(row, event)
     characters += lengthOf(row) - length
     if (states !== undefined && row.state !== state) {
       count(states, state, -1)
@@ -219,8 +223,8 @@ const insert = (row: OperationRow, tx: Tx): void => {
   tx.run(
     `INSERT INTO operations (seq, id, kind, face, lane, priority, state, since, ready_at, attempt, max_attempts, requested_at, listed_at, run_at,
        retry_at, started_at, finished_at, deadline, principal, requested_by, worker, correlation_id, parent, retry_of, external_ref,
-       labels, limits, schedule, slot, revision, position, progress, error, result)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, limits, schedule, slot, targets, revision, position, progress, error, result)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.seq,
     row.id,
     row.kind,
@@ -250,6 +254,7 @@ const insert = (row: OperationRow, tx: Tx): void => {
     row.limits,
     row.schedule,
     row.slot,
+    row.targets,
     row.revision,
     row.position,
     row.progress,
@@ -269,7 +274,7 @@ const insert = (row: OperationRow, tx: Tx): void => {
 const update = (row: OperationRow, tx: Tx): void =>
   tx.run(
     `UPDATE operations SET state = ?, since = ?, ready_at = ?, attempt = ?, retry_at = ?, started_at = ?, finished_at = ?, deadline = ?,
-       worker = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
+       worker = ?, targets = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
     row.state,
     row.since,
     row.ready_at,
@@ -279,6 +284,7 @@ const update = (row: OperationRow, tx: Tx): void =>
     row.finished_at,
     row.deadline,
     row.worker,
+    row.targets,
     row.revision,
     row.position,
     row.progress,

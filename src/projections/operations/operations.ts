@@ -1,10 +1,12 @@
 import type { Clock } from '../../lib/clock.ts'
+import type { Keyset, ListOf } from '../keyset-list.ts'
 import type { Projection, Views } from '../projection.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
 import { type OperationResource, operationResource } from './operation-resource.ts'
 import type { OperationRow } from './operation-row.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
+import { listTargets, type TargetResource, type TargetState, targetSchema } from './targets.ts'
 import { type Holds, type Surroundings, waitingFor } from './waiting-for.ts'
 
 /**
@@ -27,13 +29,14 @@ export const operations: Projection = {
       state TEXT NOT NULL, since INTEGER NOT NULL, ready_at INTEGER, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
       requested_at INTEGER NOT NULL, listed_at INTEGER NOT NULL, run_at INTEGER, retry_at INTEGER, started_at INTEGER, finished_at INTEGER, deadline INTEGER,
       principal TEXT NOT NULL, requested_by TEXT NOT NULL, worker TEXT, correlation_id TEXT NOT NULL, parent TEXT, retry_of TEXT,
-      external_ref TEXT, labels TEXT, limits TEXT, schedule TEXT, slot TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
+      external_ref TEXT, labels TEXT, limits TEXT, schedule TEXT, slot TEXT, targets TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
     ) STRICT`,
     // Apart from the row, because it is large, never changes, and a row is rewritten as a whole.
     `CREATE TABLE inputs (seq INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT`,
     `CREATE TABLE labels (
       label TEXT NOT NULL, value TEXT NOT NULL, listed_at INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (label, value, listed_at, seq)
     ) STRICT, WITHOUT ROWID`,
+    ...targetSchema,
     `CREATE TABLE lanes (lane TEXT PRIMARY KEY, holder TEXT, since INTEGER, earliest INTEGER, stale INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
     `CREATE INDEX by_time ON operations (listed_at)`,
     `CREATE INDEX set_back ON operations (listed_at) WHERE requested_at < listed_at`,
@@ -131,6 +134,15 @@ export const operationQueries = ({
         return row === undefined ? [] : [shown(row, around)]
       })
       return { items, next: places.length > options.limit ? (page.at(-1) ?? null) : null }
+    },
+
+    /** The targets of an operation, in order; undefined for an unknown one. */
+    targets: (
+      id: string,
+      options: Keyset & { readonly state?: readonly TargetState[] | undefined },
+    ): ListOf<TargetResource> | undefined => {
+      const row = find(id)
+      return row && listTargets(views, row, options)
     },
 
     /** The newest operation that a face knows by a name of its own. */

@@ -6,8 +6,10 @@ import {
   type OperationDecisionState,
   type OperationRefusal,
   operation,
+  operationStream,
 } from '../../commands/operation.ts'
 import { openInput, openValue, sealValue, textsIn } from '../../commands/sealing.ts'
+import { listedNames } from '../../commands/targets.ts'
 import type { OperationError } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, SecretForgotten, Unacceptable, Unavailable } from '../../lib/errors.ts'
@@ -19,6 +21,7 @@ import { createOutputWriter } from '../output/output-writer.ts'
 import { createGrowingRedaction, type Redaction } from '../output/redaction.ts'
 import { createWorkOutput } from '../output/work-output.ts'
 import { type Work, type WorkContext, WorkFailed } from '../work.ts'
+import { createFanOut } from './fan-out.ts'
 import { createProgressThrottle, type RecordedProgress } from './progress.ts'
 
 /** Why an attempt was told to stop; the reason of its signal is an `AttemptAborted` with this cause. */
@@ -94,7 +97,6 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const controller = new AbortController()
   const { promise: abandoned, resolve: abandon } = Promise.withResolvers<undefined>()
   const { promise: worked, resolve: stopsWorking } = Promise.withResolvers<void>()
-  const steps = new Map(Object.entries(live.steps))
   const isLive = (): boolean => ports.isLive(worker)
   let why: AbortCause | undefined
   const redact = createGrowingRedaction()
@@ -159,26 +161,35 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     },
   })
 
-  const step = async <Result extends JsonValue>(name: string, take: () => Promise<Result>): Promise<Result> => {
-    controller.signal.throwIfAborted()
-    const known = steps.get(name)
-    if (known !== undefined) return known as Result
-    // The same value that a later attempt gets: a copy of the result as JSON, without secrets.
-    const text = JSON.stringify(redact.json(((await take()) ?? null) as JsonValue))
-    const result = JSON.parse(text) as Result
-    const recorded = isOver ? undefined : await record({ type: 'RecordStep', name, result: JSON.parse(text) as JsonValue })
-    if (recorded === undefined || recorded.refused) abort('lease-lost')
-    if (recorded === undefined || recorded.refused) throw new AttemptAborted('lease-lost')
-    steps.set(name, result)
-    return result
+  /** Rejects where the attempt is over or not ours any longer. */
+  const recordOrStop = async (command: AttemptCommand): Promise<void> => {
+    const recorded = isOver ? undefined : await record(command)
+    if (recorded !== undefined && !recorded.refused) return
+    abort('lease-lost')
+    throw new AttemptAborted('lease-lost')
   }
+
+  /** The same value that a later attempt gets: a copy of the result as JSON, without secrets. */
+  const recordable = (value: unknown): JsonValue => JSON.parse(JSON.stringify(redact.json((value ?? null) as JsonValue)))
+
+  const stepsOf =
+    (known: Map<string, JsonValue>, of?: { readonly target: string; readonly place: number }): WorkContext['step'] =>
+    async <Result extends JsonValue>(name: string, take: () => Promise<Result>): Promise<Result> => {
+      controller.signal.throwIfAborted()
+      const recorded = known.get(name)
+      if (recorded !== undefined) return recorded as Result
+      const result = recordable(await take())
+      await recordOrStop({ type: 'RecordStep', name, result, of })
+      known.set(name, result)
+      return structuredClone(result) as Result
+    }
 
   const perform = async (): Promise<JsonValue> => {
     const opened = await openInput(work.input, request.input as JsonValue, operationId, secrets).catch(notOpened)
     redact.learn(opened.secretTexts)
     const input = work.input.safeParse(opened.input)
     if (!input.success) throw new WorkFailed('invalid-input', input.error.message, { retryable: false })
-    const workContext: WorkContext = {
+    const common: Omit<WorkContext, 'targets'> = {
       operationId,
       attempt,
       correlationId: context.correlationId,
@@ -187,7 +198,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       progress: (report) => progress.report(report),
       output: shown.output,
       pipe: shown.pipe,
-      step,
+      step: stepsOf(new Map(Object.entries(live.steps))),
       open: async (sealed) => {
         const clear = await openValue(sealed, secrets).catch(notOpened)
         redact.learn(textsIn(clear))
@@ -198,9 +209,21 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
         return await sealValue(subject, value, secrets)
       },
     }
+    const targets = createFanOut({
+      clock,
+      request,
+      targets: live.targets,
+      context: common,
+      listed: () => listedNames(log, operationStream(operationId)),
+      list: (part) => recordOrStop({ type: 'ListTargets', ...part }),
+      record: (changes) => recordOrStop({ type: 'RecordTargets', changes }),
+      stepsOf: (target, known) => stepsOf(new Map(Object.entries(known)), target),
+      resultOf: recordable,
+      errorOf: (error) => errorOf(error, redact),
+    })
     // Told to stop before it began: works listen for the signal from then on.
     controller.signal.throwIfAborted()
-    return redact.json((await work.run(input.data, workContext)) ?? null)
+    return redact.json((await work.run(input.data, { ...common, targets })) ?? null)
   }
 
   /** The outcome as the decider is told it; undefined where another one holds the operation now. */
