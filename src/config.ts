@@ -7,6 +7,7 @@ import { dataDirectory } from './data-directory.ts'
 import { isProxyEntry } from './http/server/client-address.ts'
 import { isOriginEntry } from './http/server/origins.ts'
 import { isHostEntry } from './http/server/own-hosts.ts'
+import type { TlsFiles } from './http/server/tls/tls-files.ts'
 import { type Environment, list, whole, yesOrNo } from './lib/environment.ts'
 import { messageOf } from './lib/errors.ts'
 import { unknownNames } from './lib/unknown-names.ts'
@@ -18,12 +19,30 @@ export class InvalidSettings extends Error {
   override readonly name = 'InvalidSettings'
 }
 
+const port = whole(0, 65_535)
+
+const portOrOff = z.unknown().transform((value, context): number | 'off' => {
+  if (value === 'off') return value
+  const parsed = port.safeParse(value)
+  if (parsed.success) return parsed.data
+  for (const { message } of parsed.error.issues) context.addIssue({ code: 'custom', message })
+  return z.NEVER
+})
+
 /** Every setting of the server, named as in the environment. Source: docs/configuration.md. */
 const Settings = z.object({
   /** Address to listen on; anything but loopback needs credentials. */
   HOST: z.string().default('127.0.0.1'),
-  /** TCP port; 0 takes a free one. */
-  PORT: whole(0, 65_535).default(8080),
+  /** TCP port; 0 takes a free one; `off`: TLS_PORT alone. */
+  PORT: portOrOff.default(8080),
+  /** TCP port of the TLS listener; 0 takes a free one. */
+  TLS_PORT: port.optional(),
+  /** PEM file of the server's certificate, followed by those between it and its authority. */
+  TLS_CERT_FILE: z.string().optional(),
+  /** PEM file of its key, without a passphrase. */
+  TLS_KEY_FILE: z.string().optional(),
+  /** PEM file of the authorities of client certificates; clients are asked for one where it is set. */
+  TLS_CLIENT_CA_FILE: z.string().optional(),
   /** Directory of the log, the views, the blobs and the key file; one process at a time. */
   DATA_DIR: z.string().default('./data'),
   /** Directory of the blobs; several nodes share one. Default blobs in DATA_DIR. */
@@ -57,9 +76,17 @@ const Settings = z.object({
   NATIVE_HEADERS_ON_FACES: yesOrNo.default(true),
 })
 
+/** The TLS listener. */
+export interface TlsSettings extends TlsFiles {
+  readonly port: number
+}
+
 export interface Config {
   readonly host: string
-  readonly port: number
+  /** Undefined: TLS alone. */
+  readonly port: number | undefined
+  /** Undefined: no TLS listener. */
+  readonly tls: TlsSettings | undefined
   readonly dataDir: string
   readonly blobsDir: string
   /** Undefined: the log is a file in `dataDir`. */
@@ -119,11 +146,13 @@ export const loadConfig = (
     problems.push(
       'KAFKA_BROKERS needs EVENTSTOREDB_URL: the embedded log has one writer, so no other process can share the bus. For the crawling topics alone, set CRAWLING_KAFKA_BROKERS',
     )
+  if (result.success) problems.push(...tlsProblems(result.data))
   if (!result.success || problems.length > 0) throw new InvalidSettings(problems.join('\n'))
   const settings = result.data
   return {
     host: settings.HOST,
-    port: settings.PORT,
+    port: settings.PORT === 'off' ? undefined : settings.PORT,
+    tls: tlsOf(settings),
     dataDir: settings.DATA_DIR,
     blobsDir: settings.BLOBS_DIR ?? dataDirectory(settings.DATA_DIR).blobs,
     eventStoreDb,
@@ -145,6 +174,23 @@ export const loadConfig = (
     faces: configured,
     warnings: unknownSettings(env, faces),
   }
+}
+
+type TlsVariables = Pick<z.infer<typeof Settings>, 'PORT' | 'TLS_PORT' | 'TLS_CERT_FILE' | 'TLS_KEY_FILE' | 'TLS_CLIENT_CA_FILE'>
+
+const tlsProblems = (settings: TlsVariables): readonly string[] => {
+  const needed = ['TLS_PORT', 'TLS_CERT_FILE', 'TLS_KEY_FILE'] as const
+  const missing = needed.filter((name) => settings[name] === undefined)
+  const given = ([...needed, 'TLS_CLIENT_CA_FILE'] as const).filter((name) => settings[name] !== undefined)
+  if (given.length > 0 && missing.length > 0) return [`${given.join(', ')} needs ${missing.join(' and ')} too`]
+  return settings.PORT === 'off' && given.length === 0 ? ['PORT off needs TLS_PORT, TLS_CERT_FILE and TLS_KEY_FILE'] : []
+}
+
+const tlsOf = (settings: TlsVariables): TlsSettings | undefined => {
+  const { TLS_PORT: port, TLS_CERT_FILE: certificate, TLS_KEY_FILE: key, TLS_CLIENT_CA_FILE: clientAuthorities } = settings
+  return port === undefined || certificate === undefined || key === undefined
+    ? undefined
+    : { port, certificate, key, clientAuthorities }
 }
 
 const clientVariables = ['INTENDANT_URL', 'INTENDANT_TOKEN']

@@ -31,6 +31,25 @@ test.each([
   expect(crawlingSettingsOf(loadConfig(env)).allowPrivate).toBe(expected)
 })
 
+test('a TLS listener stands beside the plain one, or alone', () => {
+  const tls = { TLS_PORT: '8443', TLS_CERT_FILE: '/c', TLS_KEY_FILE: '/k' }
+  const expected = { port: 8443, certificate: '/c', key: '/k', clientAuthorities: undefined }
+  expect(loadConfig({})).toMatchObject({ tls: undefined })
+  expect(loadConfig(tls)).toMatchObject({ port: 8080, tls: expected })
+  expect(loadConfig({ ...tls, PORT: 'off', TLS_CLIENT_CA_FILE: '/ca' })).toMatchObject({
+    port: undefined,
+    tls: { ...expected, clientAuthorities: '/ca' },
+  })
+})
+
+test.each([
+  [{ PORT: 'off' }, /^PORT off needs TLS_PORT, TLS_CERT_FILE and TLS_KEY_FILE$/],
+  [{ PORT: 'none' }, /^PORT is not a whole number$/],
+  [{ TLS_PORT: '8443' }, /^TLS_PORT needs TLS_CERT_FILE and TLS_KEY_FILE too$/],
+  [{ TLS_CLIENT_CA_FILE: '/ca', TLS_CERT_FILE: '/c' }, /^TLS_CERT_FILE, TLS_CLIENT_CA_FILE needs TLS_PORT and TLS_KEY_FILE too$/],
+  [{ TLS_PORT: '70000', TLS_CERT_FILE: '/c', TLS_KEY_FILE: '/k' }, /^TLS_PORT is above 65535$/],
+])('%j is refused', (env, message) => expect(() => loadConfig(env)).toThrow(message))
+
 test('an empty value is an unset one', () => expect(loadConfig({ PORT: '', EVENTSTOREDB_URL: '' }).port).toBe(8080))
 
 test('the engines are named by their addresses', () => {

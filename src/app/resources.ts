@@ -58,7 +58,7 @@ export const openBase = async ({
   const data = dataDirectory(config.dataDir)
   const { directory } = data
   refuseNoFolders([data.blobs, data.views, join(data.views, 'past'), join(data.views, 'trail')])
-  const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port}` }
+  const holder = { pid: process.pid, host: hostname(), command, listens: `${config.host}:${config.port ?? config.tls?.port}` }
   const lock = lockDataDir(directory, { ...holder, since: instant(clock.now()) })
   const checkpoints = createWalCheckpoints()
   const opened = async () => {

@@ -17,10 +17,12 @@ import { createNode, type Overrides } from './node.ts'
 import { createOffice } from './relay-and-supervisor.ts'
 import type { Base } from './resources.ts'
 import { createServices } from './services.ts'
+import { createTlsListener } from './tls-listener.ts'
 
 /** Puts a server together: requests, views, relay and supervisor, and workers unless told otherwise. */
 export const createApp = async (config: Config, base: Base, overrides: ServerOverrides): Promise<App> => {
   const { takesWork = true, version = '0.0.0' } = overrides
+  const tls = createTlsListener(config, base)
   const node = await createNode({ config, overrides, base, views: projectionsOf(config.faces.map(({ module }) => module)) })
   const { clock, logger, engines, projections, executor, secrets, health, kinds } = node
   const { log, bus, leases, leadership } = engines
@@ -88,14 +90,16 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     ports,
     served.flatMap(({ face }) => face ?? []),
   )
-  let url = ''
+  if (tls !== undefined) health.watch('tls', tls.check)
+  let url: string | undefined
 
   const lifecycle = createLifecycle({
     clock,
     logger,
     steps: [
       async () => {
-        url = urlOf(await server.listen({ host: config.host, port: config.port }))
+        if (config.port !== undefined) url = urlOf(await server.listen({ host: config.host, port: config.port }))
+        await tls?.listen(server)
       },
       () => Promise.all([projections.start(), engines.start()]),
       known.start,
@@ -110,7 +114,10 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       () => Promise.all(served.map(({ services }) => services.start())),
       async () => {
         health.started()
-        logger.info({ url, head: await log.head(), kinds: runtime === undefined ? 0 : kinds.all.length }, 'ready')
+        logger.info(
+          { url, tlsUrl: tls?.url(), head: await log.head(), kinds: runtime === undefined ? 0 : kinds.all.length },
+          'ready',
+        )
       },
     ],
     drain: async () => {
@@ -121,6 +128,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       await runtime?.stop(config.shutdownGraceMs)
     },
     parts: [
+      ...(tls === undefined ? [] : [{ name: 'certificates', close: tls.stop }]),
       { name: 'server', close: () => server.close() },
       { name: 'office', close: office.leave },
       ...served.flatMap(({ services }) => services.parts),
@@ -130,7 +138,13 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     ],
   })
 
-  return { ...lifecycle, fetch: (request) => server.fetch(request), url: () => url, ports }
+  return {
+    ...lifecycle,
+    fetch: (request) => server.fetch(request),
+    url: () => url ?? tls?.url() ?? '',
+    tlsUrl: () => tls?.url(),
+    ports,
+  }
 }
 
 export interface ServerOverrides extends Overrides {
@@ -145,7 +159,9 @@ export interface App {
   stop(): Promise<void>
   /** Answers a request without a socket. */
   readonly fetch: (request: Request) => Response | Promise<Response>
-  /** Where it listens, once it does. */
+  /** Where it listens, once it does: without TLS where it does both. */
   url(): string
+  /** Where it listens with TLS, once it does. */
+  tlsUrl(): string | undefined
   readonly ports: HttpPorts
 }

@@ -12,7 +12,7 @@ import { createNode, type Overrides } from './node.ts'
 import { type Base, buildUpon, openBase } from './resources.ts'
 
 export interface WorkerApp extends Lifecycle {
-  /** Where it tells how it is, once it does. */
+  /** Where it tells how it is, once it does; empty where `PORT` is off. */
   url(): string
   readonly kinds: readonly string[]
   readonly state: () => 'starting' | 'ready' | 'draining' | 'failing'
@@ -61,7 +61,7 @@ const assemble = async (
     logger,
     steps: [
       async () => {
-        url = urlOf(await server.listen({ host: config.host, port: config.port }))
+        if (config.port !== undefined) url = urlOf(await server.listen({ host: config.host, port: config.port }))
       },
       () => Promise.all([views.length > 0 ? projections.start() : undefined, engines.start()]),
       () => runtime.start(),

@@ -65,7 +65,7 @@ interface ListenError {
 }
 
 const listenAdvice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens on it; stop that process, or choose another port with --port (PORT)',
+  EADDRINUSE: 'another process listens on it; stop that process, or choose another port with --port (PORT) or TLS_PORT',
   EACCES: 'this user is not allowed to use the port; choose 1024 or higher with --port (PORT)',
   EADDRNOTAVAIL: 'this machine does not have that address; choose another with --host (HOST)',
 }

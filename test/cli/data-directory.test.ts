@@ -143,6 +143,26 @@ test('credentials are added, listed and removed, also while the server runs', as
   await untilRefused(`${url}/v1/operations`, headers)
 })
 
+test('a client certificate is added by its CN, which is its name where none is given', async () => {
+  const run = (...words: string[]) => runCommand(['credentials', ...words, '--data-dir', dataDir])
+  const dataDir = temporaryDirectory()
+  const added = await run('add', 'seven', '--client-cn', 'agent-7.example.com', '--scope', 'v1:read')
+  expect(added).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'seven is let in by a client certificate with the CN agent-7.example.com now\n',
+  })
+  const other = await run('add', '--client-cn', 'agent-8', '--scope', '*', '--json')
+  expect(parsed(other.stdout)).toEqual({ name: 'agent-8', scopes: ['*'], token: null, clientCn: 'agent-8' })
+  expect(parsed((await run('ls', '--json')).stdout).items).toEqual([
+    { name: 'seven', scopes: ['v1:read'], kind: 'client-certificate', clientCn: 'agent-7.example.com' },
+    { name: 'agent-8', scopes: ['*'], kind: 'client-certificate', clientCn: 'agent-8' },
+  ])
+  expect((await run('ls')).stdout).toContain('seven    client-certificate agent-7.example.com  v1:read')
+  expect((await run('add', '--scope', '*')).code).toBe(2)
+  expect((await run('add', 'nine', '--client-cn', 'agent-8', '--scope', '*')).code).toBe(2)
+})
+
 /** A change counts within a second or two. */
 const untilRefused = async (url: string, headers: Readonly<Record<string, string>> = {}): Promise<void> => {
   const signal = AbortSignal.timeout(2_000)

@@ -21,9 +21,14 @@ export const credentialsCommand = (program: Command): void => {
       'the credentials file (CREDENTIALS_FILE; default credentials.json in the data directory)',
     )
 
-  withFile(group.command('add <name>').description('create a credential; its token is printed once'))
+  withFile(group.command('add [name]').description('create a credential; its token is printed once'))
     .requiredOption('--scope <scope...>', "such as v1:read, crawling:write or '*'", several)
     .option('--password-stdin', 'a user of HTTP Basic with the password from stdin, instead of a token')
+    .option(
+      '--client-cn <name>',
+      'a client whose certificate has this CN, instead of a token (TLS_CLIENT_CA_FILE); also its name where none is given',
+    )
+    .addHelpText('after', addExamples)
     .action(add)
 
   withFile(group.command('ls').description('list the credentials')).action((options: Options) => {
@@ -31,7 +36,11 @@ export const credentialsCommand = (program: Command): void => {
     if (options.json) return printJson({ items, next: null })
     printTable(
       ['name', 'kind', 'scopes'],
-      items.map(({ name, kind, scopes }) => ({ name, kind, scopes: scopes.join(' ') })),
+      items.map(({ name, kind, clientCn, scopes }) => ({
+        name,
+        kind: clientCn === undefined ? kind : `${kind} ${clientCn}`,
+        scopes: scopes.join(' '),
+      })),
     )
   })
 
@@ -45,22 +54,42 @@ export const credentialsCommand = (program: Command): void => {
 const open = (options: Options): Credentials =>
   openCredentials(options.file ?? loadClientConfig().credentialsFile ?? dataDirectory(directoryOf(options)).credentials)
 
-async function add(
+const addExamples = `
+Examples:
+  $ intendant credentials add ci --scope v1:write
+  $ intendant credentials add agent-7 --scope v1:read --client-cn agent-7.example.com`
+
+const saidOf = (
   name: string,
-  options: Options & { readonly scope: readonly string[]; readonly passwordStdin?: boolean },
+  { token, clientCn }: { readonly token: string | null; readonly clientCn: string | undefined },
+): string => {
+  if (clientCn !== undefined) return `${name} is let in by a client certificate with the CN ${clientCn} now`
+  return token === null
+    ? `${name} can log in with the password now`
+    : 'Save this token: it is shown only once, and the server keeps only its hash.'
+}
+
+async function add(
+  given: string | undefined,
+  options: Options & { readonly scope: readonly string[]; readonly passwordStdin?: boolean; readonly clientCn?: string },
 ): Promise<void> {
+  const { clientCn } = options
+  const name = given ?? clientCn
+  if (name === undefined)
+    throw new CommandFailed('usage', 'a credential needs a name: intendant credentials add NAME --scope v1:read')
   const unknown = options.scope.map((scope) => unknownScope(faces, scope)).find((words) => words !== undefined)
   if (unknown !== undefined) throw new CommandFailed('usage', unknown)
   const password = options.passwordStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : undefined
   try {
-    const { token } = await open(options).add({ name, scopes: options.scope, ...(password === undefined ? {} : { password }) })
-    if (options.json) return printJson({ name, scopes: options.scope, token })
+    const { token } = await open(options).add({
+      name,
+      scopes: options.scope,
+      ...(password === undefined ? {} : { password }),
+      ...(clientCn === undefined ? {} : { clientCn }),
+    })
+    if (options.json) return printJson({ name, scopes: options.scope, token, ...(clientCn === undefined ? {} : { clientCn }) })
     if (token !== null) print(token)
-    complain(
-      token === null
-        ? `${name} can log in with the password now`
-        : 'Save this token: it is shown only once, and the server keeps only its hash.',
-    )
+    complain(saidOf(name, { token, clientCn }))
   } catch (error) {
     if (error instanceof Unacceptable) throw new CommandFailed('usage', error.message)
     throw error

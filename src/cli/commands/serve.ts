@@ -44,15 +44,20 @@ async function serve(options: ServeOptions): Promise<void> {
 
 function announce(app: App, { json }: ServeOptions): void {
   const url = app.url()
-  if (json) printJson({ url })
-  else for (const line of hints(url, { needsToken: app.ports.credentials.configured() })) print(line)
+  const tlsUrl = app.tlsUrl()
+  if (json) printJson(tlsUrl === undefined ? { url } : { url, tlsUrl })
+  else for (const line of hints(url, { tlsUrl, needsToken: app.ports.credentials.configured() })) print(line)
 }
 
 /** What a person can paste next; as it stands, but for the token, which is kept nowhere. */
-export const hints = (url: string, { needsToken }: { readonly needsToken: boolean }): readonly string[] => {
+export const hints = (
+  url: string,
+  { tlsUrl = url, needsToken }: { readonly tlsUrl?: string | undefined; readonly needsToken: boolean },
+): readonly string[] => {
+  const also = tlsUrl === url ? '' : ` and ${tlsUrl}`
   const curl = needsToken ? 'curl -H "Authorization: Bearer $TOKEN"' : 'curl'
   return [
-    `Intendant ${version} is ready on ${url} (API documentation at ${url}/docs). Try${needsToken ? ' (TOKEN is what "intendant credentials add" printed)' : ''}:`,
+    `Intendant ${version} is ready on ${url}${also} (API documentation at ${url}/docs). Try${needsToken ? ' (TOKEN is what "intendant credentials add" printed)' : ''}:`,
     `  curl ${url}/readyz`,
     `  ${curl} -H 'Content-Type: application/json' -H 'Prefer: wait=5' -d '{"kind":"probe","input":{"echo":"hello"}}' ${url}/v1/operations`,
     `  ${curl} '${url}/v1/events?limit=5&order=desc'`,

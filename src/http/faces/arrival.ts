@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { HttpBindings } from '@hono/node-server'
 import { type Addressed, addressedOf } from '../server/host-header.ts'
+import { type ClientCertificate, clientCertificateOf } from '../server/tls/client-certificate.ts'
 
 /** A request as it came in. */
 export interface Arrival {
@@ -16,6 +18,9 @@ export interface Arrival {
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders
   readonly addressed: Addressed
+  /** Whether it came over the server's own TLS. */
+  readonly isSecure: boolean
+  readonly clientCertificate: ClientCertificate | undefined
   /** Both sides of the socket; undefined where there is none. */
   readonly incoming: IncomingMessage | undefined
   readonly outgoing: ServerResponse | undefined
@@ -24,7 +29,7 @@ export interface Arrival {
 }
 
 /** What the app is given; the URL is checked and its dot segments are resolved there already. */
-export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<HttpBindings> = {}): Arrival => {
+export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<HttpBindings>, now: () => number): Arrival => {
   const { url, method } = request
   const begin = url.indexOf('/', url.indexOf('//') + 2)
   const end = endOfPath(url, begin)
@@ -38,6 +43,8 @@ export const arrivalOf = (request: Request, { incoming, outgoing }: Partial<Http
     sentPath: incoming?.url === undefined ? encodedPath : beforeQuery(incoming.url),
     headers,
     addressed: addressedOf(incoming, headers),
+    isSecure: incoming?.socket instanceof TLSSocket,
+    clientCertificate: clientCertificateOf(incoming?.socket, now),
     incoming,
     outgoing: outgoing as ServerResponse | undefined,
     request: incoming === undefined ? request : undefined,

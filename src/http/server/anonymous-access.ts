@@ -22,12 +22,12 @@ export const createAnonymousAccess = ({
   const isForeign = (arrival: Arrival): boolean => {
     const origin = headerOf(arrival, 'origin')
     const site = headerOf(arrival, 'sec-fetch-site')
-    return origins.isForeign({ origin, site }, arrival.addressed.hosts.at(-1))
+    return origins.isForeign({ origin, site }, { host: arrival.addressed.hosts.at(-1), isSecure: arrival.isSecure })
   }
   return {
     check: (arrival, safe) => {
       for (const host of arrival.addressed.hosts)
-        if (!isOwnHost(host))
+        if (!isOwnHost(host, arrival.isSecure))
           throw new Problem(
             'misdirected',
             `without credentials this server answers for loopback names and addresses only, not for ${host === '' ? 'an empty host' : host}; ALLOWED_HOSTS names others`,

@@ -113,10 +113,17 @@ export const createDispatch = ({
     // The face's own credentials come first: they are asked when the checks that cost nothing are done.
     if (owner.face.authenticate !== undefined) return serve(arrival, owner, { began, principal: null, fault: undefined })
     // Credentials that cannot be read let nobody in; the face says so in its own words.
-    return credentials.authenticate(arrival.headers.authorization).then(
+    return authenticated(arrival).then(
       (principal) => serve(arrival, owner, { began, principal, fault: undefined }),
       (fault) => serve(arrival, owner, { began, principal: null, fault }),
     )
+  }
+
+  /** What a client says of itself counts before what its certificate says. */
+  async function authenticated({ headers, clientCertificate }: Arrival): Promise<Principal | null> {
+    const { authorization } = headers
+    if (authorization !== undefined || clientCertificate?.verified !== true) return credentials.authenticate(authorization)
+    return credentials.byCertificate(clientCertificate.commonName)
   }
 
   function serve(
@@ -226,7 +233,7 @@ export const createDispatch = ({
   async function recognised(c: HttpContext, face: Owner['face']): Promise<void> {
     const own = await face.authenticate?.(c)
     if (own === undefined && !credentials.configured()) return
-    const principal = own === undefined ? await credentials.authenticate(c.headers.authorization) : own
+    const principal = own === undefined ? await authenticated(c) : own
     c.authenticated = principal !== null && principal !== 'refused'
     c.principal = principal === null || principal === 'refused' ? nobody : principal
   }

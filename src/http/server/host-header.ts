@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { TLSSocket } from 'node:tls'
 
 /** To which hosts a request was sent: its `Host`, and the one of an absolute target. */
 export interface Addressed {
@@ -33,7 +34,8 @@ export const normaliseTarget = (incoming: IncomingMessage): void => {
     incoming.url = rest.startsWith('/') ? rest : `/${rest}`
     named.push(host)
   }
-  const hosts = named.map(canonicalHost)
+  const scheme = incoming.socket instanceof TLSSocket ? 'https' : 'http'
+  const hosts = named.map((host) => canonicalHost(host, scheme))
   const fault = faultOf(incoming, sent, hosts)
   const found = hosts.filter((host) => host !== undefined)
   unusual.set(incoming, { hosts: found, ...(fault === undefined ? {} : { fault }) })
@@ -56,12 +58,12 @@ const hostsOf = (rawHeaders: readonly string[]): readonly string[] => {
   return found
 }
 
-/** A host as URLs write it (`[::ffff:7f00:1]:8080`, `127.0.0.1` for `127.1`); undefined where it is none. Empty stays empty. */
-export const canonicalHost = (text: string): string | undefined => {
+/** A host as URLs of the scheme write it (`[::ffff:7f00:1]:8080`, `127.0.0.1` for `127.1`); undefined where it is none. Empty stays empty. */
+export const canonicalHost = (text: string, scheme: 'http' | 'https' = 'http'): string | undefined => {
   if (text === '') return ''
   if (!authority.test(text)) return undefined
   try {
-    return new URL(`http://${text}`).host
+    return new URL(`${scheme}://${text}`).host
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import { getRequestListener, type HttpBindings, RequestError } from '@hono/node-
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import type { Logger } from 'pino'
+import type { Clock } from '../../lib/clock.ts'
 import { type Arrival, arrivalOf } from '../faces/arrival.ts'
 import { Problem, problemAnswer } from '../replies/problem.ts'
 import { alreadySent, type Reply } from '../replies/reply.ts'
@@ -15,10 +16,10 @@ export type HttpApp = Hono<{ Bindings: Partial<HttpBindings> }>
  * The app that stands before `dispatch`: it makes plain data of a request and a `Response` of the answer. Which face a path belongs to, and which
  * route, is known to `dispatch` alone, so there is nothing to match here.
  */
-export const createHttpApp = (dispatch: (arrival: Arrival) => Reply | Promise<Reply>): HttpApp => {
+export const createHttpApp = (dispatch: (arrival: Arrival) => Reply | Promise<Reply>, clock: Clock): HttpApp => {
   const app: HttpApp = new Hono({ getPath: () => '/' })
   app.all('/', ({ req, env }) => {
-    const answer = dispatch(arrivalOf(req.raw, env))
+    const answer = dispatch(arrivalOf(req.raw, env ?? {}, clock.now))
     return answer instanceof Promise ? answer.then<Response>(responseOf) : responseOf(answer)
   })
   return app

@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../lib/clock.ts'
 import { type ProblemSlug, problemKinds } from '../replies/problem.ts'
+import type { TlsContext } from './tls/tls-files.ts'
 
 /** A client that needs longer for its headers, or for a whole request, gets 408. */
 const headersTimeoutMs = 15_000
@@ -13,20 +16,42 @@ const maxHeaderBytes = 16_384
 /** How long a refused client may go on sending before it is cut off. */
 const lingerMs = 2_000
 
-export const httpServer = (listener: RequestListener, clock: Clock): Server => {
-  const server = createServer(
-    {
-      headersTimeout: headersTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      connectionsCheckingInterval: checkEveryMs,
-      keepAliveTimeout: keepAliveMs,
-      maxHeaderSize: maxHeaderBytes,
-      // Without one it is refused by the face that owns the path, with a body.
-      requireHostHeader: false,
-      noDelay: true,
-    },
+const limits = {
+  headersTimeout: headersTimeoutMs,
+  requestTimeout: requestTimeoutMs,
+  connectionsCheckingInterval: checkEveryMs,
+  keepAliveTimeout: keepAliveMs,
+  maxHeaderSize: maxHeaderBytes,
+  // Without one it is refused by the face that owns the path, with a body.
+  requireHostHeader: false,
+  noDelay: true,
+} as const
+
+/** A server of plain HTTP. */
+export const httpServer = (listener: RequestListener, clock: Clock): Server =>
+  withRefusals(createServer(limits, listener), { clock, isOpen: () => true })
+
+/** The same behind TLS. Clients that are asked for a certificate may show none, or any: who is let in is decided by request. */
+export const tlsServer = (
+  { options, asksClients }: TlsContext,
+  listener: RequestListener,
+  clock: Clock,
+): Server & Pick<TlsServer, 'setSecureContext'> => {
+  const server = createTlsServer(
+    { ...limits, ...options, requestCert: asksClients, rejectUnauthorized: false, handshakeTimeout: headersTimeoutMs },
     listener,
   )
+  // Before its handshake has ended a client cannot be told anything.
+  const opened = new WeakSet<Socket>()
+  server.on('secureConnection', (socket) => opened.add(socket))
+  return withRefusals(server, { clock, isOpen: (socket) => !(socket instanceof TLSSocket) || opened.has(socket) })
+}
+
+/** What is refused before it becomes a request is answered with a problem all the same. */
+const withRefusals = <Made extends Server>(
+  server: Made,
+  { clock, isOpen }: { readonly clock: Clock; readonly isOpen: (socket: Socket) => boolean },
+): Made => {
   // The bytes are bounded; a header that is dropped as one too many could be the one that matters.
   server.maxHeadersCount = 0
   const refuse = (socket: Socket, slug: ProblemSlug, detail: string): void => {
@@ -36,7 +61,7 @@ export const httpServer = (listener: RequestListener, clock: Clock): Server => {
     socket.once('close', cancel)
   }
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET') socket.destroy()
+    if (error.code === 'ECONNRESET' || !isOpen(socket)) socket.destroy()
     // What still arrives after the refusal is one more error to the parser, and is dropped.
     else if (socket.writable) refuse(socket, ...(clientErrors[error.code ?? ''] ?? notHttp))
   })

@@ -7,30 +7,36 @@ export interface Sender {
   readonly site: string | undefined
 }
 
+/** How the server was asked: by which host, and whether over its own TLS. */
+interface AskedServer {
+  readonly host: string | undefined
+  readonly isSecure: boolean
+}
+
 /** What other pages than this server's own may do as long as it has no credentials. */
 export interface Origins {
-  /** Whether the sender is a page of another origin that is not in `ALLOWED_ORIGINS`. `host` is the server's own in the request. */
-  isForeign(sender: Sender, host: string | undefined): boolean
+  /** Whether the sender is a page of another origin that is not in `ALLOWED_ORIGINS`. */
+  isForeign(sender: Sender, server: AskedServer): boolean
 }
 
 export const createOrigins = (allowed: readonly string[]): Origins => {
   const known = new Set(allowed.map((entry) => canonicalOrigin(withoutSlash(entry))))
   const isAllowed = (origin: string): boolean => known.has('*') || known.has(canonicalOrigin(origin))
   return {
-    isForeign: ({ origin, site }, host) => {
+    isForeign: ({ origin, site }, server) => {
       if (origin === undefined && site === undefined) return false
       if (origin !== undefined && isAllowed(origin)) return false
-      return (origin !== undefined && !isOwn(origin, host)) || (site ?? '').toLowerCase().includes('cross-site')
+      return (origin !== undefined && !isOwn(origin, server)) || (site ?? '').toLowerCase().includes('cross-site')
     },
   }
 }
 
 const webOrigin = /^https?:\/\/([^/?#]+)$/i
 
-/** Whether an origin is that of the server: the scheme is the page's, because a proxy may speak TLS for this server. */
-const isOwn = (origin: string, host: string | undefined): boolean => {
+/** Whether an origin is that of the server. Without TLS of its own the scheme is the page's, because a proxy may speak it for this server. */
+const isOwn = (origin: string, { host, isSecure }: AskedServer): boolean => {
   const scheme = webOrigin.test(origin) ? origin.slice(0, origin.indexOf(':')) : undefined
-  if (scheme === undefined || host === undefined) return false
+  if (scheme === undefined || host === undefined || (isSecure && scheme.toLowerCase() !== 'https')) return false
   return canonicalOrigin(`${scheme}://${host}`) === canonicalOrigin(origin)
 }
 

@@ -8,16 +8,18 @@ const mostKnown = 1000
  * Whether a host (as `Addressed` has it) is this server as long as it has no credentials: loopback names and addresses, and those of `ALLOWED_HOSTS`.
  * A name that an attacker owns may point here (DNS rebinding), and its pages would be of this server's origin.
  */
-export const createOwnHosts = (allowed: readonly string[]): ((host: string) => boolean) => {
+export const createOwnHosts = (allowed: readonly string[]): ((host: string, isSecure: boolean) => boolean) => {
   const known = new Map<string, boolean>()
   const isAllowed = allowed.map(allowance)
-  return (host) => {
-    let answer = known.get(host)
+  return (host, isSecure) => {
+    const port = isSecure ? '443' : '80'
+    const key = `${port} ${host}`
+    let answer = known.get(key)
     if (answer === undefined) {
-      const place = placeOf(host)
+      const place = placeOf(host, port)
       answer = isLoopbackName(place.name) || isAllowed.some((allows) => allows(place))
       if (known.size >= mostKnown) known.clear()
-      known.set(host, answer)
+      known.set(key, answer)
     }
     return answer
   }
@@ -28,10 +30,10 @@ interface Place {
   readonly port: string
 }
 
-/** Name and port of a host; an address without its brackets, a name without the dot of the root. */
-const placeOf = (host: string): Place => {
+/** Name and port of a host; an address without its brackets, a name without the dot of the root. `usual` is the port where it names none. */
+const placeOf = (host: string, usual = '80'): Place => {
   const [, name = '', port = ''] = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(host) ?? []
-  return { name: name.replace(/^\[|\]$/g, '').replace(/\.$/, ''), port: port === '' ? '80' : port }
+  return { name: name.replace(/^\[|\]$/g, '').replace(/\.$/, ''), port: port === '' ? usual : port }
 }
 
 const isLoopbackName = (name: string): boolean => {

@@ -24,18 +24,27 @@ import { whyRoutes } from '../v1/why.ts'
 import { createDispatch } from './dispatch.ts'
 import { createHttpApp, createListener } from './listener.ts'
 import { createMetrics } from './metrics.ts'
-import { httpServer } from './node-http-server.ts'
+import { httpServer, tlsServer } from './node-http-server.ts'
+import type { TlsContext } from './tls/tls-files.ts'
 
 export interface HttpServer {
   /** One request without a socket. */
   readonly fetch: (request: Request) => Promise<Response>
-  /** Resolves with the address that it really listens on (`port` 0 asks for any). */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ readonly host: string; readonly port: number }>
+  /** Resolves with the address that it really listens on (`port` 0 asks for any). May be called for several addresses. */
+  listen(address: ListenAddress): Promise<ListenAddress>
+  /** The same with TLS; `renewed` is called for handshakes to come, those of open connections stay as they are. */
+  listenTls(address: ListenAddress, context: TlsContext): Promise<ListenAddress & { renewed(context: TlsContext): void }>
   /** Takes no new connections, ends waits and event streams, lets other answers finish for `graceMs`, then cuts them. */
   close(options?: { readonly graceMs?: number }): Promise<void>
 }
 
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
 const idleCheckMs = 50
+
 /** The native API and the given faces as one server. Nothing listens before `listen`; `mostAtATime` as in `createDispatch`. */
 export const buildServer = (
   ports: HttpPorts,
@@ -70,12 +79,12 @@ export const buildServer = (
     }),
   ]
   const dispatch = createDispatch({ ports, native: nativeFace({ ports, routes: ownRoutes }), faces, metrics, mostAtATime })
-  const app = createHttpApp(dispatch)
-  let server: Server | undefined
+  const app = createHttpApp(dispatch, ports.clock)
+  const listener = createListener(app, ports.logger)
+  let listening: readonly Server[] = []
 
-  const listen: HttpServer['listen'] = async ({ host, port }) => {
-    const made = httpServer(createListener(app, ports.logger), ports.clock)
-    server = made
+  const listenWith = async (made: Server, { host, port }: ListenAddress): Promise<ListenAddress> => {
+    listening = [...listening, made]
     await new Promise<void>((resolve, reject) => {
       made.once('error', reject)
       made.listen({ host, port, backlog: 2048 }, () => {
@@ -87,30 +96,43 @@ export const buildServer = (
     return { host: address.address, port: address.port }
   }
 
+  const listenTls: HttpServer['listenTls'] = async (address, context) => {
+    const made = tlsServer(context, listener, ports.clock)
+    return { ...(await listenWith(made, address)), renewed: ({ options }) => made.setSecureContext(options) }
+  }
+
+  /** Takes no new connections; cuts idle ones at once and the others after the grace. */
+  const closeOne = (server: Server, graceMs: number): Promise<void> =>
+    new Promise((resolve) => {
+      const cut = ports.clock.after(graceMs, () => server.closeAllConnections())
+      let cutNext = (): void => {}
+      // An answer that ends only now leaves a connection that its client would keep open.
+      const cutIdle = (): void => {
+        server.closeIdleConnections()
+        cutNext = ports.clock.after(idleCheckMs, cutIdle)
+      }
+      server.close(() => {
+        cut()
+        cutNext()
+        resolve()
+      })
+      cutIdle()
+    })
+
   const close: HttpServer['close'] = async ({ graceMs = 5_000 } = {}) => {
     closing.abort()
     for (const face of faces) face.close?.()
     hub.close()
-    const listening = server
-    server = undefined
-    if (listening !== undefined)
-      await new Promise<void>((resolve) => {
-        const cut = ports.clock.after(graceMs, () => listening.closeAllConnections())
-        let cutNext = (): void => {}
-        // An answer that ends only now leaves a connection that its client would keep open.
-        const cutIdle = (): void => {
-          listening.closeIdleConnections()
-          cutNext = ports.clock.after(idleCheckMs, cutIdle)
-        }
-        listening.close(() => {
-          cut()
-          cutNext()
-          resolve()
-        })
-        cutIdle()
-      })
+    const servers = listening
+    listening = []
+    await Promise.all(servers.map((server) => closeOne(server, graceMs)))
     changes.close()
   }
 
-  return { fetch: async (request) => app.fetch(request), listen, close }
+  return {
+    fetch: async (request) => app.fetch(request),
+    listen: (address) => listenWith(httpServer(listener, ports.clock), address),
+    listenTls,
+    close,
+  }
 }

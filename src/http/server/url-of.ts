@@ -2,7 +2,10 @@
 const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /** The URL at which what listens on an address can be reached from the same machine. */
-export const urlOf = ({ host, port }: { readonly host: string; readonly port: number }): string => {
+export const urlOf = (
+  { host, port }: { readonly host: string; readonly port: number },
+  scheme: 'http' | 'https' = 'http',
+): string => {
   const name = wildcards[host] ?? host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }

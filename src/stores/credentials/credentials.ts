@@ -5,8 +5,8 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { randomToken, sha256 } from '../../lib/ids.ts'
 import { writeDurably } from '../files/durable-file.ts'
+import { createWatchedFile } from '../files/watched-file.ts'
 import { createPasswordCheck } from './password-check.ts'
-import { createWatchedFile } from './watched-file.ts'
 
 /** An authenticated client. */
 export interface Principal {
@@ -16,7 +16,9 @@ export interface Principal {
 
 /** A credential as it may be shown: without what proves it. */
 export interface CredentialEntry extends Principal {
-  readonly kind: 'token' | 'password'
+  readonly kind: 'token' | 'password' | 'client-certificate'
+  /** CN of the certificate, where that is the kind. */
+  readonly clientCn?: string
 }
 
 export interface NewCredential {
@@ -26,6 +28,8 @@ export interface NewCredential {
   readonly scopes: readonly string[]
   /** For a user with a password (at most 72 bytes); without it a token is made. */
   readonly password?: string
+  /** For a client whose certificate has this CN, 1 to 64 visible characters; then there is neither token nor password. */
+  readonly clientCn?: string
 }
 
 /** Who may use the server. Source: native contract, section 5. */
@@ -37,6 +41,8 @@ export interface Credentials {
    * Null for everyone else. Throws `Unavailable` while the file cannot be read or is malformed: nobody is let in on a guess.
    */
   authenticate(header: string | undefined): Promise<Principal | null>
+  /** The principal of a client certificate that was verified, by the CN of its subject. Null and `Unavailable` as with `authenticate`. */
+  byCertificate(commonName: string | null): Principal | null
   /**
    * Whether a principal would be let in again as it is: its credential is neither removed nor changed. `principal` is what
    * `authenticate` gave; any other object stands for a caller who came while nothing was configured.
@@ -53,6 +59,9 @@ const scopePattern = /^(\*|[a-z0-9][a-z0-9-]*:(read|write))$/
 /** Visible to the last character, and no colon, which ends the user's name in Basic. */
 const namePattern = /^[^\p{C}:\s][^\p{C}:]{0,99}$/u
 
+/** As X.520 bounds a common name. */
+const commonNamePattern = /^[^\p{C}]{1,64}$/u
+
 const Entry = z.strictObject({
   name: z.string().regex(namePattern),
   scopes: z.array(z.string().regex(scopePattern)),
@@ -66,6 +75,8 @@ const Entry = z.strictObject({
     .string()
     .regex(/^\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}$/)
     .optional(),
+  /** CN of a client certificate. */
+  clientCn: z.string().regex(commonNamePattern).optional(),
 })
 type Entry = z.infer<typeof Entry>
 const CredentialsFile = z.strictObject({ version: z.literal(1), credentials: z.array(Entry) })
@@ -173,12 +184,17 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       const now = current()
       return now === known ? null : recognise(header, now)
     },
+    byCertificate: (commonName) => {
+      if (commonName === null) return null
+      const find = (known: readonly Entry[]): Entry | undefined => known.find(({ clientCn }) => clientCn === commonName)
+      return shown(find(current(refreshInTime)) ?? find(current()))
+    },
     isCurrent: (principal) => {
       refreshInTime()
       const proof = proofs.get(principal)
       return proof === undefined ? !everConfigured : marks.has(proof)
     },
-    add: async ({ name, scopes, password }) => {
+    add: async ({ name, scopes, password, clientCn }) => {
       if (!namePattern.test(name))
         throw new Unacceptable(`"${name}" is not a name: use 1 to 100 visible characters without a colon`)
       const wrong = scopes.find((scope) => !scopePattern.test(scope))
@@ -186,15 +202,25 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
       if (scopes.length === 0) throw new Unacceptable('a credential needs at least one scope')
       if (password !== undefined && (password === '' || truncates(password)))
         throw new Unacceptable('a password has 1 to 72 bytes')
-      const token = password === undefined ? randomToken(tokenBytes) : null
-      const proof = token === null ? { password: await hashPassword(password ?? '', bcryptCost) } : { token: sha256(token) }
+      if (clientCn !== undefined && !commonNamePattern.test(clientCn))
+        throw new Unacceptable(`"${clientCn}" is not a CN of a certificate: use 1 to 64 visible characters`)
+      if (clientCn !== undefined && password !== undefined)
+        throw new Unacceptable('a credential has a password or a client certificate, not both')
+      const token = password === undefined && clientCn === undefined ? randomToken(tokenBytes) : null
+      const proof = {
+        ...(password === undefined ? {} : { password: await hashPassword(password, bcryptCost) }),
+        ...(clientCn === undefined ? {} : { clientCn }),
+        ...(token === null ? {} : { token: sha256(token) }),
+      }
       // Looked at only now, because hashing took its time and there must be no wait between reading and writing.
       const known = current()
       if (known.some((entry) => entry.name === name)) throw new Unacceptable(`a credential named "${name}" already exists`)
+      if (clientCn !== undefined && known.some((entry) => entry.clientCn === clientCn))
+        throw new Unacceptable(`a credential for client certificates of "${clientCn}" already exists`)
       save([...known, { name, scopes: [...new Set(scopes)], ...proof }])
       return { token }
     },
-    list: () => current().map(({ name, scopes, token }) => ({ name, scopes, kind: token === undefined ? 'password' : 'token' })),
+    list: () => current().map(entryOf),
     remove: (name) => {
       const known = current()
       const rest = known.filter((entry) => entry.name !== name)
@@ -206,11 +232,19 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
 }
 
 /** What tells one credential from another, and from itself with other scopes or another proof. */
-const markOfEntry = ({ name, scopes, token, password }: Entry): string => JSON.stringify([name, scopes, token, password])
+const markOfEntry = ({ name, scopes, token, password, clientCn }: Entry): string =>
+  JSON.stringify([name, scopes, token, password, clientCn])
+
+const entryOf = ({ name, scopes, token, clientCn }: Entry): CredentialEntry =>
+  clientCn === undefined
+    ? { name, scopes, kind: token === undefined ? 'password' : 'token' }
+    : { name, scopes, kind: 'client-certificate', clientCn }
 
 const parse = (text: string): readonly Entry[] => {
   const { credentials } = CredentialsFile.parse(JSON.parse(text))
   if (new Set(credentials.map(({ name }) => name)).size < credentials.length)
     throw new Unacceptable('a member name is used twice')
+  const commonNames = credentials.flatMap(({ clientCn }) => clientCn ?? [])
+  if (new Set(commonNames).size < commonNames.length) throw new Unacceptable('a member clientCn is used twice')
   return credentials
 }

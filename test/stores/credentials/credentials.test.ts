@@ -155,10 +155,32 @@ test('hashes of other tools are understood', async () => {
   expect((await openCredentials(file).authenticate(basic('ada', 'secret')))?.name).toBe('ada')
 })
 
+test('a client certificate is known by its CN alone, and only while it is listed', async () => {
+  const file = newFile()
+  const { clock, pass } = handClock()
+  const credentials = openCredentials(file, { clock })
+  expect(await credentials.add({ name: 'seven', scopes: ['v1:read'], clientCn: 'agent-7' })).toEqual({ token: null })
+  expect(credentials.list()).toEqual([{ name: 'seven', scopes: ['v1:read'], kind: 'client-certificate', clientCn: 'agent-7' }])
+  const seven = credentials.byCertificate('agent-7')
+  expect(seven).toEqual({ name: 'seven', scopes: ['v1:read'] })
+  for (const other of ['seven', 'agent-77', 'Agent-7', '', null]) expect(credentials.byCertificate(other)).toBeNull()
+  for (const header of [basic('seven', 'agent-7'), 'Bearer agent-7', basic('seven', '')])
+    expect(await credentials.authenticate(header)).toBeNull()
+  if (seven !== null) expect(credentials.isCurrent(seven)).toBe(true)
+  // Added by another process a moment ago.
+  await openCredentials(file).add({ name: 'eight', scopes: ['*'], clientCn: 'agent-8' })
+  expect(credentials.byCertificate('agent-8')?.name).toBe('eight')
+  openCredentials(file).remove('seven')
+  pass(1_000)
+  expect(credentials.byCertificate('agent-7')).toBeNull()
+  if (seven !== null) expect(credentials.isCurrent(seven)).toBe(false)
+})
+
 test('what cannot be a credential is refused in words', async () => {
   const file = newFile()
   const credentials = openCredentials(file)
   await credentials.add({ name: 'ada', scopes: ['*'] })
+  await credentials.add({ name: 'certified', scopes: ['*'], clientCn: 'taken' })
   const before = readFileSync(file, 'utf8')
   const wrong = [
     { name: 'ada', scopes: ['*'] },
@@ -170,6 +192,11 @@ test('what cannot be a credential is refused in words', async () => {
     { name: 'eve', scopes: ['v1:delete'] },
     { name: 'eve', scopes: ['*'], password: '' },
     { name: 'eve', scopes: ['*'], password: 'ä'.repeat(40) },
+    { name: 'eve', scopes: ['*'], clientCn: '' },
+    { name: 'eve', scopes: ['*'], clientCn: 'x'.repeat(65) },
+    { name: 'eve', scopes: ['*'], clientCn: 'a\nb' },
+    { name: 'eve', scopes: ['*'], clientCn: 'taken' },
+    { name: 'eve', scopes: ['*'], clientCn: 'eve', password: 'secret' },
   ]
   for (const credential of wrong) await expect(credentials.add(credential)).rejects.toThrow(Unacceptable)
   expect(readFileSync(file, 'utf8')).toBe(before)
