@@ -135,9 +135,12 @@ test('an event stream ends when its credential is removed, and only that one', a
   const { token } = await credentials.add({ name: 'guest', scopes: ['v1:read'] })
   const leaving = await follow(`${server.url}/v1/events`, { Authorization: `Bearer ${token}` })
   const staying = await follow(`${server.url}/v1/events`, as('reader'))
-  await Promise.all([leaving.take(1), staying.take(1)])
+  const sleeper = { kind: 'probe', input: { output: 'asleep', sleepMs: 60_000 } }
+  const { id } = (await server.ask('POST /v1/operations', { body: sleeper, headers: as('writer') })).json
+  const output = await follow(`${server.url}/v1/operations/${id}/output`, { Authorization: `Bearer ${token}` })
+  await Promise.all([leaving.take(1), staying.take(1), output.take(1)])
   credentials.remove('guest')
-  await expect(leaving.until(() => false)).rejects.toThrow('the stream ended')
+  await Promise.all([leaving, output].map((stream) => expect(stream.until(() => false)).rejects.toThrow('the stream ended')))
   const again = await server.ask('GET /v1/events', { headers: { Authorization: `Bearer ${token}` } })
   expect(problem(again)).toEqual(isProblem('unauthenticated', 401))
   const { json } = await server.ask('POST /v1/operations', { body: { kind: 'probe', input: {} }, headers: as('writer') })

@@ -11,6 +11,8 @@ export interface DocumentedReply {
   readonly schema?: z.ZodType
   /** Default `application/json` where there is a schema. */
   readonly type?: string
+  /** Media types that `Accept` gets instead; of `application/x-ndjson` the schema is that of a line. */
+  readonly otherwise?: Readonly<Record<string, z.ZodType>>
   /** Such an answer, for readers of the document. */
   readonly example?: JsonValue
 }

@@ -81,13 +81,14 @@ const named = (examples: NonNullable<DocumentedRoute['examples']>): JsonObject =
 /** A summary in the form that names in a document have. */
 const nameOf = (summary: string): string => summary.replace(/[^A-Za-z0-9]+/g, '-')
 
-const responseOf = ({ description, schema, type, example }: DocumentedReply, schemas: Schemas): JsonObject => {
+const responseOf = ({ description, schema, type, otherwise = {}, example }: DocumentedReply, schemas: Schemas): JsonObject => {
   if (schema === undefined && type === undefined) return { description }
   const content = {
     ...(schema === undefined ? {} : { schema: schemas.of(schema, 'output') }),
     ...(example === undefined ? {} : { example }),
   }
-  return { description, content: { [type ?? 'application/json']: content } }
+  const others = Object.entries(otherwise).map(([other, schema]) => [other, { schema: schemas.of(schema, 'output') }] as const)
+  return { description, content: { [type ?? 'application/json']: content, ...Object.fromEntries(others) } }
 }
 
 const operationId = ({ method, path }: DocumentedRoute): string => {

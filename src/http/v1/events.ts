@@ -41,6 +41,7 @@ export const eventAnswers: Readonly<Record<number, DocumentedReply>> = {
     description:
       '`next` is the position to pass as `after`; null when no further event before `head` matches. A long search answers after 5 seconds at most, possibly with fewer items than `limit`, and with `next`. By `Accept` also `application/x-ndjson` (one event a line, up to the head) and `text/event-stream` (follows for ever).',
     schema: z.object({ items: z.array(EventDocument), next: z.string().nullable(), head: z.string() }).meta({ id: 'EventPage' }),
+    otherwise: { 'application/x-ndjson': EventDocument, 'text/event-stream': z.string() },
   },
   ...problems({ 400: 'A parameter is wrong', 406: 'The accepted type is not offered' }),
 }

@@ -4,15 +4,17 @@ import { outputStream, standardStreams } from '../../events/output.ts'
 import { lastLinesFrom } from '../../projections/operations/last-lines.ts'
 import { chunkOf, type OutputChunk } from '../../projections/operations/output-chunks.ts'
 import { type OutputSlice, outputChunks, readOutput } from '../../projections/operations/read-output.ts'
+import type { Position } from '../../stores/event-log.ts'
 import { outputSse } from '../events/output-sse.ts'
 import { headerOf } from '../faces/arrival.ts'
 import { caused, goneSignal, type HttpContext, principalOf } from '../faces/http-context.ts'
-import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
+import { type NativeRoute, nativeRoute, type RouteRequest } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { number, wait } from '../reading/query.ts'
 import { negotiate } from '../replies/content-negotiation.ts'
 import { ndjson } from '../replies/ndjson.ts'
 import { Problem } from '../replies/problem.ts'
+import type { Reply } from '../replies/reply.ts'
 import { findOperation, hasEnded } from './operation-answer.ts'
 import { operationExample, problems } from './schemas.ts'
 
@@ -32,14 +34,23 @@ const Query = z.object({
 })
 type Query = z.output<typeof Query>
 
-export const operationOutput = ({ changes, hub, closing, operationReads: reads }: RouteTools): NativeRoute =>
+const OutputChunkDocument = z
+  .object({
+    offset: z.number().int(),
+    stream: z.enum(standardStreams),
+    at: z.string().meta({ format: 'date-time' }),
+    text: z.string(),
+  })
+  .meta({ id: 'OutputChunk', description: 'Text that was recorded in one go, and where it begins in the whole output' })
+
+export const operationOutput = (tools: RouteTools): NativeRoute =>
   nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}/output',
-    reads,
+    reads: tools.operationReads,
     summary: 'Read or follow the output of an operation',
     description:
-      '`Output-Next-Offset` is the offset of the next read; `Output-Complete: true` says that the output has ended. By `Accept` also `application/x-ndjson`, one line `{offset, stream, at, text}` for each chunk that is there, and `text/event-stream`: `id` is the next offset, `event` is `stdout` or `stderr`, `data` is the text as a JSON string; when the operation has ended and everything is sent, `event: end` with `data: {"state"}`, and the connection closes.',
+      '`Output-Next-Offset` is the offset of the next read; `Output-Complete: true` says that the output has ended. By `Accept` also `application/x-ndjson`, one line for each chunk that is there, and `text/event-stream`, which follows: `id` is the next offset, `event` is `stdout` or `stderr`, `data` is the text as a JSON string; when the operation has ended and everything is sent, `event: end` with `data: {"state"}`, and the connection closes.',
     tag: 'operations',
     scope: 'v1:read',
     params: { id: operationExample.id },
@@ -49,75 +60,108 @@ export const operationOutput = ({ changes, hub, closing, operationReads: reads }
     },
     query: Query,
     answers: {
-      200: { description: 'Bytes of the output, UTF-8', type: 'text/plain; charset=utf-8' },
+      200: {
+        description: 'The output, UTF-8',
+        type: 'text/plain; charset=utf-8',
+        otherwise: { 'application/x-ndjson': OutputChunkDocument, 'text/event-stream': z.string() },
+      },
       ...problems({
         400: 'A parameter is wrong',
         404: 'There is no such operation',
         406: 'The accepted type is not offered',
       }),
     },
-    handle: async ({ c, ports, known, params: { id = '' }, query }) => {
-      const { log, clock, credentials } = ports
-      findOperation({ ports, known }, id)
+    handle: async (request) => {
+      const { c, ports, known, params, query } = request
+      const { id } = findOperation({ ports, known }, params.id ?? '')
       const type = negotiate(headerOf(c, 'accept'), representations)
       if (type === undefined) throw new Problem('not-acceptable', `output is offered as ${representations.join(', ')}`)
       refuseCombinations(query, type)
-      const { stream, limit = defaultBytes } = query
-      const gone = goneSignal(c)
-      const upTo = known.asOf ?? undefined
-      const lastEventId = type === 'text/event-stream' ? lastEventIdOf(c) : undefined
-      const from =
-        lastEventId ??
-        query.offset ??
-        (query.lastLines && (await lastLinesFrom(log, id, { lines: query.lastLines, stream, upTo, signal: gone }))) ??
-        0
-      if (type === 'text/event-stream') {
-        const principal = principalOf(c)
-        const isAllowed = (): boolean => credentials.isCurrent(principal)
-        return outputSse(c, { log, hub, operationId: id, from, stream, isAllowed, closing })
-      }
-
-      const until = clock.monotonic() + longestScanMs
-      const isEnough = (): boolean => gone.aborted || clock.monotonic() >= until
-      const look = async (offset: number) => {
-        // The state is read first: output that was there when the operation had ended is all there is.
-        const ended = hasEnded(findOperation({ ports, known }, id))
-        const position = known.asOf ?? (await log.head())
-        caused(c, { position })
-        return { ended, position, ...(await readOutput(log, id, { offset, limit, stream, upTo: position, isEnough })) }
-      }
-      let slice = await look(from)
-      if (isEmpty(slice) && !slice.ended && query.wait !== undefined && query.wait > 0) {
-        const news = async (): Promise<true | undefined> => {
-          slice = await look(slice.nextOffset)
-          return !isEmpty(slice) || slice.ended ? true : undefined
-        }
-        const signal = AbortSignal.any([closing, gone])
-        const output = outputStream(id)
-        // No view reads output, so the log itself says that there is more.
-        const also = (ring: () => void) =>
-          hub.join({ take: (events) => (events.some((event) => event.stream === output) ? ring() : undefined) })
-        await changes.until(operationStream(id), news, { timeoutMs: query.wait * 1000, signal, also })
-      }
-
-      const { content, parts, ended, position, size } = slice
-      const isWhole = type === 'application/x-ndjson' && query.limit === undefined
-      const nextOffset = isWhole ? Math.max(from, size) : slice.nextOffset
-      const headers = {
-        'Output-Next-Offset': String(nextOffset),
-        'Output-Complete': String(ended && nextOffset >= size),
-        Vary: 'Accept',
-      }
-      if (type === 'text/plain')
-        return { status: 200, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body: content }
-      const chunks = isWhole
-        ? outputChunks(log, id, { offset: from, stream, upTo: position })
-        : parts.flatMap((part) => chunkOf(part) ?? [])
-      return ndjson(lines(chunks), headers)
+      const asked: Asked = { ...request, id, gone: goneSignal(c) }
+      const resumed = type === 'text/event-stream' ? lastEventIdOf(c) : undefined
+      const from = resumed ?? (await beginningOf(asked))
+      return type === 'text/event-stream' ? followed(tools, asked, from) : read(tools, asked, { from, type })
     },
   })
 
-const isEmpty = ({ content }: OutputSlice): boolean => content.length === 0
+/** A request for the output of an operation that exists. */
+interface Asked extends RouteRequest<Query, unknown> {
+  readonly id: string
+  /** Aborts when the client has gone. */
+  readonly gone: AbortSignal
+}
+
+const beginningOf = async ({ ports, known, id, query, gone }: Asked): Promise<number> => {
+  const { offset = 0, lastLines: lines, stream } = query
+  if (lines === undefined) return offset
+  return lastLinesFrom(ports.log, id, { lines, stream, upTo: known.asOf ?? undefined, signal: gone })
+}
+
+const followed = ({ hub, closing }: RouteTools, { c, ports, id, query }: Asked, from: number): Reply => {
+  const principal = principalOf(c)
+  const isAllowed = (): boolean => ports.credentials.isCurrent(principal)
+  return outputSse(c, { log: ports.log, hub, operationId: id, from, stream: query.stream, isAllowed, closing })
+}
+
+/** What is there of the output, at once or as soon as something is. */
+const read = async (
+  tools: RouteTools,
+  asked: Asked,
+  { from, type }: { readonly from: number; readonly type: 'text/plain' | 'application/x-ndjson' },
+): Promise<Reply> => {
+  const { ports, id, query } = asked
+  const slice = await awaitedSlice(tools, asked, from)
+  const isWhole = type === 'application/x-ndjson' && query.limit === undefined
+  const nextOffset = isWhole ? Math.max(from, slice.size) : slice.nextOffset
+  const headers = {
+    'Output-Next-Offset': String(nextOffset),
+    'Output-Complete': String(slice.ended && nextOffset >= slice.size),
+    Vary: 'Accept',
+  }
+  if (type === 'text/plain')
+    return { status: 200, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers }, body: slice.content }
+  const chunks = isWhole
+    ? outputChunks(ports.log, id, { offset: from, stream: query.stream, upTo: slice.position })
+    : slice.parts.flatMap((part) => chunkOf(part) ?? [])
+  return ndjson(lines(chunks), headers)
+}
+
+interface Looked extends OutputSlice {
+  readonly ended: boolean
+  /** Where the log ended when it was read. */
+  readonly position: Position
+}
+
+const awaitedSlice = async ({ changes, hub, closing }: RouteTools, asked: Asked, from: number): Promise<Looked> => {
+  const { id, query, gone } = asked
+  const isEnough = (slice: Looked): boolean => slice.content.length > 0 || slice.ended
+  let slice = await look(asked, from)
+  const { wait: waitS = 0 } = query
+  if (isEnough(slice) || waitS === 0) return slice
+  const news = async (): Promise<true | undefined> => {
+    slice = await look(asked, slice.nextOffset)
+    return isEnough(slice) ? true : undefined
+  }
+  const output = outputStream(id)
+  // No view reads output, so the log itself says that there is more.
+  const also = (ring: () => void) =>
+    hub.join({ take: (events) => (events.some((event) => event.stream === output) ? ring() : undefined) })
+  const signal = AbortSignal.any([closing, gone])
+  await changes.until(operationStream(id), news, { timeoutMs: waitS * 1000, signal, also })
+  return slice
+}
+
+const look = async ({ c, ports, known, id, query, gone }: Asked, offset: number): Promise<Looked> => {
+  const { log, clock } = ports
+  const { stream, limit = defaultBytes } = query
+  // The state is read first: output that was there when the operation had ended is all there is.
+  const ended = hasEnded(findOperation({ ports, known }, id))
+  const position = known.asOf ?? (await log.head())
+  caused(c, { position })
+  const until = clock.monotonic() + longestScanMs
+  const isEnough = (): boolean => gone.aborted || clock.monotonic() >= until
+  return { ended, position, ...(await readOutput(log, id, { offset, limit, stream, upTo: position, isEnough })) }
+}
 
 const refuseCombinations = ({ offset, lastLines, limit, wait }: Query, type: (typeof representations)[number]): void => {
   const errors: { pointer: string; message: string }[] = []
