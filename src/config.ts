@@ -64,6 +64,10 @@ const Settings = z.object({
   MAX_BODY_BYTES: whole(1024).default(1_048_576),
   /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
   MAX_BODIES_BYTES: whole(1024).default(8_388_608),
+  /** Largest blob. */
+  MAX_BLOB_BYTES: whole(1024).default(5_368_709_120),
+  /** A body of which no byte comes for this long is given up. */
+  BODY_IDLE_MS: whole(100).default(30_000),
   /** Most bytes on disk of the copies of views that answer questions about the past. */
   PAST_VIEWS_MAX_BYTES: whole(0).default(1_073_741_824),
   /** Hosts beside loopback that are answered for without credentials: `name`, `name:port`, `*.name`, an address, `*`. */
@@ -103,6 +107,8 @@ export interface Config {
   readonly shutdownGraceMs: number
   readonly maxBodyBytes: number
   readonly maxBodiesBytes: number
+  readonly maxBlobBytes: number
+  readonly bodyIdleMs: number
   readonly pastViewsMaxBytes: number
   readonly allowedHosts: readonly string[]
   readonly allowedOrigins: readonly string[]
@@ -166,6 +172,8 @@ export const loadConfig = (
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
     maxBodyBytes: settings.MAX_BODY_BYTES,
     maxBodiesBytes: settings.MAX_BODIES_BYTES,
+    maxBlobBytes: settings.MAX_BLOB_BYTES,
+    bodyIdleMs: settings.BODY_IDLE_MS,
     pastViewsMaxBytes: settings.PAST_VIEWS_MAX_BYTES,
     allowedHosts: settings.ALLOWED_HOSTS,
     allowedOrigins: settings.ALLOWED_ORIGINS,

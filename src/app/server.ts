@@ -44,6 +44,8 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const settings = {
     maxBodyBytes: config.maxBodyBytes,
     maxBodiesBytes: config.maxBodiesBytes,
+    maxBlobBytes: config.maxBlobBytes,
+    bodyIdleMs: config.bodyIdleMs,
     extraHeaders: config.nativeHeadersOnFaces,
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
@@ -51,7 +53,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     sharesLog: engines.isShared,
     version,
   }
-  const { blobs, credentials } = node
+  const { blobs, uploads, credentials } = node
   const ports: HttpPorts = {
     log,
     executor,
@@ -65,6 +67,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     kinds,
     leases,
     blobs,
+    uploads,
     credentials,
     health,
     clock,

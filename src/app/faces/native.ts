@@ -21,4 +21,10 @@ export const native = faceModule({
     const { probe } = await import('../../workers/probe.ts')
     return [probe(clock) as Work]
   },
+  serve: async ({ uploads, executor, clock, logger, ports: { settings } }) => {
+    const { createUploadSettler } = await import('../../workers/blobs/settle-uploads.ts')
+    const { bodyIdleMs, sharesLog } = settings
+    const settler = createUploadSettler({ uploads, executor, bodyIdleMs, isAlone: !sharesLog, clock, logger })
+    return { services: [{ name: 'uploads', where: 'one', ...settler }] }
+  },
 })

@@ -3,6 +3,7 @@ import type { Summaries } from '../replies/event-summary.ts'
 import type { Reply } from '../replies/reply.ts'
 import type { HttpContext } from './http-context.ts'
 import type { DocumentedRoute, NativeRoute } from './native-route.ts'
+import type { ReceivedBody } from './received-body.ts'
 
 /** What a route demands: the scope `<face>:read` or `<face>:write`, or nothing (`open`: the face looks at credentials itself). */
 export type Access = 'read' | 'write' | 'open'
@@ -16,6 +17,11 @@ export interface FaceRoute {
   readonly isRead?: boolean
   /** The whole path: literal segments, and `:name` for a parameter. */
   readonly path: string
+  /**
+   * Takes the body as a stream before `handle` is called, which finds it as `c.received`; then nothing else reads the body. Where
+   * `handle` does not keep it, it is discarded.
+   */
+  readonly receive?: ((c: HttpContext) => Promise<ReceivedBody>) | undefined
   /** `params` are percent-decoded. */
   handle(c: HttpContext, params: Readonly<Record<string, string>>): Reply | Promise<Reply>
 }

@@ -1,4 +1,5 @@
 import type { CommandContext } from '../../commands/execute.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Known } from '../../projections/known.ts'
 import type { Principal } from '../../stores/credentials/credentials.ts'
@@ -6,6 +7,7 @@ import type { Position } from '../../stores/event-log.ts'
 import type { BodyBudget } from '../reading/body-budget.ts'
 import type { ClientAddress } from '../server/client-address.ts'
 import type { Arrival } from './arrival.ts'
+import type { ReceivedBody } from './received-body.ts'
 
 /** What a command of this request caused; it becomes headers of the answer. */
 export interface Caused {
@@ -70,6 +72,9 @@ export interface HttpContext extends Arrival {
   repeated: boolean
   readonly maxBodyBytes: number
   readonly bodies: BodyBudget
+  /** A body of which no byte comes for this long is given up. */
+  readonly bodyIdleMs: number
+  readonly clock: Clock
   /** What the body takes of it. */
   heldBytes: number
   /** What it may read; there is no other way to read. */
@@ -77,4 +82,6 @@ export interface HttpContext extends Arrival {
   readonly caused: Caused
   /** The bytes of the body once they were read. */
   body: Promise<Buffer> | undefined
+  /** The body of a route that takes it as a stream (`FaceRoute.receive`). */
+  received: ReceivedBody | undefined
 }

@@ -11,7 +11,7 @@ import type { JsonValue } from '../../lib/json.ts'
 import type { Knowledge, Known } from '../../projections/known.ts'
 import type { OperationQueries } from '../../projections/operations/operations.ts'
 import type { Projections } from '../../projections/projection.ts'
-import type { Blobs } from '../../stores/blobs.ts'
+import type { Blobs, Uploads } from '../../stores/blobs.ts'
 import type { Credentials } from '../../stores/credentials/credentials.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Leases } from '../../stores/leases.ts'
@@ -35,6 +35,8 @@ export interface HttpPorts {
   readonly kinds: Kinds
   readonly leases: Leases
   readonly blobs: Blobs
+  /** What clients uploaded as blobs of the native API. */
+  readonly uploads: Uploads
   readonly credentials: Credentials
   readonly health: Health
   readonly clock: Clock
@@ -65,6 +67,10 @@ export interface HttpSettings {
   readonly maxBodyBytes: number
   /** Bytes of all large bodies that are in work at a time; more are refused. */
   readonly maxBodiesBytes: number
+  /** Largest blob in bytes. */
+  readonly maxBlobBytes: number
+  /** A body of which no byte comes for this long is given up. */
+  readonly bodyIdleMs: number
   /** Whether faces add `Operation-Id`, `Event-Position`, `traceparent` and the like to their answers. */
   readonly extraHeaders: boolean
   /** Hosts beside loopback that the server answers for while it has no credentials; entries as `own-hosts.ts` takes them. */
@@ -82,6 +88,8 @@ export interface HttpSettings {
 export const defaultHttpSettings: HttpSettings = {
   maxBodyBytes: 1_048_576,
   maxBodiesBytes: 8_388_608,
+  maxBlobBytes: 5_368_709_120,
+  bodyIdleMs: 30_000,
   extraHeaders: true,
   allowedHosts: [],
   allowedOrigins: [],

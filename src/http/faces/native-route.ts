@@ -4,6 +4,7 @@ import type { Known } from '../../projections/known.ts'
 import type { Reply } from '../replies/reply.ts'
 import type { HttpContext } from './http-context.ts'
 import type { HttpPorts } from './http-ports.ts'
+import type { ReceivedBody } from './received-body.ts'
 
 /** An answer of a route: its JSON schema, or another media type. */
 export interface DocumentedReply {
@@ -64,6 +65,8 @@ export interface NativeRoute<Query extends z.ZodObject = z.ZodObject, Body exten
    * The views that it reads, which `known` gives it; an empty list where it reads the log alone. Undefined: it reads no state, and takes no `asOf`.
    */
   readonly reads?: readonly string[]
+  /** Takes the body, whatever its type, as a stream (see `FaceRoute.receive`); `body` documents it, and the handler is given none. */
+  receive?(c: HttpContext, ports: HttpPorts): Promise<ReceivedBody>
   handle(request: RouteRequest<z.output<Query>, z.output<Body>>): Reply | Promise<Reply>
 }
 

@@ -42,6 +42,7 @@ const tags: Readonly<Record<string, readonly [title: string, description: string
   events: ['Events', 'The event log, in order, as JSON, NDJSON or a live stream.'],
   views: ['Views', 'Views are computed from the log. Lists them with their lag, and rebuilds them.'],
   secrets: ['Secrets', 'Whose secrets are sealed in the log. Lists them without their values, and forgets them.'],
+  blobs: ['Blobs', 'Files of any size and type: upload, list, download and delete them.'],
   health: ['Health', 'Liveness, readiness and metrics.'],
   documents: ['Documents', 'This description of the API.'],
   Crawls: ['Crawls', 'Crawls in detail: pages, items, queues, throttles.'],

@@ -5,8 +5,8 @@ import { headerOf } from '../faces/arrival.ts'
 import type { HttpContext } from '../faces/http-context.ts'
 import { Problem } from '../replies/problem.ts'
 
-/** A body that has not arrived whole after this time is given up. */
-const bodyTimeoutMs = 60_000
+/** A body in memory that has not arrived whole after this time is given up. */
+const wholeBodyMs = 300_000
 /** Deeper JSON would overflow the stack of what walks it later (validation, serialisation). */
 const maxDepth = 100
 
@@ -24,7 +24,12 @@ export const readBody = (c: HttpContext): Promise<Buffer> => {
  * The connection stays open while the rest of the body is read and thrown away (the listener does, within bounds): closed at once,
  * it would be reset before the client has read the answer.
  */
-const tooLarge = (limit: number): Problem => new Problem('too-large', `the body is over ${limit} bytes`)
+export const tooLarge = (limit: number): Problem => new Problem('too-large', `the body is over ${limit} bytes`)
+
+export const tooLate = (): Problem =>
+  new Problem('request-timeout', 'the body did not arrive in time', { headers: { Connection: 'close' } })
+
+export const cutOff = (): Problem => new Problem('invalid', 'the body ended before it was complete')
 
 const readIncoming = async (incoming: IncomingMessage, c: HttpContext): Promise<Buffer> => {
   const { maxBodyBytes: limit, bodies } = c
@@ -44,12 +49,15 @@ const readIncoming = async (incoming: IncomingMessage, c: HttpContext): Promise<
 
 const listenTo = (incoming: IncomingMessage, c: HttpContext): Promise<Buffer> =>
   new Promise((resolve, reject) => {
-    const { maxBodyBytes: limit, bodies } = c
+    const { maxBodyBytes: limit, bodies, clock, bodyIdleMs } = c
     const chunks: Buffer[] = []
     let bytes = 0
+    const tooSlow = (): void => settle(() => reject(tooLate()))
+    const cancel = clock.after(wholeBodyMs, tooSlow)
     const settle = (finish: () => void): void => {
       incoming.off('data', onData).off('end', onEnd).off('close', onClose)
       incoming.setTimeout(0)
+      cancel()
       finish()
     }
     const onData = (chunk: Buffer): void => {
@@ -65,13 +73,9 @@ const listenTo = (incoming: IncomingMessage, c: HttpContext): Promise<Buffer> =>
     }
     const onEnd = (): void =>
       settle(() => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
-    const onClose = (): void => settle(() => reject(new Problem('invalid', 'the body ended before it was complete')))
+    const onClose = (): void => settle(() => reject(cutOff()))
     incoming.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose)
-    incoming.setTimeout(bodyTimeoutMs, () =>
-      settle(() =>
-        reject(new Problem('request-timeout', 'the body did not arrive in time', { headers: { Connection: 'close' } })),
-      ),
-    )
+    incoming.setTimeout(bodyIdleMs, tooSlow)
   })
 
 const readStream = async (body: ReadableStream<Uint8Array> | null, c: HttpContext): Promise<Buffer> => {
@@ -133,13 +137,18 @@ export const mediaType = (header = ''): string => {
   return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase()
 }
 
+/** Throws the problem `unsupported-media-type` where the body is declared to be compressed or otherwise encoded. */
+export const refuseEncodings = (c: HttpContext): void => {
+  const encoding = (headerOf(c, 'content-encoding') ?? 'identity').toLowerCase()
+  if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies with a Content-Encoding are not accepted')
+}
+
 /** A JSON object as the native API takes it. Throws problems. `optional`: no body stands for `{}`. */
 export const readJsonObject = async (c: HttpContext, optional = false): Promise<JsonObject> => {
   const type = mediaType(headerOf(c, 'content-type'))
-  const encoding = (headerOf(c, 'content-encoding') ?? 'identity').toLowerCase()
   if (type !== '' && type !== 'application/json')
     throw new Problem('unsupported-media-type', `the body is declared ${type}; it must be application/json`)
-  if (encoding !== 'identity') throw new Problem('unsupported-media-type', 'bodies with a Content-Encoding are not accepted')
+  refuseEncodings(c)
   const bytes = await readBody(c)
   if (bytes.length === 0 && optional) return {}
   if (type === '' && bytes.length > 0)

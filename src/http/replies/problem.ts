@@ -4,6 +4,7 @@ import type { Reply } from './reply.ts'
 /** Slugs of the native API's problems with status and title. Source: native contract, section 1. */
 export const problemKinds = {
   invalid: [400, 'The request is not valid'],
+  'digest-mismatch': [400, 'The digest does not fit the body'],
   'moment-unknown': [400, 'This is not a past moment'],
   unauthenticated: [401, 'Credentials are missing or wrong'],
   forbidden: [403, 'The credentials do not allow this'],
@@ -15,10 +16,12 @@ export const problemKinds = {
   'request-timeout': [408, 'The request took too long to arrive'],
   'impossible-transition': [409, 'The state of the operation does not allow this'],
   'secret-forgotten': [409, 'A secret that this needs was forgotten'],
+  'in-use': [409, 'The blob is in use'],
   'key-in-use': [409, 'A request with this Idempotency-Key is being processed'],
   'version-mismatch': [412, 'The resource is at a different revision'],
   'too-large': [413, 'The body is too large'],
   'unsupported-media-type': [415, 'The body must be application/json'],
+  'range-not-satisfiable': [416, 'The blob has no such bytes'],
   'expectation-failed': [417, 'The expectation cannot be met'],
   misdirected: [421, 'The request is meant for another server'],
   'key-reused': [422, 'The Idempotency-Key was used for a different request'],

@@ -39,6 +39,7 @@ interface Metered {
   readonly meter: Meter
   readonly reads: readonly string[] | undefined
   readonly isRead: boolean
+  readonly receive: FaceRoute['receive']
   /** What it may read of the present. */
   readonly present: Known
 }
@@ -145,10 +146,13 @@ export const createDispatch = ({
       repeated: false,
       maxBodyBytes: face.maxBodyBytes?.(method, path) ?? settings.maxBodyBytes,
       bodies,
+      bodyIdleMs: settings.bodyIdleMs,
+      clock: ports.clock,
       heldBytes: 0,
       known: nothing,
       caused: {},
       body: undefined,
+      received: undefined,
     }
     const found = table.match(method, path)
     if (found !== undefined) c.known = found.route.present
@@ -264,6 +268,34 @@ export const createDispatch = ({
     if (reads) return read(c, owner, found, moment)
     if (found !== undefined && ports.executor.isBehind()) throw new Problem('overloaded', 'too many commands wait for the log')
     const key = scope === undefined ? undefined : idempotencyKey(headerOf(c, 'idempotency-key'))
+    const receive = found?.route.receive
+    return receive === undefined ? carriedOut(c, owner, found, key) : withBody(c, owner, found, key, receive)
+  }
+
+  /** Its body is in a store before its key is claimed: the fingerprint of the request names the bytes. */
+  async function withBody(
+    c: HttpContext,
+    owner: Owner,
+    found: Match<Metered> | undefined,
+    key: string | undefined,
+    receive: NonNullable<FaceRoute['receive']>,
+  ): Promise<Reply> {
+    const received = await receive(c)
+    c.received = received
+    try {
+      return await carriedOut(c, owner, found, key)
+    } finally {
+      await received.discard()
+    }
+  }
+
+  /** What changes something; under a key, once. */
+  function carriedOut(
+    c: HttpContext,
+    owner: Owner,
+    found: Match<Metered> | undefined,
+    key: string | undefined,
+  ): Reply | Promise<Reply> {
     if (key === undefined) return routed(c, owner, found)
     return idempotency.once(c, key, async () => {
       try {
@@ -340,9 +372,9 @@ export const createDispatch = ({
     face: Omit<Face, 'access' | 'routes'>,
     routes: readonly (FaceRoute & { readonly scope?: string | null; readonly pattern?: string })[],
   ) {
-    const metered = routes.map(({ method, path, handle, scope, pattern = path, reads, isRead = false }) => {
+    const metered = routes.map(({ method, path, handle, scope, pattern = path, reads, isRead = false, receive }) => {
       const present = ports.knowledge.present(reads ?? [])
-      return { method, path, route: { handle, scope, meter: metrics.meter(face.name, pattern), reads, isRead, present } }
+      return { method, path, route: { handle, scope, meter: metrics.meter(face.name, pattern), reads, isRead, receive, present } }
     })
     return { face, table: routeTable(metered, { head: face.head }), meter: metrics.meter(face.name, 'other') }
   }

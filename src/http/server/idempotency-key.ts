@@ -66,8 +66,8 @@ export const createIdempotency = ({
   const node = newId()
 
   const run = async (c: HttpContext, stream: string, answering: Answering): Promise<Reply> => {
-    const body = await readBody(c)
-    const fingerprint = sha256(`${c.method} ${c.sentPath} ${c.principal.name} ${sha256(body)}`)
+    const body = c.received?.sha256 ?? sha256(await readBody(c))
+    const fingerprint = sha256(`${c.method} ${c.sentPath} ${c.principal.name} ${body}`)
     const command = (type: RequestCommand, step: string) => {
       const context = requestContext(c)
       return executor.execute(request, type, { ...context, commandId: derivedId(step, context.commandId, newId()) })

@@ -6,10 +6,8 @@ import type { Clock } from '../../lib/clock.ts'
 import { type ProblemSlug, problemKinds } from '../replies/problem.ts'
 import type { TlsContext } from './tls/tls-files.ts'
 
-/** A client that needs longer for its headers, or for a whole request, gets 408. */
+/** A client that needs longer for its headers gets 408. */
 const headersTimeoutMs = 15_000
-
-const requestTimeoutMs = 300_000
 const checkEveryMs = 2_000
 const keepAliveMs = 30_000
 const maxHeaderBytes = 16_384
@@ -18,7 +16,8 @@ const lingerMs = 2_000
 
 const limits = {
   headersTimeout: headersTimeoutMs,
-  requestTimeout: requestTimeoutMs,
+  // Who reads a body limits its time: one that is received as a stream may take hours.
+  requestTimeout: 0,
   connectionsCheckingInterval: checkEveryMs,
   keepAliveTimeout: keepAliveMs,
   maxHeaderSize: maxHeaderBytes,

@@ -7,6 +7,7 @@ import type { NativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { documentRoutes } from '../openapi/document-routes.ts'
 import { createChanges } from '../reading/view-changes.ts'
+import { blobRoutes } from '../v1/blobs.ts'
 import { eventRoutes } from '../v1/events.ts'
 import { healthRoutes } from '../v1/health.ts'
 import { listKinds } from '../v1/kinds.ts'
@@ -70,6 +71,7 @@ export const buildServer = (
     readStream,
     ...projectionRoutes,
     ...secretRoutes(tools),
+    ...blobRoutes(),
     ...faces.flatMap(({ native = [] }) => native),
     ...healthRoutes(ports.health),
     ...documentRoutes({

@@ -64,6 +64,7 @@ export const nativeFace = ({
         scope: route.scope,
         reads: route.reads,
         handle: (c, params) => handle(c, params, ready, ports),
+        receive: receiverOf(route, ports),
       }
     }),
     alwaysAnswers: (_method, path) => alwaysOpen.has(path) || path.startsWith('/docs/'),
@@ -104,6 +105,16 @@ const handle = (
     : write(c, route, { c, ports, known, params, query })
 }
 
+/** The query is judged first: a request that is refused anyway shall not send gigabytes. */
+const receiverOf = (route: NativeRoute, ports: HttpPorts): FaceRoute['receive'] => {
+  const { receive } = route
+  if (receive === undefined) return undefined
+  return async (c) => {
+    parseQuery(route.query ?? noQuery, new URLSearchParams(c.query))
+    return receive(c, ports)
+  }
+}
+
 /** `asOf` is for the server, not for the route. */
 const withoutMoment = (query: string, { method, reads }: NativeRoute): URLSearchParams => {
   const given = new URLSearchParams(query)
@@ -113,7 +124,8 @@ const withoutMoment = (query: string, { method, reads }: NativeRoute): URLSearch
 
 const write = async (c: HttpContext, route: NativeRoute, request: Omit<RequestOf, 'body'>): Promise<Reply> => {
   const { body = noBody, optionalBody = route.body === undefined } = route
-  const answer = await route.handle({ ...request, body: validated(body, await readJsonObject(c, optionalBody)) })
+  const given = route.receive === undefined ? validated(body, await readJsonObject(c, optionalBody)) : undefined
+  const answer = await route.handle({ ...request, body: given })
   const { caused } = c
   if (answer.status < 400) caused.position ??= await request.ports.log.head()
   return answer

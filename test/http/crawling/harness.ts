@@ -25,6 +25,7 @@ import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
 import { createProjections } from '../../../src/projections/engine/projection-engine.ts'
 import { openCredentials } from '../../../src/stores/credentials/credentials.ts'
 import { openBlobs } from '../../../src/stores/embedded/blobs/blobs.ts'
+import { openUploads } from '../../../src/stores/embedded/blobs/uploads.ts'
 import { createLocalLeases } from '../../../src/stores/embedded/leases.ts'
 import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../../src/stores/embedded/secrets.ts'
@@ -125,6 +126,7 @@ export const startFace = async ({
     kinds: known,
     leases,
     blobs: openBlobs(join(directory, 'blobs')),
+    uploads: openUploads(join(directory, 'blobs', 'uploads')),
     credentials: openCredentials(join(directory, 'credentials.json')),
     health,
     clock,

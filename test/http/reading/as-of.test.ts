@@ -10,7 +10,7 @@ const feed = (app: TestApp, body: unknown) => app.ask('POST /feed', { body })
 /** Operations in lanes, failing, late and cancelled ones, retries, and crawls with info, stop and nonsense. */
 const act = (web: { url(host: string, path: string): string }) => async (app: TestApp, n: number) => {
   const lane = `lane-${n % 3}`
-  switch (n % 6) {
+  switch (n % 7) {
     case 0:
       return feed(app, { url: web.url(`127.0.0.${2 + (n % 3)}`, `/${n}/`), appid: 'app', crawlid: `crawl${n % 4}`, maxdepth: 1 })
     case 1:
@@ -24,6 +24,11 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
       await app.ask(`POST /v1/operations/${made.id}/cancel`, { body: { reason: `number ${n}` } })
       return app.ask(`POST /v1/operations/${made.id}/retry`)
     }
+    case 5: {
+      const { json: stored } = await app.ask('POST /v1/blobs', { raw: `blob ${n}`, headers: { 'Content-Type': 'text/plain' } })
+      await app.ask('POST /v1/blobs', { raw: `kept ${n}` })
+      return app.ask(`DELETE /v1/blobs/${stored.id}`)
+    }
     default:
       await feed(app, { action: 'info', appid: 'app', spiderid: 'link', uuid: `u${n}` })
       await feed(app, { action: 'stop', appid: 'app', spiderid: 'link', crawlid: `crawl${n % 4}`, uuid: `s${n}` })
@@ -33,6 +38,10 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
 
 const gets = async (app: TestApp): Promise<readonly string[]> => {
   const ids = ((await app.ask('GET /v1/operations?limit=5')).json.items as { id: string }[]).map(({ id }) => id)
+  // The bytes of the others are deleted, and have no past.
+  const kept = ((await app.ask('GET /v1/blobs?limit=4')).json.items as { id: string; contentType: string }[]).filter(
+    ({ contentType }) => contentType !== 'text/plain',
+  )
   const keys = ((await app.ask('GET /v1/crawls?limit=2')).json.items as { key: string }[]).map(({ key }) => key)
   return [
     '/v1/operations?limit=7',
@@ -41,6 +50,9 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
     '/v1/events?limit=20&order=desc',
     '/v1/events?type=OperationSucceeded&limit=5',
     '/v1/secrets',
+    '/v1/blobs?limit=3',
+    '/v1/blobs?unused=true',
+    ...kept.map(({ id }) => `/v1/blobs/${id}`),
     '/v1/crawls',
     '/v1/crawls/rejections',
     '/v1/crawls/pending-answers',
