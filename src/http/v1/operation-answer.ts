@@ -4,14 +4,11 @@ import { type OperationResource, operationText } from '../../projections/operati
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import type { RouteRequest } from '../faces/native-route.ts'
+import { hasEnded } from '../reading/operation-wait.ts'
 import { etag } from '../replies/entity-tags.ts'
 import { jsonText } from '../replies/json.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
-
-const ended: readonly string[] = ['succeeded', 'failed', 'cancelled', 'timed-out']
-
-export const hasEnded = ({ state }: OperationResource): boolean => ended.includes(state)
 
 /** What a route looks operations up with. */
 export type Reading = Pick<RouteRequest<unknown, unknown>, 'ports' | 'known'>

@@ -1,17 +1,18 @@
 import { z } from 'zod'
-import { operation } from '../../commands/operation.ts'
+import { type OperationRefusal, operation } from '../../commands/operation.ts'
 import type { RetryRefusal } from '../../commands/retry.ts'
 import { headerOf } from '../faces/arrival.ts'
 import { caused, requestContext } from '../faces/http-context.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { settle } from '../reading/event-position.ts'
+import { type Answers, answerTo } from '../replies/answers.ts'
 import { pinnedRevision, versionMismatch } from '../replies/entity-tags.ts'
 import { Problem } from '../replies/problem.ts'
 import { findOperation, operationAnswer, type Reading } from './operation-answer.ts'
 import { unknownOperation } from './operations.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
-import { accepted, submitProblem } from './submit.ts'
+import { accepted, submitAnswers } from './submit.ts'
 
 const CancelBody = z.strictObject({ reason: z.string().max(1000).nullish() }).meta({ id: 'CancelRequest' })
 
@@ -55,11 +56,7 @@ const cancelOperation = ({ operationReads: reads }: RouteTools): NativeRoute =>
       const { refused, position, revision } = withPosition(
         await ports.executor.execute(operation, command, requestContext(c), pin),
       )
-      if (refused !== undefined) {
-        if (refused.reason === 'version-mismatch') throw versionMismatch(headerOf(c, 'if-match') ?? '', refused.actual)
-        if (refused.reason === 'already-finished') throw impossible(id, 'cancelled', refused.state)
-        throw unknownOperation(id)
-      }
+      if (refused !== undefined) throw answerTo(cancelAnswers, refused, { id, ifMatch: headerOf(c, 'if-match') })
       await settle(ports, position)
       const cancelled = findOperation({ ports, known }, id)
       caused(c, { operationId: id, position: position ?? cancelled.position, revision })
@@ -67,6 +64,39 @@ const cancelOperation = ({ operationReads: reads }: RouteTools): NativeRoute =>
       return operationAnswer(cancelled, position !== null || c.repeated ? 202 : 200)
     },
   })
+
+/** What an answer to a refusal names of the request. */
+interface Asked {
+  readonly id: string
+  readonly ifMatch: string | undefined
+}
+
+type VersionMismatch = { readonly reason: 'version-mismatch'; readonly expected: number; readonly actual: number }
+
+const pinned = {
+  'unknown-operation': (_refused: unknown, { id }: Asked) => unknownOperation(id),
+  'version-mismatch': ({ actual }: VersionMismatch, { ifMatch = '' }: Asked) => versionMismatch(ifMatch, actual),
+}
+
+const notOfCancels = (): Problem => new Problem('internal', 'an operation cannot refuse a wish to cancel for this reason')
+
+const cancelAnswers: Answers<OperationRefusal | VersionMismatch, Problem, Asked> = {
+  ...pinned,
+  'already-finished': ({ state }, { id }) => impossible(id, 'cancelled', state),
+  'operation-exists': notOfCancels,
+  'already-running': notOfCancels,
+  'cancel-requested': notOfCancels,
+  'not-due': notOfCancels,
+  'attempt-superseded': notOfCancels,
+}
+
+const retryAnswers: Answers<RetryRefusal, Problem, Asked> = {
+  ...submitAnswers,
+  ...pinned,
+  'not-retryable': ({ state }, { id }) => impossible(id, 'retried', state),
+  'no-failed-targets': (_refused, { id }) =>
+    new Problem('impossible-transition', 'no target of the operation failed or was skipped', { operationId: id }),
+}
 
 const withPosition = <Outcome extends object>(outcome: Outcome): Outcome & { position: string | null } => ({
   position: null,
@@ -104,25 +134,10 @@ const retryOperation = (tools: RouteTools): NativeRoute =>
     handle: async ({ c, ports, known, params: { id = '' }, body: { targets } }) => {
       const pin = pinOf({ ports, known }, id, headerOf(c, 'if-match'))
       const result = await ports.retry(id, requestContext(c), { ...pin, targets })
-      if (result.refused !== undefined) throw retryProblem(id, result.refused, headerOf(c, 'if-match'))
+      if (result.refused !== undefined) throw answerTo(retryAnswers, result.refused, { id, ifMatch: headerOf(c, 'if-match') })
       return accepted(c, ports, tools, { ...result, kind: findOperation({ ports, known }, id).kind })
     },
   })
-
-const retryProblem = (id: string, refused: RetryRefusal, ifMatch = ''): Problem => {
-  switch (refused.reason) {
-    case 'unknown-operation':
-      return unknownOperation(id)
-    case 'not-retryable':
-      return impossible(id, 'retried', refused.state)
-    case 'version-mismatch':
-      return versionMismatch(ifMatch, refused.actual)
-    case 'no-failed-targets':
-      return new Problem('impossible-transition', 'no target of the operation failed or was skipped', { operationId: id })
-    default:
-      return submitProblem(refused)
-  }
-}
 
 /** Writes to operations that exist. */
 export const operationCommandRoutes = (tools: RouteTools): readonly NativeRoute[] => [

@@ -4,10 +4,10 @@ import { operationStates } from '../../events/operation.ts'
 import type { Known } from '../../projections/known.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
 import { headerOf } from '../faces/arrival.ts'
-import { goneSignal } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
+import { hasEnded, waitForOperation } from '../reading/operation-wait.ts'
 import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../reading/query.ts'
 import { etag, isKnown } from '../replies/entity-tags.ts'
 import { json } from '../replies/json.ts'
@@ -15,7 +15,7 @@ import { listOf } from '../replies/lists.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { answerEvents, eventAnswers } from './events.ts'
-import { createEndedAnswers, endedAnswer, findOperation, hasEnded, operationAnswer } from './operation-answer.ts'
+import { createEndedAnswers, endedAnswer, findOperation, operationAnswer } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
 const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
@@ -51,7 +51,7 @@ const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
     },
   })
 
-const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): NativeRoute => {
+const getOperation = (tools: RouteTools): NativeRoute => {
   const ended = createEndedAnswers()
 
   const shown = (operation: OperationResource, known: string | undefined): Reply => {
@@ -62,7 +62,7 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
   return nativeRoute({
     method: 'get',
     path: '/v1/operations/{id}',
-    reads,
+    reads: tools.operationReads,
     summary: 'Get an operation',
     description:
       '`wait` answers when it has ended; with `If-None-Match`, when its revision differs, else 304 (at once where it has ended).',
@@ -81,16 +81,12 @@ const getOperation = ({ changes, closing, operationReads: reads }: RouteTools): 
       // What has ended by now may not have ended at a moment of the past.
       const final = known.asOf === null ? ended.get(id) : undefined
       if (final !== undefined) return isKnown(seen, final.revision) ? unchanged(final.revision) : endedAnswer(final)
+      const enough = (operation: OperationResource): boolean =>
+        hasEnded(operation) || (seen !== undefined && !isKnown(seen, operation.revision))
       const answer = (found: OperationResource): Reply | Promise<Reply> => {
-        let operation = found
-        const isDone = (): boolean => hasEnded(operation) || (seen !== undefined && !isKnown(seen, operation.revision))
-        if (wait === 0 || isDone()) return shown(operation, seen)
-        const look = (): true | undefined => {
-          operation = findOperation({ ports, known }, id)
-          return isDone() ? true : undefined
-        }
-        const signal = AbortSignal.any([closing, goneSignal(c)])
-        return changes.until(operationStream(id), look, { timeoutMs: wait * 1000, signal }).then(() => shown(operation, seen))
+        if (wait === 0 || enough(found)) return shown(found, seen)
+        const waited = waitForOperation(c, { ports, ...tools }, { id, timeoutMs: wait * 1000, enough })
+        return waited.then((operation = found) => shown(operation, seen))
       }
       const found = ports.operations(known).byId(id)
       if (found !== undefined) return answer(found)

@@ -1,16 +1,17 @@
 import { z } from 'zod'
-import { operationStream } from '../../commands/operation.ts'
 import { Labels, LimitKeys, PlainName, RunAt, type SubmitRefusal, type SubmitRequest } from '../../commands/submit.ts'
 import { headerOf } from '../faces/arrival.ts'
-import { caused, goneSignal, type HttpContext, requestContext } from '../faces/http-context.ts'
+import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { settle } from '../reading/event-position.ts'
+import { waitForOperation } from '../reading/operation-wait.ts'
 import { preferredWait } from '../reading/prefer-wait.ts'
+import { type Answers, answerTo } from '../replies/answers.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
-import { acceptedAnswer, hasEnded } from './operation-answer.ts'
+import { acceptedAnswer } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
 const SubmitBody = z
@@ -68,35 +69,24 @@ export const submitOperation = (tools: RouteTools): NativeRoute =>
 export const accepted = async (
   c: HttpContext,
   ports: HttpPorts,
-  { changes, closing }: RouteTools,
+  tools: RouteTools,
   { operationId, position, kind }: { readonly operationId: string; readonly position: string | null; readonly kind: string },
 ): Promise<Reply> => {
   if (position !== null) caused(c, { position })
   await settle(ports, position)
   const waited = preferredWait(headerOf(c, 'prefer'))
-  if (waited !== undefined && waited > 0) {
-    const ended = (): true | undefined => {
-      const operation = ports.operations(c.known).byId(operationId)
-      return operation !== undefined && hasEnded(operation) ? true : undefined
-    }
-    const signal = AbortSignal.any([closing, goneSignal(c)])
-    await changes.until(operationStream(operationId), ended, { timeoutMs: waited * 1000, signal })
-  }
+  if (waited !== undefined) await waitForOperation(c, { ports, ...tools }, { id: operationId, timeoutMs: waited * 1000 })
   return acceptedAnswer(c, ports, { id: operationId, kind, waited })
 }
 
-export const submitProblem = (refused: SubmitRefusal): Problem => {
-  switch (refused.reason) {
-    case 'unknown-kind':
-      return new Problem('invalid', `there is no kind ${refused.kind}; GET /v1/kinds lists the kinds`, {
-        errors: [{ pointer: '/kind', message: 'unknown kind' }],
-      })
-    case 'kind-not-submittable':
-      return new Problem(
-        'kind-not-submittable',
-        `operations of the kind ${refused.kind} can be submitted through their own face only`,
-      )
-    case 'invalid':
-      return new Problem('invalid', 'the request for the operation is not valid', { errors: refused.errors })
-  }
+export const submitAnswers: Answers<SubmitRefusal, Problem, unknown> = {
+  'unknown-kind': ({ kind }) =>
+    new Problem('invalid', `there is no kind ${kind}; GET /v1/kinds lists the kinds`, {
+      errors: [{ pointer: '/kind', message: 'unknown kind' }],
+    }),
+  'kind-not-submittable': ({ kind }) =>
+    new Problem('kind-not-submittable', `operations of the kind ${kind} can be submitted through their own face only`),
+  invalid: ({ errors }) => new Problem('invalid', 'the request for the operation is not valid', { errors }),
 }
+
+export const submitProblem = (refused: SubmitRefusal): Problem => answerTo(submitAnswers, refused, undefined)
