@@ -1,9 +1,10 @@
 import type { Logger } from 'pino'
 import type { Leadership } from '../stores/leadership.ts'
+import type { LimitGate } from '../workers/engine/limit-gate.ts'
 import type { Relay } from '../workers/engine/relay.ts'
 import type { Supervisor } from '../workers/engine/supervisor.ts'
 
-/** Relay and supervisor, which one node has at a time. */
+/** Relay, supervisor and the gate of limits, which one node has at a time. */
 export interface Office {
   /** Stands for it until `leave`. Resolves when this node has looked at everything once; rejects when that first look failed. */
   campaign(): Promise<void>
@@ -15,29 +16,27 @@ const name = 'relay-and-supervisor'
 
 export const createOffice = ({
   leadership,
-  relay: newRelay,
-  supervisor: newSupervisor,
+  newTerm,
   logger,
 }: {
   readonly leadership: Leadership
   /** Made anew for each term. */
-  readonly relay: () => Relay
-  readonly supervisor: () => Supervisor
+  readonly newTerm: () => { readonly gate: LimitGate; readonly relay: Relay; readonly supervisor: Supervisor }
   readonly logger: Logger
 }): Office => {
   const leaving = new AbortController()
   let campaigning: Promise<void> = Promise.resolve()
 
   const lead = async (signal: AbortSignal, swept: (error?: unknown) => void): Promise<void> => {
-    const relay = newRelay()
-    const supervisor = newSupervisor()
+    const { gate, relay, supervisor } = newTerm()
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const stop = (): void => {
       relay.stop()
-      end(supervisor.stop())
+      end(Promise.all([gate.stop(), supervisor.stop()]).then(() => undefined))
     }
     if (signal.aborted) return
     signal.addEventListener('abort', stop, { once: true })
+    gate.start()
     relay.start()
     try {
       await supervisor.sweep()

@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
 import { buildServer } from '../http/server/server.ts'
 import { urlOf } from '../http/server/url-of.ts'
+import { createLimitGate } from '../workers/engine/limit-gate.ts'
 import { createRelay } from '../workers/engine/relay.ts'
 import { createSupervisor } from '../workers/engine/supervisor.ts'
 import { openTopics } from './engines/open-topics.ts'
@@ -34,8 +35,14 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const retry = createRetry({ executor, log, kinds, secrets, submit })
   const office = createOffice({
     leadership,
-    relay: () => createRelay({ bus, projections, queries: operations, clock, logger }),
-    supervisor: () => createSupervisor({ bus, executor, projections, queries: operations, leases, clock, logger }),
+    newTerm: () => {
+      const gate = createLimitGate({ log, executor, projections, queries: operations, leases, clock, logger })
+      return {
+        gate,
+        relay: createRelay({ bus, projections, queries: operations, gate, clock, logger }),
+        supervisor: createSupervisor({ bus, executor, projections, queries: operations, gate, leases, clock, logger }),
+      }
+    },
     logger,
   })
   const runtime = takesWork ? node.createRuntime(kinds) : undefined

@@ -7,6 +7,8 @@ export interface Job {
   readonly priority: number
   /** The attempt whose back-off has passed by the sender's clock; the receiver's clock may differ, or was set. */
   readonly waitedAfter?: number | undefined
+  /** For an operation with limits: which attempt they let start, and the revision of the event that says so. */
+  readonly admitted?: { readonly attempt: number; readonly number: number } | undefined
 }
 
 export interface ConsumeOptions {

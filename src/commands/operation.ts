@@ -29,7 +29,11 @@ export type OperationCommand = { readonly id: string } & (
       readonly now: number
       /** The attempt after which the supervisor has waited for long enough, whatever this clock says. */
       readonly waitedAfter?: number | undefined
+      /** The admission that it needs where the operation names limits. */
+      readonly admitted?: Admission | undefined
     }
+  /** Takes an admission back, unless the attempt has started. */
+  | { readonly type: 'HoldAttempt'; readonly attempt: number; readonly admission: number }
   | ({ readonly type: 'ReportProgress'; readonly attempt: number } & Progress)
   | {
       readonly type: 'RecordStep'
@@ -64,6 +68,12 @@ export type OperationCommand = { readonly id: string } & (
   | { readonly type: 'ConfirmCancelled'; readonly attempt: number }
 )
 
+/** That the limits of an operation let an attempt start; `number` is the revision of the event that says so. */
+export interface Admission {
+  readonly attempt: number
+  readonly number: number
+}
+
 interface Progress {
   readonly phase: string | null
   readonly fraction: number | null
@@ -84,6 +94,8 @@ export interface Live {
   readonly progress: Progress | null
   /** Null for an operation without targets, or whose work has not named any yet. */
   readonly targets: Targets | null
+  /** The last admission that was taken back. */
+  readonly held?: number | undefined
 }
 
 export type OperationDecisionState =
@@ -108,6 +120,7 @@ export type OperationRefusal =
   | { readonly reason: 'already-running'; readonly attempt: number }
   | { readonly reason: 'cancel-requested' }
   | { readonly reason: 'not-due'; readonly until: string }
+  | { readonly reason: 'not-admitted' }
   | { readonly reason: 'attempt-superseded'; readonly attempt: number }
 
 type Happened = Decision<OperationEvent, OperationRefusal>
@@ -182,6 +195,8 @@ function evolve(state: OperationDecisionState, event: OperationEvent): Operation
     case 'OperationTargetSucceeded':
     case 'OperationTargetFailed':
       return { ...state, targets }
+    case 'OperationHeld':
+      return { ...state, held: event.data.admission }
     case 'OperationCancelRequested':
       return { ...live(state), status: 'cancelling', reason: event.data.reason }
     case 'OperationSucceeded':
@@ -207,7 +222,7 @@ const tries = ({ spent, lost }: Live, errorType: string): Pick<Live, 'spent' | '
   }
 }
 
-const live = ({ request, attempt, spent, lost, worker, steps, progress, targets }: Live): Live => ({
+const live = ({ request, attempt, spent, lost, worker, steps, progress, targets, held }: Live): Live => ({
   request,
   attempt,
   spent,
@@ -216,6 +231,7 @@ const live = ({ request, attempt, spent, lost, worker, steps, progress, targets 
   steps,
   progress,
   targets,
+  held,
 })
 
 function decide(command: OperationCommand, state: OperationDecisionState): Happened {
@@ -228,6 +244,8 @@ function decide(command: OperationCommand, state: OperationDecisionState): Happe
   switch (command.type) {
     case 'StartAttempt':
       return start(command, state)
+    case 'HoldAttempt':
+      return hold(command, state)
     case 'CancelOperation':
       return cancel(command.reason, state)
     default:
@@ -251,7 +269,7 @@ function decideFinished(command: OperationCommand, state: Ended): Happened {
 type Unfinished = Extract<OperationDecisionState, Live>
 
 function start(
-  { worker, now, waitedAfter }: Extract<OperationCommand, { readonly type: 'StartAttempt' }>,
+  { worker, now, waitedAfter, admitted }: Extract<OperationCommand, { readonly type: 'StartAttempt' }>,
   state: Unfinished,
 ): Happened {
   switch (state.status) {
@@ -265,10 +283,21 @@ function start(
       const due = state.status === 'retrying' ? state.retryAt : state.request.runAt
       const hasWaited = state.status === 'retrying' && waitedAfter === state.attempt
       if (due !== null && !hasWaited && parseInstant(due) > now) return refuse({ reason: 'not-due', until: due })
+      if (state.request.limits !== undefined && !isAdmitted(admitted, state)) return refuse({ reason: 'not-admitted' })
       const deadline = instant(now + state.request.policy.timeoutMs)
       return { events: [{ type: 'OperationStarted', data: { attempt: state.attempt + 1, worker, deadline } }] }
     }
   }
+}
+
+/** An admission is for one attempt, and counts for as long as it was not taken back. */
+const isAdmitted = (admitted: Admission | undefined, { attempt, held = -1 }: Live): boolean =>
+  admitted !== undefined && admitted.attempt === attempt + 1 && admitted.number > held
+
+function hold({ attempt, admission }: Extract<OperationCommand, { readonly type: 'HoldAttempt' }>, state: Unfinished): Happened {
+  const isWaiting = state.status === 'pending' || state.status === 'retrying'
+  if (!isWaiting || !isAdmitted({ attempt, number: admission }, state)) return nothing
+  return { events: [{ type: 'OperationHeld', data: { attempt, admission } }] }
 }
 
 function cancel(reason: string | null, state: Unfinished): Happened {
@@ -283,7 +312,7 @@ function cancel(reason: string | null, state: Unfinished): Happened {
   }
 }
 
-type AttemptCommand = Extract<OperationCommand, { readonly attempt: number }>
+type AttemptCommand = Exclude<Extract<OperationCommand, { readonly attempt: number }>, { readonly type: 'HoldAttempt' }>
 
 function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
   const { attempt } = command

@@ -86,6 +86,8 @@ export const operationEvents = defineEvents('operation', {
   /** `pauseUntil` is when the next one may start. */
   OperationTargetSucceeded: z.object({ attempt, ...target, result: z.json(), pauseUntil: z.string().optional() }),
   OperationTargetFailed: z.object({ attempt, ...target, error: OperationError, pauseUntil: z.string().optional() }),
+  /** An attempt that its limits had admitted may not start after all: the limits changed before it did. */
+  OperationHeld: z.object({ attempt, admission: z.number().int().min(0) }),
   OperationAttemptFailed: z.object({ attempt, error: OperationError, retryAt: z.string() }),
   OperationCancelRequested: z.object({ reason: z.string().nullable() }),
   OperationSucceeded: z.object({ attempt, result: z.json() }),

@@ -22,7 +22,7 @@ const categoriesOf = (definitions: readonly unknown[]): readonly string[] =>
   definitions.flatMap((value) => (isObject(value) && 'schemas' in value ? [String(value.category)] : []))
 
 /** Written without a decision: keys are sealed away, output is text, leases and offices are asked by their streams. */
-const withoutDecider = ['key', 'lease', 'output']
+const withoutDecider = ['admission', 'key', 'lease', 'output']
 
 test('every decider belongs to a face, under the category of its streams', async () => {
   const deciders = (await exportsOf('commands')).filter(isDecider)

@@ -89,6 +89,8 @@ const ofNow = new Set([
   'nodeHealth',
   'uptimeMs',
   'worker',
+  'waiting',
+  'windowUsed',
 ])
 const hangsOnWorkers = ['start', 'worker', 'unknown']
 

@@ -18,6 +18,7 @@ import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
 import { openSecrets } from '../../src/stores/embedded/secrets.ts'
 import type { EventLog, RecordedEvent } from '../../src/stores/event-log.ts'
 import type { Leases } from '../../src/stores/leases.ts'
+import { createLimitGate } from '../../src/workers/engine/limit-gate.ts'
 import { createRelay } from '../../src/workers/engine/relay.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../../src/workers/engine/runtime.ts'
 import { createSupervisor } from '../../src/workers/engine/supervisor.ts'
@@ -110,8 +111,9 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   const { bus = createInProcessBus() } = options
   const kinds = createKinds([probe(clock) as Work, ...works])
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
-  const relay = createRelay({ bus, projections, queries, clock, logger })
-  const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock, logger })
+  const gate = createLimitGate({ log, executor, projections, queries, leases, clock, logger })
+  const relay = createRelay({ bus, projections, queries, gate, clock, logger })
+  const supervisor = createSupervisor({ bus, executor, projections, queries, gate, leases, clock, logger })
   const submit = createSubmit({ executor, kinds, secrets, blobs: { has: async (id) => options.blobs?.includes(id) === true } })
   const runtimes: Runtime[] = []
 
@@ -136,6 +138,7 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
 
   const close = async (): Promise<void> => {
     relay.stop()
+    await gate.stop()
     await supervisor.stop()
     await Promise.all(runtimes.map((runtime) => runtime.stop(400)))
     await projections.stop()
@@ -144,6 +147,7 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   onTestFinished(close)
 
   if (isStarted) {
+    gate.start()
     await supervisor.sweep()
     await newRuntime().start()
     relay.start()

@@ -1,5 +1,6 @@
 import { blob } from '../../commands/blob.ts'
 import { lane } from '../../commands/lane.ts'
+import { limit } from '../../commands/limit.ts'
 import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { secret } from '../../commands/secret.ts'
@@ -14,7 +15,7 @@ export const native = faceModule({
   name: 'native',
   settings: () => undefined,
   variables: [],
-  deciders: [operation, lane, request, secret, blob],
+  deciders: [operation, lane, limit, request, secret, blob],
   projections: [operations, blobs, moments],
   kinds: { probe: { reads: [] } },
   works: async ({ clock }) => {

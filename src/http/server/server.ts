@@ -11,6 +11,7 @@ import { blobRoutes } from '../v1/blobs.ts'
 import { eventRoutes } from '../v1/events.ts'
 import { healthRoutes } from '../v1/health.ts'
 import { listKinds } from '../v1/kinds.ts'
+import { limitRoutes } from '../v1/limits.ts'
 import { documented, nativeFace } from '../v1/native-face.ts'
 import { operationCommandRoutes } from '../v1/operation-commands.ts'
 import { operationRoutes } from '../v1/operations.ts'
@@ -66,6 +67,7 @@ export const buildServer = (
     ...operationCommandRoutes(tools),
     operationOutput(tools),
     operationTargets(tools),
+    ...limitRoutes(tools),
     ...eventRoutes(tools),
     ...whyRoutes(tools),
     readStream,

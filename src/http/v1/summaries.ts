@@ -1,5 +1,7 @@
+import type { admissionEvents } from '../../events/admission.ts'
 import type { blobEvents } from '../../events/blob.ts'
 import type { laneEvents } from '../../events/lane.ts'
+import type { limitEvents } from '../../events/limit.ts'
 import type { operationEvents } from '../../events/operation.ts'
 import type { outputEvents } from '../../events/output.ts'
 import type { requestEvents } from '../../events/request.ts'
@@ -9,6 +11,8 @@ import type { SummariesOf } from '../replies/event-summary.ts'
 type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof outputEvents> &
   SummariesOf<typeof laneEvents> &
+  SummariesOf<typeof limitEvents> &
+  SummariesOf<typeof admissionEvents> &
   SummariesOf<typeof requestEvents> &
   SummariesOf<typeof secretEvents> &
   SummariesOf<typeof blobEvents>
@@ -35,6 +39,7 @@ export const nativeSummaries: NativeSummaries = {
   OperationTargetFailed: ({ attempt, target, error }) => `attempt ${attempt} failed on target ${target}: ${error.message}`,
   OperationAttemptFailed: ({ attempt, error, retryAt }) =>
     `attempt ${attempt} failed and is repeated at ${retryAt}: ${error.message}`,
+  OperationHeld: ({ attempt }) => `attempt ${attempt} may not start after all: a limit was changed, or nobody could start it`,
   OperationCancelRequested: ({ reason }, { who }) => `${who} asked for its cancellation${because(reason)}`,
   OperationSucceeded: ({ attempt }) => `attempt ${attempt} succeeded`,
   OperationFailed: ({ attempt, error }) => `attempt ${attempt} failed, and no other follows: ${error.message}`,
@@ -43,6 +48,16 @@ export const nativeSummaries: NativeSummaries = {
   OutputWritten: ({ attempt, bytes }) => `attempt ${attempt} printed ${bytes} bytes`,
   LaneAcquired: ({ operation }, { key }) => `operation ${operation} entered the lane ${key}`,
   LaneReleased: ({ operation }, { key }) => `operation ${operation} left the lane ${key}`,
+  LimitSet: ({ concurrency, rate }, { who, key }) => {
+    const terms = [
+      ...(concurrency === null ? [] : [`${concurrency} at a time`]),
+      ...(rate === null ? [] : [`${rate.count} in ${rate.perMs} ms`]),
+    ]
+    return `${who} set the limit ${key}: ${terms.join(', ')}`
+  },
+  LimitRemoved: (_data, { who, key }) => `${who} removed the limit ${key}`,
+  AttemptAdmitted: ({ operation, attempt }) => `the limits of operation ${operation} let attempt ${attempt} start`,
+  AdmissionsResumed: () => 'a node looks after the limits from now on',
   KeyClaimed: (_data, { who, through }) => `${who} sent a request with an Idempotency-Key through ${through}`,
   KeyAnswered: ({ status }) => `the answer with status ${status} was kept for the Idempotency-Key`,
   KeyFreed: () => 'the Idempotency-Key may be used again',

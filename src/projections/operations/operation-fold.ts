@@ -19,7 +19,7 @@ export const requestedRow = (
   const { data, metadata, revision, position } = event as Recorded<'OperationRequested'>
   const requestedAt = instantOf(event.recordedAt)
   const runAt = data.runAt === null ? null : parseInstant(data.runAt)
-  return {
+  const row: FoldedRow = {
     seq,
     id,
     kind: data.kind,
@@ -48,6 +48,8 @@ export const requestedRow = (
     external_ref: data.externalRef,
     labels: data.labels === undefined ? null : JSON.stringify(data.labels),
     limits: data.limits === undefined ? null : JSON.stringify(data.limits),
+    admission: null,
+    gate: null,
     schedule: data.schedule ?? null,
     slot: data.slot ?? null,
     targets: null,
@@ -58,6 +60,20 @@ export const requestedRow = (
     result: null,
     input: JSON.stringify(data.input),
   }
+  if (row.limits !== null) row.gate = gateOf(row)
+  return row
+}
+
+/** Operations without a lane that wait for the same limits, and for the same workers, wait in one line. */
+const gateOf = ({ limits, lane, kind }: FoldedRow): string | null =>
+  limits === null || lane !== null ? null : `${limits}${kind}`
+
+/** Notes that an attempt may start; false where it says nothing to the row any longer. */
+export const admit = (row: FoldedRow, { attempt, number }: { readonly attempt: number; readonly number: number }): boolean => {
+  if (row.ready_at === null || row.limits === null || attempt !== row.attempt + 1) return false
+  row.admission = number
+  row.gate = null
+  return true
 }
 
 /**
@@ -81,6 +97,8 @@ const enter = (row: FoldedRow, state: OperationRow['state'], at: number): void =
 const waitNoMore = (row: FoldedRow): void => {
   row.ready_at = null
   row.retry_at = null
+  row.admission = null
+  row.gate = null
 }
 
 const end = (row: FoldedRow, state: OperationRow['state'], at: number): void => {
@@ -119,6 +137,12 @@ const changes: Changes = {
     row.deadline = null
     row.attempt = data.attempt
     row.error = JSON.stringify(data.error)
+    row.gate = gateOf(row)
+  },
+  OperationHeld: ({ data }, row) => {
+    if (row.ready_at === null || row.admission === null || row.admission > data.admission) return
+    row.admission = null
+    row.gate = gateOf(row)
   },
   OperationCancelRequested: (_event, row, at) => enter(row, 'cancelling', at),
   OperationSucceeded: ({ data }, row, at) => {

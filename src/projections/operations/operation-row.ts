@@ -36,6 +36,10 @@ export interface OperationRow {
   /** JSON, null where there are none. */
   readonly labels: string | null
   readonly limits: string | null
+  /** The number of the admission by which the next attempt may start; null where it has none, or needs none. */
+  readonly admission: number | null
+  /** Where it waits for its limits without a lane: its keys and its kind; null where it may be rung for. */
+  readonly gate: string | null
   readonly schedule: string | null
   readonly slot: string | null
   /** How many targets there are and how far they are (`targets.ts`), JSON; null where it has none. */

@@ -7,6 +7,12 @@ export interface DueOperation {
   readonly kind: string
   readonly lane: string | null
   readonly priority: number
+  /** The keys of its limits, as JSON; null where it has none. */
+  readonly limits: string | null
+  /** The admission by which its limits let it start; null where it has none. */
+  readonly admission: number | null
+  /** Where it waits for its limits without a lane. */
+  readonly gate: string | null
   readonly state: OperationState
   readonly attempt: number
   /** Since when it might have been started. */
@@ -32,7 +38,7 @@ export interface HeldLane {
   readonly operation: string
 }
 
-const due = `id, kind, lane, priority, state, attempt, max(requested_at, ready_at) AS since, seq`
+export const due = `id, kind, lane, priority, limits, admission, gate, state, attempt, max(requested_at, ready_at) AS since, seq`
 const active = `id, kind, lane, state, attempt, worker, started_at, deadline, seq`
 const mostDue = 1000
 
@@ -41,11 +47,11 @@ export const operationSchedule = (views: Views) => {
   /** The next operation of a free lane: lowest priority, then earliest request. */
   const nextInLane = (lane: string, now: number): DueOperation | undefined => {
     const atOnce = views.get<DueOperation>(
-      `SELECT ${due} FROM operations WHERE lane = ? AND ready_at = 0 ORDER BY priority, seq LIMIT 1`,
+      `SELECT ${due} FROM operations WHERE lane = ? AND ready_at = 0 AND gate IS NULL ORDER BY priority, seq LIMIT 1`,
       lane,
     )
     const later = views.get<DueOperation>(
-      `SELECT ${due} FROM operations WHERE lane = ? AND ready_at > 0 AND ready_at <= ? ORDER BY priority, seq LIMIT 1`,
+      `SELECT ${due} FROM operations WHERE lane = ? AND ready_at > 0 AND ready_at <= ? AND gate IS NULL ORDER BY priority, seq LIMIT 1`,
       lane,
       now,
     )
@@ -80,7 +86,7 @@ export const operationSchedule = (views: Views) => {
 
   const dueAtOnce = (limit: number, after = { priority: -1, seq: 0 }) => {
     const items = views.all<DueOperation>(
-      `SELECT ${due} FROM operations WHERE lane IS NULL AND ready_at = 0 AND (priority, seq) > (?, ?) ORDER BY priority, seq LIMIT ?`,
+      `SELECT ${due} FROM operations WHERE lane IS NULL AND ready_at = 0 AND gate IS NULL AND (priority, seq) > (?, ?) ORDER BY priority, seq LIMIT ?`,
       after.priority,
       after.seq,
       limit,
@@ -90,7 +96,7 @@ export const operationSchedule = (views: Views) => {
 
   const dueLater = (now: number, limit: number, after = { since: 0, seq: 0 }) => {
     const items = views.all<DueOperation & { ready_at: number }>(
-      `SELECT ${due}, ready_at FROM operations WHERE lane IS NULL AND ready_at > 0 AND ready_at <= ? AND (ready_at, seq) > (?, ?)
+      `SELECT ${due}, ready_at FROM operations WHERE lane IS NULL AND ready_at > 0 AND ready_at <= ? AND gate IS NULL AND (ready_at, seq) > (?, ?)
        ORDER BY ready_at, seq LIMIT ?`,
       now,
       after.since,
@@ -106,11 +112,11 @@ export const operationSchedule = (views: Views) => {
     /** The operation that holds a lane; undefined where it is free. */
     laneHolder,
 
-    /** Operations that may be started now, at most `limit`: lowest priority first, then those that have waited longest. */
+    /** Operations that may be started now but for what waits at a gate, at most `limit`: lowest priority first, then those that have waited longest. */
     due: (now: number, limit: number): readonly DueOperation[] =>
       [...dueInLanes(now, limit).items, ...dueLater(now, limit).items, ...dueAtOnce(limit).items].sort(byWait).slice(0, limit),
 
-    /** Everything that may be started now, in pages; the caller may let other work in between two of them. */
+    /** Everything that may be started now but for what waits at a gate, in pages; the caller may let other work in between two of them. */
     *allDue(now: number, pageSize = mostDue): Generator<readonly DueOperation[]> {
       for (const page of [
         (after?: never) => dueInLanes(now, pageSize, after),
@@ -130,7 +136,8 @@ export const operationSchedule = (views: Views) => {
     nextDueAt: (now: number): number | undefined =>
       views.get<{ at: number | null }>(
         `SELECT min(at) AS at FROM (
-           SELECT min(ready_at) AS at FROM operations WHERE lane IS NULL AND ready_at > 0 AND ready_at > ?1
+           SELECT min(ready_at) AS at FROM operations WHERE lane IS NULL AND ready_at > 0 AND ready_at > ?1 AND gate IS NULL
+           UNION ALL SELECT min(ready_at) FROM operations WHERE ready_at > 0 AND ready_at > ?1 AND gate IS NOT NULL
            UNION ALL SELECT min(earliest) FROM lanes WHERE earliest IS NOT NULL AND earliest > ?1)`,
         now,
       )?.at ?? undefined,

@@ -1,10 +1,12 @@
 import type { LaneEvent } from '../../events/lane.ts'
+import { limitPrefix } from '../../events/limit.ts'
 import { type OperationRequest, type OperationState, operationOf, operationPrefix } from '../../events/operation.ts'
 import { parseInstant } from '../../lib/clock.ts'
 import { createRecent } from '../../lib/recent.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Fold, Tx } from '../projection.ts'
-import { change, type FoldedRow, requestedRow } from './operation-fold.ts'
+import { limitTables } from './limit-tables.ts'
+import { admit, change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-row.ts'
 import { targetTables } from './targets.ts'
 
@@ -14,6 +16,7 @@ const mostUnwrittenCharacters = 1_000_000
 /** Written rows that stay in memory: the newest ones are read and changed most. */
 const recentRows = 1000
 const longestKept = 4096
+const lanePrefix = 'lane-'
 
 /** What `find` answers to this key: how many operations are in each state, `ReadonlyMap<OperationState, number>`. */
 export const countsOfStates = 'states'
@@ -48,6 +51,7 @@ export const operationTables = (tx: Tx): Fold => {
   let characters = 0
   const lanes = new Map<string, Holding>()
   const touchedLanes = new Set<string>()
+  const limits = limitTables(tx)
   /** How many operations are in each state, once somebody has asked: counting a third of a million takes 18 ms. */
   let states: Map<OperationState, number> | undefined
   /** The number of the last request and its place in lists, and the greatest id of all. */
@@ -99,12 +103,25 @@ export const operationTables = (tx: Tx): Fold => {
       count(states, state, -1)
       count(states, row.state, 1)
     }
+    if (row.limits !== null && event.type === 'OperationStarted') limits.started(row, row.since)
+    changed(known)
+  }
+
+  const changed = (known: Kept): void => {
+    const { row } = known
     if (known.table === 'has it') {
       known.table = 'has an older one'
       unwritten.push(known)
-      rows.set(id, known)
+      rows.set(row.id, known)
     }
     if (row.lane !== null) touchedLanes.add(row.lane)
+  }
+
+  const applyAdmission = (event: RecordedEvent): void => {
+    const admitted = limits.admitted(event)
+    const known = admitted && find(admitted.operation)
+    if (admitted === undefined || known === undefined) return
+    if (admit(known.row, { attempt: admitted.attempt, number: event.revision })) changed(known)
   }
 
   /** Rows of the tables, with pending rows in place of the written ones. */
@@ -137,8 +154,8 @@ export const operationTables = (tx: Tx): Fold => {
       holder === null
         ? tx.get<{ ready_at: number | null }>(
             `SELECT coalesce(
-               (SELECT 0 FROM operations WHERE lane = ?1 AND ready_at = 0 LIMIT 1),
-               (SELECT min(ready_at) FROM operations WHERE lane = ?1 AND ready_at > 0)) AS ready_at`,
+               (SELECT 0 FROM operations WHERE lane = ?1 AND ready_at = 0 AND gate IS NULL LIMIT 1),
+               (SELECT min(ready_at) FROM operations WHERE lane = ?1 AND ready_at > 0 AND gate IS NULL)) AS ready_at`,
             lane,
           )
         : tx.get<{ ready_at: number | null; finished_at: number | null }>(
@@ -166,6 +183,7 @@ export const operationTables = (tx: Tx): Fold => {
     for (const one of unwritten.splice(0, most)) {
       if (one.table === 'never saw it') insert(one.row, tx)
       else update(one.row, tx)
+      if (one.row.limits !== null) limits.writeMember(one.row, one.table === 'never saw it')
       one.table = 'has it'
       if (lengthOf(one.row) <= longestKept) continue
       rows.delete(one.row.id)
@@ -175,6 +193,7 @@ export const operationTables = (tx: Tx): Fold => {
   const write = (): void => {
     writeRows(unwritten.length)
     for (const lane of touchedLanes) writeLane(lane)
+    limits.write()
     lanes.clear()
     touchedLanes.clear()
     characters = 0
@@ -186,7 +205,9 @@ export const operationTables = (tx: Tx): Fold => {
     apply: (event) => {
       const { stream } = event
       if (stream.startsWith(operationPrefix)) applyOperation(event, operationOf(event))
-      else applyLane(event, stream.slice('lane-'.length))
+      else if (stream.startsWith(lanePrefix)) applyLane(event, stream.slice(lanePrefix.length))
+      else if (stream.startsWith(limitPrefix)) limits.applyLimit(event)
+      else applyAdmission(event)
     },
     relieve: () => {
       if (touchedLanes.size >= mostUnwritten || characters >= mostUnwrittenCharacters) write()
@@ -198,6 +219,7 @@ export const operationTables = (tx: Tx): Fold => {
       unwritten = []
       lanes.clear()
       touchedLanes.clear()
+      limits.discard()
       characters = 0
       states = undefined
       last = undefined
@@ -223,8 +245,8 @@ const insert = (row: OperationRow, tx: Tx): void => {
   tx.run(
     `INSERT INTO operations (seq, id, kind, face, lane, priority, state, since, ready_at, attempt, max_attempts, requested_at, listed_at, run_at,
        retry_at, started_at, finished_at, deadline, principal, requested_by, worker, correlation_id, parent, retry_of, external_ref,
-       labels, limits, schedule, slot, targets, revision, position, progress, error, result)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, limits, admission, gate, schedule, slot, targets, revision, position, progress, error, result)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.seq,
     row.id,
     row.kind,
@@ -252,6 +274,8 @@ const insert = (row: OperationRow, tx: Tx): void => {
     row.external_ref,
     row.labels,
     row.limits,
+    row.admission,
+    row.gate,
     row.schedule,
     row.slot,
     row.targets,
@@ -274,7 +298,7 @@ const insert = (row: OperationRow, tx: Tx): void => {
 const update = (row: OperationRow, tx: Tx): void =>
   tx.run(
     `UPDATE operations SET state = ?, since = ?, ready_at = ?, attempt = ?, retry_at = ?, started_at = ?, finished_at = ?, deadline = ?,
-       worker = ?, targets = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
+       worker = ?, targets = ?, admission = ?, gate = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
     row.state,
     row.since,
     row.ready_at,
@@ -285,6 +309,8 @@ const update = (row: OperationRow, tx: Tx): void =>
     row.deadline,
     row.worker,
     row.targets,
+    row.admission,
+    row.gate,
     row.revision,
     row.position,
     row.progress,

@@ -1,35 +1,40 @@
+import { admissionStream } from '../../events/admission.ts'
+import { limitPrefix } from '../../events/limit.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Keyset, ListOf } from '../keyset-list.ts'
 import type { Projection, Views } from '../projection.ts'
+import { limitSchema } from './limit-tables.ts'
+import { keysOf, limitQueries } from './limits.ts'
 import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
 import { type OperationResource, operationResource } from './operation-resource.ts'
 import type { OperationRow } from './operation-row.ts'
 import { operationSchedule } from './operation-schedule.ts'
 import { countsOfStates, operationRows, operationTables } from './operation-tables.ts'
 import { listTargets, type TargetResource, type TargetState, targetSchema } from './targets.ts'
-import { type Holds, type Surroundings, waitingFor } from './waiting-for.ts'
+import { type Holds, limitWait, type Surroundings, waitingFor } from './waiting-for.ts'
 
 /**
  * Every operation and who holds which lane. Instants are milliseconds since the epoch.
  *
  * `ready_at` is when a waiting operation may be started (0: at once) and null for every other one, so that the indices
  * for starting hold what waits and nothing else. `lanes.earliest` says the same of the operation that may start next in a
- * lane, and a lane that nobody holds or waits for has no row.
+ * lane, and a lane that nobody holds or waits for has no row. What its limits hold waits at a `gate` meanwhile, in indices of its own:
+ * a hundred thousand held operations cost the others nothing.
  *
  * `listed_at` is `requested_at`, or that of an earlier request where the clock was set back since: it never falls from one request to the
  * next, so that the indices order lists as the log does.
  */
 export const operations: Projection = {
   name: 'operations',
-  version: 3,
-  filter: { streamPrefixes: ['operation-', 'lane-'] },
+  version: 4,
+  filter: { streamPrefixes: ['operation-', 'lane-', limitPrefix, admissionStream] },
   schema: [
     `CREATE TABLE operations (
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, face TEXT, lane TEXT, priority INTEGER NOT NULL,
       state TEXT NOT NULL, since INTEGER NOT NULL, ready_at INTEGER, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
       requested_at INTEGER NOT NULL, listed_at INTEGER NOT NULL, run_at INTEGER, retry_at INTEGER, started_at INTEGER, finished_at INTEGER, deadline INTEGER,
       principal TEXT NOT NULL, requested_by TEXT NOT NULL, worker TEXT, correlation_id TEXT NOT NULL, parent TEXT, retry_of TEXT,
-      external_ref TEXT, labels TEXT, limits TEXT, schedule TEXT, slot TEXT, targets TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
+      external_ref TEXT, labels TEXT, limits TEXT, admission INTEGER, gate TEXT, schedule TEXT, slot TEXT, targets TEXT, revision INTEGER NOT NULL, position TEXT NOT NULL, progress TEXT, error TEXT, result TEXT
     ) STRICT`,
     // Apart from the row, because it is large, never changes, and a row is rewritten as a whole.
     `CREATE TABLE inputs (seq INTEGER PRIMARY KEY, input TEXT NOT NULL) STRICT`,
@@ -47,12 +52,17 @@ export const operations: Projection = {
     `CREATE INDEX by_lane ON operations (lane, listed_at) WHERE lane IS NOT NULL`,
     `CREATE INDEX by_schedule ON operations (schedule, listed_at) WHERE schedule IS NOT NULL`,
     `CREATE INDEX by_external_ref ON operations (external_ref) WHERE external_ref IS NOT NULL`,
-    `CREATE INDEX ready_now ON operations (lane, priority) WHERE ready_at = 0`,
-    `CREATE INDEX ready_later ON operations (lane, ready_at) WHERE ready_at > 0`,
+    `CREATE INDEX ready_now ON operations (lane, priority) WHERE ready_at = 0 AND gate IS NULL`,
+    `CREATE INDEX ready_later ON operations (lane, ready_at) WHERE ready_at > 0 AND gate IS NULL`,
+    `CREATE INDEX gated_now ON operations (gate, priority) WHERE ready_at = 0 AND gate IS NOT NULL`,
+    `CREATE INDEX gated_later ON operations (gate, ready_at) WHERE ready_at > 0 AND gate IS NOT NULL`,
+    `CREATE INDEX gated_until ON operations (ready_at) WHERE ready_at > 0 AND gate IS NOT NULL`,
+    `CREATE INDEX admitted ON operations (priority) WHERE admission IS NOT NULL`,
     `CREATE INDEX active ON operations (deadline) WHERE deadline IS NOT NULL`,
     `CREATE INDEX active_by_worker ON operations (worker) WHERE deadline IS NOT NULL`,
     `CREATE INDEX lanes_open ON lanes (earliest) WHERE earliest IS NOT NULL`,
     `CREATE INDEX lanes_stale ON lanes (lane) WHERE stale = 1`,
+    ...limitSchema,
   ],
   apply: (event, tx) => {
     const tables = operationTables(tx)
@@ -90,6 +100,7 @@ export const operationQueries = ({
   readonly holds?: Holds
 }) => {
   const schedule = operationSchedule(views)
+  const limits = limitQueries(views)
   const find = (id: string) => views.find<OperationRow>(id)
 
   /** Answers of one request share what they look up. */
@@ -99,6 +110,7 @@ export const operationQueries = ({
       const holder = schedule.laneHolder(lane)
       return { holder, next: holder === undefined ? schedule.nextInLane(lane, now)?.id : undefined }
     })
+    const atLimit = once((key: string) => limitWait(limits, key, now))
     return {
       now,
       taken: once((kind: string) => leases?.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
@@ -108,6 +120,12 @@ export const operationQueries = ({
         if (holder !== undefined) return holder === id ? undefined : { operation: holder, holds: true }
         return next === undefined || next === id ? undefined : { operation: next, holds: false }
       },
+      limited: ({ limits: keys, admission }) =>
+        keys === null || admission !== null
+          ? undefined
+          : keysOf({ limits: keys })
+              .map(atLimit)
+              .find((wait) => wait !== undefined),
       held: ({ id, kind }) => (Object.hasOwn(holds, kind) ? holds[kind]?.(id) : undefined),
     }
   }
@@ -116,6 +134,7 @@ export const operationQueries = ({
 
   return {
     ...schedule,
+    limits,
 
     byId: (id: string): OperationResource | undefined => {
       const row = find(id)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Job } from '../../bus/job-bus.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
 import { lane as laneDecider } from '../../commands/lane.ts'
 import { type OperationDecisionState, operation, operationStream } from '../../commands/operation.ts'
@@ -10,10 +11,10 @@ import type { Claim } from './attempt.ts'
 
 export interface Claims {
   /**
-   * Undefined where the operation is not to be started: it runs, has ended, is not due, or its lane is held. `waitedAfter` is the
-   * attempt after which whoever rang has waited for long enough.
+   * Undefined where the operation is not to be started: it runs, has ended, is not due, or its lane or its limits hold it. `waitedAfter`
+   * is the attempt after which whoever rang has waited for long enough, `admitted` the one that the limits let start.
    */
-  claim(operationId: string, waitedAfter?: number): Promise<Claim | undefined>
+  claim(operationId: string, job?: Pick<Job, 'waitedAfter' | 'admitted'>): Promise<Claim | undefined>
   /** Lets the next operation of the lane through. The supervisor does it where this fails. */
   releaseLane(claim: Claim): Promise<void>
 }
@@ -77,12 +78,13 @@ export const createClaims = ({
   }
 
   return {
-    claim: async (operationId, waitedAfter) => {
+    claim: async (operationId, { waitedAfter, admitted } = {}) => {
       const claimer = worker()
       const asked = await persist(claimer, () => requestOf(operationId))
       if (asked === undefined || !takes(asked.request.kind)) return undefined
       const { request, context } = asked
-      const { lane } = request
+      const { lane, limits } = request
+      if (limits !== undefined && admitted === undefined) return undefined
       if (lane !== null) {
         const laneContext = { ...context, commandId: newId() }
         const acquired = await persist(claimer, () =>
@@ -93,7 +95,7 @@ export const createClaims = ({
       const started = await persist(claimer, () =>
         executor.execute(
           operation,
-          { type: 'StartAttempt', id: operationId, worker: claimer, now: clock.now(), waitedAfter },
+          { type: 'StartAttempt', id: operationId, worker: claimer, now: clock.now(), waitedAfter, admitted },
           context,
         ),
       )

@@ -5,6 +5,7 @@ import type { Kinds } from '../../commands/kind.ts'
 import { operation } from '../../commands/operation.ts'
 import { operationOf } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { createRecent } from '../../lib/recent.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Leases } from '../../stores/leases.ts'
 import type { Secrets } from '../../stores/secrets.ts'
@@ -55,6 +56,8 @@ export interface Runtime {
 const defaultConcurrency = 32
 const defaultLeaseMs = 8_000
 const restartMs = 1_000
+/** Jobs that schedulers have not answered yet; the supervisor rings again for one that was forgotten. */
+const mostAdmitted = 1_000
 
 interface Running {
   readonly attempt: RunningAttempt
@@ -70,6 +73,8 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const running = new Map<string, Running>()
   /** Operations between job and start; a cancellation can arrive before the answer to the claim. */
   const claiming = new Map<string, { isCancelled: boolean }>()
+  /** Jobs of operations that their limits let start, until their scheduler starts them. */
+  const admitted = createRecent<Job>(mostAdmitted)
   const slots = createSlots(concurrency)
   const stopping = new AbortController()
   /** What becomes of attempts during a shutdown. */
@@ -95,11 +100,11 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const ports: AttemptPorts = { ...options, isLive: lease.isLive }
 
   /** Claims and runs; resolves when the attempt has begun, to undefined where it was not to be. */
-  const begin = async (operationId: string, waitedAfter?: number): Promise<RunningAttempt | undefined> => {
+  const begin = async (operationId: string, job?: Job): Promise<RunningAttempt | undefined> => {
     const mark = { isCancelled: false }
     claiming.set(operationId, mark)
     try {
-      const claim = await claims.claim(operationId, waitedAfter)
+      const claim = await claims.claim(operationId, job)
       const work = claim && kinds.get(claim.live.request.kind)
       if (claim === undefined || work === undefined) return undefined
       const attempt = runAttempt(work, claim, ports)
@@ -125,9 +130,13 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   const isTaken = (operationId: string): boolean => running.has(operationId) || claiming.has(operationId)
 
   const handle = async (job: Job): Promise<void> => {
-    const { operationId, kind, priority, waitedAfter } = job
+    const { operationId, kind, priority } = job
     const work = kinds.get(kind)
-    if (work?.scheduler !== undefined) return work.scheduler.wake(operationId)
+    if (work?.scheduler !== undefined) {
+      if (job.admitted !== undefined) admitted.set(operationId, job)
+      admitted.age()
+      return work.scheduler.wake(operationId)
+    }
     const current = running.get(operationId)
     if (current !== undefined) current.again = job
     if (work === undefined || isTaken(operationId)) return
@@ -135,7 +144,7 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     if (release === undefined) return
     let attempt: RunningAttempt | undefined
     try {
-      if (!isTaken(operationId)) attempt = await begin(operationId, waitedAfter)
+      if (!isTaken(operationId)) attempt = await begin(operationId, job)
     } catch (error) {
       logger.error({ err: error, operationId }, 'the operation could not be claimed')
     } finally {
@@ -148,7 +157,10 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   /** For kinds with a scheduler: they say themselves what starts when, and are bounded by themselves. */
   const startScheduled = async (operationId: string): Promise<boolean> => {
     if (stopping.signal.aborted || isTaken(operationId)) return false
-    return (await begin(operationId)) !== undefined
+    const job = admitted.get(operationId)
+    const begun = await begin(operationId, job)
+    if (begun !== undefined) admitted.delete(operationId)
+    return begun !== undefined
   }
 
   const followLog = async (after: string): Promise<void> => {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { JobBus } from '../../bus/job-bus.ts'
+import type { Job, JobBus } from '../../bus/job-bus.ts'
 import type { CommandContext, Executor } from '../../commands/execute.ts'
 import { lane as laneDecider } from '../../commands/lane.ts'
 import { type OperationCommand, operation } from '../../commands/operation.ts'
@@ -7,12 +7,14 @@ import type { Actor } from '../../events/define.ts'
 import { type Clock, parseInstant } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
+import type { DueOperation } from '../../projections/operations/operation-schedule.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { Position, RecordedEvent } from '../../stores/event-log.ts'
 import type { Leases } from '../../stores/leases.ts'
 import { createClockSteps } from './clock-steps.ts'
+import type { LimitGate } from './limit-gate.ts'
 import { createLostAttempts } from './lost-attempts.ts'
-import { isTerminal, jobOf, type Startable } from './relay.ts'
+import { isHeld, isTerminal, jobOf } from './relay.ts'
 
 interface Active {
   readonly id: string
@@ -26,12 +28,12 @@ interface Overdue extends Active {
 /** The part of the operations view that the supervisor asks. Instants are milliseconds since the epoch. */
 export interface SupervisorQueries {
   row(id: string): { readonly correlation_id: string } | undefined
-  allDue(now: number): Iterable<readonly Startable[]>
-  due(now: number, limit: number): readonly Startable[]
+  allDue(now: number): Iterable<readonly DueOperation[]>
+  due(now: number, limit: number): readonly DueOperation[]
   nextDueAt(now: number): number | undefined
   orphans(live: readonly string[]): readonly Active[]
   overdue(now: number): readonly Overdue[]
-  retriesBetween(now: number, until: number, upTo: string): readonly Startable[]
+  retriesBetween(now: number, until: number, upTo: string): readonly DueOperation[]
   nextRetryAfter(at: number, upTo: string): number | undefined
   latestFailure(): { readonly at: number; readonly position: Position } | undefined
   lanesHeldByFinished(): readonly { readonly lane: string; readonly operation: string }[]
@@ -65,6 +67,7 @@ export const createSupervisor = ({
   executor,
   projections,
   queries,
+  gate,
   leases,
   clock,
   logger,
@@ -73,6 +76,8 @@ export const createSupervisor = ({
   readonly executor: Executor
   readonly projections: Projections
   readonly queries: SupervisorQueries
+  /** Without one, operations with limits are not started. */
+  readonly gate?: LimitGate | undefined
   readonly leases: Leases
   readonly clock: Clock
   readonly logger: Logger
@@ -157,8 +162,13 @@ export const createSupervisor = ({
       },
     )
 
-  const ring = async (operations: readonly Startable[]): Promise<void> => {
-    if (operations.length > 0) await bus.publish(operations.map(jobOf))
+  const ring = async (operations: readonly DueOperation[]): Promise<void> => {
+    const jobs: Job[] = []
+    for (const one of operations) {
+      if (isHeld(one)) gate?.offer(one)
+      else jobs.push(jobOf(one))
+    }
+    if (jobs.length > 0) await bus.publish(jobs)
   }
 
   const ringAll = async (): Promise<void> => {
@@ -171,7 +181,7 @@ export const createSupervisor = ({
   }
 
   /** Retries that are not due by the clock because it was set back after their failure, and would be without that. */
-  const waitedEnough = (now: number): readonly Startable[] =>
+  const waitedEnough = (now: number): readonly DueOperation[] =>
     steps.setBack().flatMap(({ ms, upTo }) => queries.retriesBetween(now, now + ms, upTo))
 
   /** Instants that the view holds when this begins may be those of a clock that was set back since: no pause is longer than it was meant. */
@@ -188,6 +198,7 @@ export const createSupervisor = ({
     await loseOrphans()
     await timeOutOverdue()
     await releaseLanes()
+    gate?.review()
     await ringAll()
   }
 
@@ -217,6 +228,7 @@ export const createSupervisor = ({
       const now = clock.now()
       const due = [...queries.due(now, mostRung), ...waitedEnough(now)]
       armNext(now)
+      gate?.lookAtDue()
       await ring(due)
     } catch (error) {
       logger.warn({ err: error }, 'workers were not woken for due operations; the next sweep wakes them')

@@ -10,6 +10,9 @@ const feed = (app: TestApp, body: unknown) => app.ask('POST /feed', { body })
 /** Operations in lanes, failing, late and cancelled ones, retries, and crawls with info, stop and nonsense. */
 const act = (web: { url(host: string, path: string): string }) => async (app: TestApp, n: number) => {
   const lane = `lane-${n % 3}`
+  await app.ask(`PUT /v1/limits/key${n % 2}`, { body: { concurrency: 1 + (n % 3), rate: { count: 50, perMs: 1000 + n } } })
+  await app.probe({ sleepMs: 30 }, { limits: [`key${n % 2}`, 'key1', 'free'].slice(n % 2) })
+  if (n % 4 === 3) await app.ask('DELETE /v1/limits/key1')
   switch (n % 7) {
     case 0:
       return feed(app, { url: web.url(`127.0.0.${2 + (n % 3)}`, `/${n}/`), appid: 'app', crawlid: `crawl${n % 4}`, maxdepth: 1 })
@@ -53,6 +56,11 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
     '/v1/blobs?limit=3',
     '/v1/blobs?unused=true',
     ...kept.map(({ id }) => `/v1/blobs/${id}`),
+    '/v1/limits',
+    '/v1/limits/key0',
+    '/v1/limits/key1',
+    '/v1/streams/limit-key0',
+    '/v1/operations?limit=20',
     '/v1/crawls',
     '/v1/crawls/rejections',
     '/v1/crawls/pending-answers',

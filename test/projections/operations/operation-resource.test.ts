@@ -8,7 +8,7 @@ const row = (input: unknown, result: unknown): OperationRow => ({
   ...{ started_at: 1, finished_at: 2, deadline: null, principal: 'me', worker: null, correlation_id: 'c', parent: null },
   requested_by: JSON.stringify({ principal: '"input":null,"result":null,', face: null }),
   ...{ retry_of: null, external_ref: null, revision: 2, position: '3', progress: null, error: '{"input":null,"result":null}' },
-  ...{ labels: null, limits: null, schedule: null, slot: null, targets: null },
+  ...{ labels: null, limits: null, schedule: null, slot: null, targets: null, admission: null, gate: null },
   input: JSON.stringify(input),
   result: result === undefined ? null : JSON.stringify(result),
 })

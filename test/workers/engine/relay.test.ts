@@ -3,9 +3,11 @@ import { expect, test } from 'vitest'
 import type { Job, JobBus } from '../../../src/bus/job-bus.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
+import type { OperationRow } from '../../../src/projections/operations/operation-row.ts'
+import type { DueOperation } from '../../../src/projections/operations/operation-schedule.ts'
 import type { Projections } from '../../../src/projections/projection.ts'
 import type { RecordedEvent } from '../../../src/stores/event-log.ts'
-import { createRelay, type RelayQueries, type Startable } from '../../../src/workers/engine/relay.ts'
+import { createRelay, type RelayQueries } from '../../../src/workers/engine/relay.ts'
 
 const now = Date.parse('2026-11-21T12:00:00.000Z')
 const clock = { ...systemClock, now: () => now }
@@ -18,7 +20,12 @@ const event = (stream: string, type: string, data: JsonObject = {}): RecordedEve
 })
 const requested = (id: string, data: JsonObject = {}) =>
   event(`operation-${id}`, 'OperationRequested', { kind: 'probe', lane: null, priority: 100, runAt: null, ...data })
-const startable = (id: string, lane: string | null = null): Startable => ({ id, kind: 'probe', lane, priority: 100 })
+const startable = (id: string, lane: string | null = null, more: Partial<OperationRow> = {}) =>
+  ({
+    ...{ id, kind: 'probe', lane, priority: 100, limits: null, admission: null, gate: null, state: 'pending', attempt: 0 },
+    ...{ requested_at: 0, ready_at: 0, since: 0, seq: 1 },
+    ...more,
+  }) as OperationRow & DueOperation
 
 /** Operations that the relay rings when the view has applied `events`. */
 const rings = (events: readonly RecordedEvent[], queries: Partial<RelayQueries> = {}): readonly Job[] => {

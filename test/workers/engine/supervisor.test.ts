@@ -163,7 +163,8 @@ test('a sweep that fails again and again for one reason is told once', async () 
       return () => {}
     },
   }
-  const waiting = [{ id: 'one', kind: 'probe', lane: null, priority: 0 }]
+  const due = { state: 'pending', attempt: 0, since: 0, seq: 1, limits: null, admission: null, gate: null } as const
+  const waiting = [{ id: 'one', kind: 'probe', lane: null, priority: 0, ...due }]
   const supervisor = createSupervisor({
     bus: {
       publish: async () => {

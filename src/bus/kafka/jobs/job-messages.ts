@@ -10,6 +10,7 @@ const JobMessage = z.object({
   key: z.string().max(10_000),
   priority: z.number(),
   waitedAfter: z.number().optional(),
+  admitted: z.object({ attempt: z.number(), number: z.number() }).optional(),
 })
 
 /** Where a message came from; `partition:offset` names it within its topic. */
@@ -20,10 +21,10 @@ export interface Source {
 }
 
 /** Jobs of one lane keep their order in one partition. Others go to any partition, so that a repeated job may reach another worker. */
-export const messageOfJob = ({ operationId, kind, key, priority, waitedAfter }: Job, topic: string): Outgoing => ({
+export const messageOfJob = ({ operationId, kind, key, priority, waitedAfter, admitted }: Job, topic: string): Outgoing => ({
   topic,
   key: key === operationId ? null : key,
-  value: JSON.stringify({ operationId, kind, key, priority, waitedAfter }),
+  value: JSON.stringify({ operationId, kind, key, priority, waitedAfter, admitted }),
 })
 
 export const jobOfMessage = ({ value }: KafkaMessage): Job | { readonly reason: string } => {
