@@ -87,6 +87,7 @@ const cancelAnswers: Answers<OperationRefusal | VersionMismatch, Problem, Asked>
   'already-running': notOfCancels,
   'cancel-requested': notOfCancels,
   'not-due': notOfCancels,
+  'not-admitted': notOfCancels,
   'attempt-superseded': notOfCancels,
 }
 
