@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { work } from '../workers/engine.ts'
@@ -24,9 +25,21 @@ const printer = work(
   { input: Input },
 )
 
+const Script = z.object({ script: z.string(), password: z.string().meta({ secret: true }) })
+
+const shell = work(
+  'test.shell',
+  async ({ script, password }: z.infer<typeof Script>, { pipe }) => {
+    const child = spawn('sh', ['-c', script], { env: { PATH: process.env.PATH, PASSWORD: password } })
+    await Promise.all([pipe(child.stdout, 'stdout'), pipe(child.stderr, 'stderr')])
+    return null
+  },
+  { input: Script },
+)
+
 let it: TestApp
 beforeAll(async () => {
-  it = await startApp({}, { works: [printer as never] })
+  it = await startApp({}, { works: [printer as never, shell as never] })
 })
 afterAll(() => it.stop())
 
@@ -112,6 +125,14 @@ describe('text', () => {
     await it.ask(`POST /v1/operations/${id}/cancel`)
     expect((await waiting).text).toBe('bye\n')
   })
+})
+
+test('a program is piped: characters and secrets come in pieces', async () => {
+  const script = `printf 'caf\\303'; sleep 0.05; printf '\\251 %s' "\${PASSWORD%%-*}"; sleep 0.05; echo "-\${PASSWORD#*-}"; echo "no $PASSWORD" >&2`
+  const body = { kind: 'test.shell', input: { script, password: 'pässwörd-4711' } }
+  const { id } = (await it.ask('POST /v1/operations', { body, headers: { Prefer: 'wait=20' } })).json
+  expect((await get(id, '?stream=stdout')).text).toBe('café ***\n')
+  expect((await get(id, '?stream=stderr')).text).toBe('no ***\n')
 })
 
 describe('Accept', () => {

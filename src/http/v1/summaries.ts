@@ -45,7 +45,7 @@ export const nativeSummaries: NativeSummaries = {
   OperationFailed: ({ attempt, error }) => `attempt ${attempt} failed, and no other follows: ${error.message}`,
   OperationCancelled: ({ reason }) => `the operation was cancelled${because(reason)}`,
   OperationTimedOut: ({ attempt, timeoutMs }) => `attempt ${attempt} was ended after ${timeoutMs} ms, its time limit`,
-  OutputWritten: ({ attempt, bytes }) => `attempt ${attempt} printed ${bytes} bytes`,
+  OutputWritten: ({ attempt, bytes, stream = 'stdout' }) => `attempt ${attempt} printed ${bytes} bytes to ${stream}`,
   LaneAcquired: ({ operation }, { key }) => `operation ${operation} entered the lane ${key}`,
   LaneReleased: ({ operation }, { key }) => `operation ${operation} left the lane ${key}`,
   LimitSet: ({ concurrency, rate }, { who, key }) => {

@@ -35,8 +35,10 @@ export const createRedaction = (secretTexts: readonly string[]): Redaction => {
     searchTable([...new Set(forms.flatMap(({ literal }) => literal))]),
     searchTable([...new Set(forms.flatMap(({ wrapped }) => wrapped))], { overLines: true }),
   ]
+  const begins = new Uint8Array(0x1_0000)
+  for (const table of tables) table.markBeginnings(begins)
   const text = (shown: string): string => {
-    const stream = redactedStream(tables)
+    const stream = redactedStream(tables, begins)
     return stream.push(shown) + stream.end()
   }
   const masked = (value: JsonValue): JsonValue => {
@@ -47,7 +49,7 @@ export const createRedaction = (secretTexts: readonly string[]): Redaction => {
     if (!isObject(value) || isSealed(value)) return value
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [text(name), masked(member as JsonValue)]))
   }
-  return { text, json: (value) => masked(asRecorded(value)), stream: () => redactedStream(tables) }
+  return { text, json: (value) => masked(asRecorded(value)), stream: () => redactedStream(tables, begins) }
 }
 
 /** One that is told further secrets while it is in use; streams search for them from their next piece on. */
@@ -94,8 +96,11 @@ interface Stretch {
   to: number
 }
 
-/** Stretches that overlap are masked as one, so that no end of a secret stays beside the mask of another. */
-const redactedStream = (tables: readonly SearchTable[]): RedactedStream => {
+/**
+ * Stretches that overlap are masked as one, so that no end of a secret stays beside the mask of another. `begins` marks the characters with which something begins
+ * that is looked for: between two finds nearly all others are passed over.
+ */
+const redactedStream = (tables: readonly SearchTable[], begins: Uint8Array): RedactedStream => {
   const searches = tables.map((table) => table.search())
   let held = ''
   /** Place of the first held character, and of the next one that comes. */
@@ -138,14 +143,33 @@ const redactedStream = (tables: readonly SearchTable[]): RedactedStream => {
     return shown
   }
 
+  /** How many of the last characters may be the beginning of something. */
+  const open = (): number => {
+    let most = 0
+    for (const search of searches) most = Math.max(most, search.open())
+    return most
+  }
+
+  /** Where the first character from `at` on stands that may begin something. */
+  const innocentFrom = (text: string, at: number): number => {
+    let place = at
+    while (place < text.length && begins[text.charCodeAt(place)] === 0) place++
+    return place
+  }
+
   return {
     push: (text) => {
       held += text
       for (let at = 0; at < text.length; at++) {
+        const innocent = open() === 0 ? innocentFrom(text, at) - at : 0
+        for (const search of searches) search.skip(innocent)
+        next += innocent
+        at += innocent
+        if (at === text.length) break
         next += 1
         for (const search of searches) mark(search.take(text.charCodeAt(at)))
       }
-      return show(searches.reduce((end, search) => Math.min(end, next - search.open()), next))
+      return show(next - open())
     },
     end: () => show(next),
   }

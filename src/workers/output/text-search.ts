@@ -2,12 +2,16 @@
 export interface TextSearch {
   /** Takes the next character; the length of the longest text that ends with it, counted from its first character, or 0. */
   take(code: number): number
+  /** Takes as many characters, none of which begins a text; only while nothing is open. */
+  skip(count: number): void
   /** How many of the last characters may be the beginning of a text that has not come whole. */
   open(): number
 }
 
 /** What searches in different places share: it is not changed by them. */
 export interface SearchTable {
+  /** Marks by their codes the characters that begin a text. */
+  markBeginnings(codes: Uint8Array): void
   search(): TextSearch
 }
 
@@ -91,6 +95,9 @@ export const searchTable = (texts: readonly string[], { overLines = false } = {}
   }
 
   return {
+    markBeginnings: (codes) => {
+      for (const code of begins.keys()) codes[code] = 1
+    },
     search: () => {
       /** Where the last characters stood that count, by their number modulo `longest`. */
       const places = overLines ? new Float64Array(longest) : undefined
@@ -111,6 +118,9 @@ export const searchTable = (texts: readonly string[], { overLines = false } = {}
           }
           node = step(node, next)
           return reach(found[node] as number)
+        },
+        skip: (count) => {
+          seen += count
         },
         open: () => reach(unfinished[node] as number),
       }
