@@ -1,6 +1,7 @@
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { createForget } from '../commands/forget-secrets.ts'
 import { createRetry } from '../commands/retry.ts'
+import { createSchedules } from '../commands/schedules/schedules.ts'
 import { sealValue } from '../commands/sealing.ts'
 import { createSubmit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
@@ -33,6 +34,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const operations = known.operations(knowledge.present(known.operations.reads))
   const submit = createSubmit({ executor, kinds, secrets, blobs: node.blobFiles })
   const retry = createRetry({ executor, log, kinds, secrets, submit })
+  const forget = createForget({ executor, secrets })
   const office = createOffice({
     leadership,
     newTerm: () => {
@@ -66,7 +68,8 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     executor,
     submit,
     retry,
-    forget: createForget({ executor, secrets }),
+    schedules: createSchedules({ executor, kinds, secrets, submit, forget, blobs: node.blobFiles, clock }),
+    forget,
     seal: (subject, value) => sealValue(subject, value, secrets),
     projections,
     knowledge,

@@ -144,18 +144,10 @@ export const createSubmit =
   }): Submit =>
   async (request, context, { internal = false } = {}) => {
     const kind = kinds.get(request.kind)
-    if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
-    if (!kind.submittable && !internal) return { refused: { reason: 'kind-not-submittable', kind: request.kind } }
-    const targets = request.targets ?? (kind.targets && { from: kind.targets.from })
-    const errors = [
-      ...problems(Conditions, request, []),
-      ...problems(kind.input, request.input, ['input']),
-      ...targetProblems(targets, request.input),
-    ]
-    if (errors.length > 0) return { refused: { reason: 'invalid', errors } }
+    const refused = await refusalOf({ request, kind, internal, blobs })
+    if (kind === undefined || refused !== undefined) return { refused: refused ?? unknown(request) }
+    const targets = targetsOf(request, kind)
     const files = kind.files?.(request.input) ?? []
-    const missing = await missingBlobs(files, blobs)
-    if (missing.length > 0) return { refused: { reason: 'invalid', errors: missing } }
     const id = context.commandId
     const input = kind.complete?.(request.input) ?? request.input
     const outcome = await executor.execute(
@@ -185,6 +177,36 @@ export const createSubmit =
     // The stream is named after the command, so an operation that is already there is this very command, repeated.
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
+
+/** Why a request is not accepted; undefined where it is. */
+export const refusalOf = async ({
+  request,
+  kind,
+  internal,
+  blobs,
+}: {
+  readonly request: SubmitRequest
+  readonly kind: Pick<Kind, 'submittable' | 'input' | 'files' | 'targets'> | undefined
+  /** As in `SubmitOptions`. */
+  readonly internal: boolean
+  readonly blobs: Pick<BlobFiles, 'has'>
+}): Promise<SubmitRefusal | undefined> => {
+  if (kind === undefined) return unknown(request)
+  if (!kind.submittable && !internal) return { reason: 'kind-not-submittable', kind: request.kind }
+  const errors = [
+    ...problems(Conditions, request, []),
+    ...problems(kind.input, request.input, ['input']),
+    ...targetProblems(targetsOf(request, kind), request.input),
+  ]
+  if (errors.length > 0) return { reason: 'invalid', errors }
+  const missing = await missingBlobs(kind.files?.(request.input) ?? [], blobs)
+  return missing.length > 0 ? { reason: 'invalid', errors: missing } : undefined
+}
+
+const targetsOf = ({ targets }: SubmitRequest, kind: Pick<Kind, 'targets'>): RequestedTargets | undefined =>
+  targets ?? (kind.targets && { from: kind.targets.from })
+
+const unknown = ({ kind }: SubmitRequest): SubmitRefusal => ({ reason: 'unknown-kind', kind })
 
 const missingBlobs = async (
   files: ReturnType<NonNullable<Kind['files']>>,

@@ -52,6 +52,16 @@ export const derivedId = (...words: readonly (string | number)[]): string => {
   return `${time}-${middle}-5${high}-${variant}${digest.slice(18, 20)}-${rest}`
 }
 
+/** The same id for the same words, always, in the form of version 7: it sorts by its time, `ms`, and the rest is SHA-1 of the words. */
+export const derivedIdAt = (ms: number, ...words: readonly (string | number)[]): string => {
+  const time = hex(Math.min(Math.max(Math.trunc(ms), 0), latestMs), 12)
+  const rest = derivedId(...words)
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${rest.slice(15)}`
+}
+
+/** The time of an id has 48 bits. */
+const latestMs = 2 ** 48 - 1
+
 /**
  * Id of the n-th event of a command: a repeated append carries the same ids and is recognised. A command id of version 5 or 7
  * lends its bits: version 8 instead of its own, the last 16 bits counted on by `index` (0.1 µs instead of 1.2 for a hash).

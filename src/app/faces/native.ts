@@ -3,10 +3,13 @@ import { lane } from '../../commands/lane.ts'
 import { limit } from '../../commands/limit.ts'
 import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
+import { schedule } from '../../commands/schedules/schedule.ts'
 import { secret } from '../../commands/secret.ts'
+import { scheduleEvents } from '../../events/schedule.ts'
 import { blobs } from '../../projections/blobs.ts'
 import { operations } from '../../projections/operations/operations.ts'
 import { moments } from '../../projections/past/moments.ts'
+import { schedules } from '../../projections/schedules.ts'
 import type { Work } from '../../workers/work.ts'
 import { faceModule } from '../face-module.ts'
 
@@ -15,17 +18,25 @@ export const native = faceModule({
   name: 'native',
   settings: () => undefined,
   variables: [],
-  deciders: [operation, lane, limit, request, secret, blob],
-  projections: [operations, blobs, moments],
+  deciders: [operation, lane, limit, request, secret, blob, schedule],
+  projections: [operations, blobs, moments, schedules],
+  sealed: [scheduleEvents],
   kinds: { probe: { reads: [] } },
   works: async ({ clock }) => {
     const { probe } = await import('../../workers/probe.ts')
     return [probe(clock) as Work]
   },
-  serve: async ({ uploads, executor, clock, logger, ports: { settings } }) => {
+  serve: async (node) => {
     const { createUploadSettler } = await import('../../workers/blobs/settle-uploads.ts')
-    const { bodyIdleMs, sharesLog } = settings
-    const settler = createUploadSettler({ uploads, executor, bodyIdleMs, isAlone: !sharesLog, clock, logger })
-    return { services: [{ name: 'uploads', where: 'one', ...settler }] }
+    const { createFiringService } = await import('../../workers/schedules/firing-service.ts')
+    const { bodyIdleMs, sharesLog } = node.ports.settings
+    const settler = createUploadSettler({ ...node, bodyIdleMs, isAlone: !sharesLog })
+    const firing = createFiringService({ ...node, schedules: node.ports.schedules })
+    return {
+      services: [
+        { name: 'uploads', where: 'one', ...settler },
+        { name: 'schedules', where: 'one', ...firing },
+      ],
+    }
   },
 })

@@ -4,6 +4,7 @@ import type { Executor } from '../../commands/execute.ts'
 import type { Forget } from '../../commands/forget-secrets.ts'
 import type { Kinds } from '../../commands/kind.ts'
 import type { Retry } from '../../commands/retry.ts'
+import type { Schedules } from '../../commands/schedules/schedules.ts'
 import type { Submit } from '../../commands/submit.ts'
 import type { SealedValue } from '../../events/sealed.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -23,6 +24,8 @@ export interface HttpPorts {
   readonly submit: Submit
   /** `createRetry` in commands/retry.ts. */
   readonly retry: Retry
+  /** `createSchedules` in commands/schedules/schedules.ts. */
+  readonly schedules: Schedules
   /** `createForget` in commands/forget-secrets.ts. */
   readonly forget: Forget
   /** Seals a value for a subject, to stand in an event. Routes cannot open it again. */

@@ -27,6 +27,9 @@ export const waitForPosition = async ({ projections }: Pick<HttpPorts, 'projecti
   throw new Problem('not-caught-up', `the views have not reached position ${position} yet`)
 }
 
-/** The same for a write to operations that is already recorded: its answer may be older, but it is never refused. */
-export const settle = async ({ projections }: Pick<HttpPorts, 'projections'>, position: Position | null): Promise<boolean> =>
-  position === null || projections.reached(position, { timeoutMs: caughtUpWithinMs, names: ['operations'] })
+/** The same for a write that is already recorded: its answer may be older, but it is never refused. `names` are the views of what was written. */
+export const settle = async (
+  { projections }: Pick<HttpPorts, 'projections'>,
+  position: Position | null,
+  names: readonly string[] = ['operations'],
+): Promise<boolean> => position === null || projections.reached(position, { timeoutMs: caughtUpWithinMs, names })

@@ -15,6 +15,7 @@ export const problemKinds = {
   'not-acceptable': [406, 'None of the accepted types is offered'],
   'request-timeout': [408, 'The request took too long to arrive'],
   'impossible-transition': [409, 'The state of the operation does not allow this'],
+  exists: [409, 'The name is taken'],
   'secret-forgotten': [409, 'A secret that this needs was forgotten'],
   'in-use': [409, 'The blob is in use'],
   'key-in-use': [409, 'A request with this Idempotency-Key is being processed'],

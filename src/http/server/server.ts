@@ -17,6 +17,7 @@ import { operationCommandRoutes } from '../v1/operation-commands.ts'
 import { operationRoutes } from '../v1/operations.ts'
 import { operationOutput } from '../v1/output.ts'
 import { projectionRoutes } from '../v1/projections.ts'
+import { scheduleRoutes } from '../v1/schedules.ts'
 import { secretRoutes } from '../v1/secrets.ts'
 import { readStream } from '../v1/streams.ts'
 import { submitOperation } from '../v1/submit.ts'
@@ -74,6 +75,7 @@ export const buildServer = (
     ...projectionRoutes,
     ...secretRoutes(tools),
     ...blobRoutes(),
+    ...scheduleRoutes(tools),
     ...faces.flatMap(({ native = [] }) => native),
     ...healthRoutes(ports.health),
     ...documentRoutes({

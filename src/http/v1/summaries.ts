@@ -5,6 +5,7 @@ import type { limitEvents } from '../../events/limit.ts'
 import type { operationEvents } from '../../events/operation.ts'
 import type { outputEvents } from '../../events/output.ts'
 import type { requestEvents } from '../../events/request.ts'
+import type { scheduleEvents } from '../../events/schedule.ts'
 import type { secretEvents } from '../../events/secret.ts'
 import type { SummariesOf } from '../replies/event-summary.ts'
 
@@ -15,6 +16,7 @@ type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof admissionEvents> &
   SummariesOf<typeof requestEvents> &
   SummariesOf<typeof secretEvents> &
+  SummariesOf<typeof scheduleEvents> &
   SummariesOf<typeof blobEvents>
 
 const because = (reason: string | null): string => (reason === null ? '' : `: ${reason}`)
@@ -61,6 +63,15 @@ export const nativeSummaries: NativeSummaries = {
   KeyClaimed: (_data, { who, through }) => `${who} sent a request with an Idempotency-Key through ${through}`,
   KeyAnswered: ({ status }) => `the answer with status ${status} was kept for the Idempotency-Key`,
   KeyFreed: () => 'the Idempotency-Key may be used again',
+  ScheduleCreated: ({ name, definition }, { who }) =>
+    `${who} made the schedule ${name}, of ${article(definition.kind)} ${definition.kind}`,
+  ScheduleReplaced: ({ definition }, { who }) =>
+    `${who} replaced the schedule; it asks for ${article(definition.kind)} ${definition.kind}`,
+  SchedulePaused: (_data, { who }) => `${who} paused the schedule`,
+  ScheduleResumed: (_data, { who }) => `${who} resumed the schedule`,
+  ScheduleSlotSkipped: ({ slot, reason }) => `nothing was fired for the slot ${slot}: ${reason}`,
+  ScheduleRestarted: ({ from }) => `the clock was set back, and the interval goes on from ${from}`,
+  ScheduleDeleted: (_data, { who }) => `${who} deleted the schedule`,
   SecretForgetRequested: (_data, { who, key }) => `${who} asked to forget the secrets of ${key}`,
   SecretForgotten: ({ events }, { key }) => `the secrets of ${key} were forgotten, in ${events} events`,
   BlobStored: ({ size, contentType }, { who, key }) => `${who} stored the blob ${key}: ${size} bytes, ${contentType}`,

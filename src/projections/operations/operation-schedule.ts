@@ -204,6 +204,17 @@ export const operationSchedule = (views: Views) => {
         limit,
       ),
 
+    /** Operations of a schedule that have not ended, the earliest first. `face` is the one that keeps the schedule; null for the native API. */
+    activeOfSchedule: (face: string | null, schedule: string, limit: number): readonly string[] =>
+      views
+        .all<{ id: string }>(
+          `SELECT id FROM operations WHERE schedule = ? AND face IS ? AND finished_at IS NULL AND schedule IS NOT NULL ORDER BY seq LIMIT ?`,
+          schedule,
+          face,
+          limit,
+        )
+        .map(({ id }) => id),
+
     /** How many attempts run. */
     countRunning: (): number =>
       views.get<{ count: number }>(`SELECT count(*) AS count FROM operations WHERE deadline IS NOT NULL`)?.count ?? 0,

@@ -51,6 +51,7 @@ export const operations: Projection = {
     `CREATE INDEX by_principal ON operations (principal, state, listed_at)`,
     `CREATE INDEX by_lane ON operations (lane, listed_at) WHERE lane IS NOT NULL`,
     `CREATE INDEX by_schedule ON operations (schedule, listed_at) WHERE schedule IS NOT NULL`,
+    `CREATE INDEX active_by_schedule ON operations (schedule) WHERE schedule IS NOT NULL AND finished_at IS NULL`,
     `CREATE INDEX by_external_ref ON operations (external_ref) WHERE external_ref IS NOT NULL`,
     `CREATE INDEX ready_now ON operations (lane, priority) WHERE ready_at = 0 AND gate IS NULL`,
     `CREATE INDEX ready_later ON operations (lane, ready_at) WHERE ready_at > 0 AND gate IS NULL`,

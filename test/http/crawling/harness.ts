@@ -13,6 +13,7 @@ import { createExecutor } from '../../../src/commands/execute.ts'
 import { createForget } from '../../../src/commands/forget-secrets.ts'
 import { createKinds } from '../../../src/commands/kind.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
+import { createSchedules } from '../../../src/commands/schedules/schedules.ts'
 import { sealValue } from '../../../src/commands/sealing.ts'
 import { createSubmit } from '../../../src/commands/submit.ts'
 import { loadConfig } from '../../../src/config.ts'
@@ -111,6 +112,7 @@ export const startFace = async ({
   const held = new Map<string, Held>()
   const known = createKinds(kinds.map((kind) => answering(kind, held)))
   const submit = createSubmit({ executor, kinds: known, secrets, blobs: { has: async () => false } })
+  const forget = createForget({ executor, secrets })
   const bus = createInProcessBus()
   const health = createHealth({ log, projections, clock: systemClock })
   const ports: HttpPorts = {
@@ -118,7 +120,8 @@ export const startFace = async ({
     executor,
     submit,
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
-    forget: createForget({ executor, secrets }),
+    forget,
+    schedules: createSchedules({ executor, kinds: known, secrets, submit, forget, blobs: { has: async () => false }, clock }),
     seal: (subject, value) => sealValue(subject, value, secrets),
     projections,
     knowledge,

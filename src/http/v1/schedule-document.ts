@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import type { JsonValue } from '../../lib/json.ts'
+
+const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
+
+export const ScheduleDocument = z
+  .object({
+    name: z.string(),
+    kind: z.string(),
+    input: z.unknown(),
+    lane: z.string().nullable(),
+    priority: z.number().int(),
+    policy: z.object({ attempts: z.number().int().optional(), timeoutMs: z.number().int().optional() }),
+    labels: z.record(z.string(), z.string()),
+    limits: z.array(z.string()),
+    cron: z.string().nullable(),
+    timeZone: z.string(),
+    everyMs: z.number().int().nullable(),
+    at: instant.nullable(),
+    jitterMs: z.number().int(),
+    overlap: z.enum(['skip', 'queue', 'cancel-running']),
+    catchUp: z.enum(['none', 'last', 'all']),
+    paused: z.boolean(),
+    next: z.array(instant).meta({ description: 'The next ten slots, as if it were not paused' }),
+    last: z
+      .object({
+        slot: instant,
+        operation: z.string().nullable(),
+        skipped: z.string().nullable().meta({ description: 'Why nothing was fired' }),
+      })
+      .nullable()
+      .meta({ description: 'The last slot that was fired or skipped, or the last time that it was run by hand' }),
+  })
+  .meta({ id: 'Schedule' })
+
+const days = [22, 23, 24, 25, 26, 27, 28, 29, 30]
+
+/** A schedule as the document shows one. */
+export const scheduleExample: JsonValue = {
+  name: 'nightly',
+  kind: 'probe',
+  input: { echo: 'good night' },
+  lane: null,
+  priority: 100,
+  policy: {},
+  labels: {},
+  limits: [],
+  cron: '30 2 * * *',
+  timeZone: 'Europe/Berlin',
+  everyMs: null,
+  at: null,
+  jitterMs: 0,
+  overlap: 'skip',
+  catchUp: 'last',
+  paused: false,
+  next: [...days.map((day) => `2026-11-${day}T01:30:00.000Z`), '2026-12-01T01:30:00.000Z'],
+  last: null,
+}
