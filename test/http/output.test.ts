@@ -213,7 +213,11 @@ describe('an event stream', () => {
   test('gives what is there, goes on, says how the operation ended, and closes', async () => {
     const id = await printAndStay(mixed)
     const stream = await open(id)
-    expect(stream.response.headers).toMatchObject({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
+    expect(stream.response.headers).toMatchObject({
+      'content-type': 'text/event-stream',
+      'x-accel-buffering': 'no',
+      connection: 'close',
+    })
     expect(await stream.take(3)).toEqual([
       { id: '4', event: 'stdout', data: 'one\n' },
       { id: '12', event: 'stderr', data: 'zwei ü\n' },
@@ -225,6 +229,7 @@ describe('an event stream', () => {
       { id: undefined, event: 'end', data: { state: 'cancelled' } },
     ])
     await expect(stream.take(1)).rejects.toThrow('the stream ended')
+    await expect.poll(() => stream.response.socket.destroyed).toBe(true)
   })
 
   test('of an operation that has ended is given at once', async () => {

@@ -21,7 +21,7 @@ export interface OutputSseOptions extends Omit<FollowOutputOptions, 'signal'> {
  * buffer and one page of the log. Source: native contract, section 9.
  */
 export const outputSse = (c: HttpContext, options: OutputSseOptions): Reply =>
-  sseReply(c, options.closing, (sink) => send(sink, options))
+  sseReply(c, options.closing, (sink) => send(sink, options), { Connection: 'close' })
 
 const send = async (sink: Sink, { log, hub, operationId, isAllowed, closing, ...range }: OutputSseOptions): Promise<void> => {
   const signal = AbortSignal.any([sink.closed, closing])

@@ -25,9 +25,14 @@ export interface Sink {
  * Answers with a `text/event-stream` that `fill` writes. It stays open until `fill` ends it, the client leaves or the server goes down
  * (`closing`); where `fill` rejects it is cut off, so that the client comes again.
  */
-export const sseReply = (c: HttpContext, closing: AbortSignal, fill: (sink: Sink) => Promise<void>): Reply => {
+export const sseReply = (
+  c: HttpContext,
+  closing: AbortSignal,
+  fill: (sink: Sink) => Promise<void>,
+  more: Readonly<Record<string, string>> = {},
+): Reply => {
   const { outgoing: response, traceparent } = c
-  const all = { ...headers, traceparent }
+  const all = { ...headers, ...more, traceparent }
   if (c.method === 'HEAD') return { status: 200, headers: all, body: null }
   if (response === undefined) return { status: 200, headers: all, body: webStream(fill) }
   response.writeHead(200, all)
