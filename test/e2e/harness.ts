@@ -31,6 +31,8 @@ export interface ServerProcess {
 export interface StartOptions {
   readonly dataDir?: string
   readonly env?: Readonly<Record<string, string>>
+  /** The program, relative to the project. Default: the one that users start. */
+  readonly program?: string
   /** Further words of the command line. */
   readonly words?: readonly string[]
   /** What `/readyz` answers then. Default 200. */
@@ -56,8 +58,12 @@ const environment = (extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv
 })
 
 /** Runs the program as users do and keeps hold of it; nothing outlives the test. */
-const spawnMain = (words: readonly string[], env: Readonly<Record<string, string>>): ChildProcess => {
-  const child = spawn(process.execPath, [main, ...words], { cwd: root, env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] })
+const spawnMain = (words: readonly string[], env: Readonly<Record<string, string>>, program = main): ChildProcess => {
+  const child = spawn(process.execPath, [program, ...words], {
+    cwd: root,
+    env: environment(env),
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   alive.add(child)
   child.on('exit', () => alive.delete(child))
   return child
@@ -67,16 +73,12 @@ const spawnMain = (words: readonly string[], env: Readonly<Record<string, string
 export const startServer = async ({
   dataDir = temporaryDirectory(),
   env = {},
+  program,
   words = [],
   readiness = 200,
 }: StartOptions = {}): Promise<ServerProcess> => {
-  const child = spawnMain(['serve', '--json', ...words], {
-    HOST: '127.0.0.1',
-    PORT: '0',
-    DATA_DIR: dataDir,
-    LOG_LEVEL: 'warn',
-    ...env,
-  })
+  const settings = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env }
+  const child = spawnMain(['serve', '--json', ...words], settings, program)
   let output = ''
   const ended = new Promise<Ended>((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })))
   child.stderr?.on('data', (chunk) => {

@@ -73,10 +73,13 @@ export const operationsCommand = (program: Command): void => {
       show(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
     })
 
-  withServer(group.command('retry <id>').description('retry as a new operation')).action(
-    async (id: string, options: ServerCommandOptions) =>
-      show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST' }), options),
-  )
+  withServer(group.command('retry <id>').description('retry as a new operation'))
+    .option('--failed-targets', 'only those targets that failed or were skipped')
+    .addHelpText('after', '\nExample:\n  intendant operations retry 01a22ec4-26d8-72e1-8752-99cce2817773 --failed-targets')
+    .action(async (id: string, options: ServerCommandOptions & { readonly failedTargets?: boolean }) => {
+      const body = options.failedTargets ? { targets: 'failed' } : {}
+      return show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST', body }), options)
+    })
 }
 
 const pathOf = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`

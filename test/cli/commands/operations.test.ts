@@ -51,6 +51,9 @@ test('operations are submitted, listed, shown, waited for, followed, cancelled a
   const retried = await run('retry', String(failed?.id), '--json')
   expect(lines(retried.stdout)).toMatchObject([{ retryOf: failed?.id }])
   expect((await run('retry', id)).code).toBe(1)
+  const withoutTargets = await run('retry', String(failed?.id), '--failed-targets')
+  expect(withoutTargets.code).toBe(1)
+  expect(withoutTargets.stderr).toContain('no target of the operation failed or was skipped')
 
   const sleeper = await submitProbe(url, { sleepMs: 60_000 })
   expect((await run('wait', sleeper, '--timeout', '0')).code).toBe(5)

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { asOfContract } from '../../contracts/as-of.ts'
 import { eventStoreDbUrl } from '../../engines/running.ts'
+import { fanOutWork } from '../../fan-out-work.ts'
 import { openWeb } from '../../workers/crawling/web.ts'
 import { isProblem, problem, startApp, type TestApp, useApp } from '../app.ts'
 
@@ -13,7 +14,7 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
   await app.ask(`PUT /v1/limits/key${n % 2}`, { body: { concurrency: 1 + (n % 3), rate: { count: 50, perMs: 1000 + n } } })
   await app.probe({ sleepMs: 30 }, { limits: [`key${n % 2}`, 'key1', 'free'].slice(n % 2) })
   if (n % 4 === 3) await app.ask('DELETE /v1/limits/key1')
-  switch (n % 7) {
+  switch (n % 8) {
     case 0:
       return feed(app, { url: web.url(`127.0.0.${2 + (n % 3)}`, `/${n}/`), appid: 'app', crawlid: `crawl${n % 4}`, maxdepth: 1 })
     case 1:
@@ -31,6 +32,11 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
       const { json: stored } = await app.ask('POST /v1/blobs', { raw: `blob ${n}`, headers: { 'Content-Type': 'text/plain' } })
       await app.ask('POST /v1/blobs', { raw: `kept ${n}` })
       return app.ask(`DELETE /v1/blobs/${stored.id}`)
+    }
+    case 6: {
+      const input = { hosts: ['a', 'b', 'c', 'd'], fails: n % 2 === 0 ? ['c'] : [], maxFailures: 1, takesMs: 3 }
+      const { json: made } = await app.ask('POST /v1/operations', { body: { kind: 'fan-out', input } })
+      return n % 3 === 0 ? app.ask(`POST /v1/operations/${made.id}/cancel`) : made
     }
     default:
       await feed(app, { action: 'info', appid: 'app', spiderid: 'link', uuid: `u${n}` })
@@ -73,6 +79,7 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
       `/v1/operations/${id}`,
       `/v1/operations/${id}/events`,
       `/v1/operations/${id}/output`,
+      `/v1/operations/${id}/targets?limit=3`,
       `/v1/operations/${id}/output?lastLines=1&stream=stdout`,
       `/v1/operations/${id}/why?limit=5`,
       `/v1/streams/operation-${id}?order=desc`,
@@ -84,7 +91,11 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
 const subject = (name: string, env: Readonly<Record<string, string>> | undefined) => ({
   name,
   start: async () =>
-    env && (await startApp({ CRAWLING_HITS: '3', CRAWLING_WINDOW_S: '2', CRAWLING_RESPONSE_WAIT_MS: '0', ...env })),
+    env &&
+    (await startApp(
+      { CRAWLING_HITS: '3', CRAWLING_WINDOW_S: '2', CRAWLING_RESPONSE_WAIT_MS: '0', ...env },
+      { works: [fanOutWork()] },
+    )),
   act: async (app: TestApp, n: number) => act(await web())(app, n),
   gets,
 })
