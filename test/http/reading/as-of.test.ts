@@ -34,9 +34,9 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
       return app.ask(`DELETE /v1/blobs/${stored.id}`)
     }
     case 6: {
-      const input = { hosts: ['a', 'b', 'c', 'd'], fails: n % 2 === 0 ? ['c'] : [], maxFailures: 1, takesMs: 3 }
+      const input = { hosts: ['a', 'b', 'c', 'd'], fails: n % 16 === 6 ? ['c'] : [], maxFailures: 1, takesMs: 3 }
       const { json: made } = await app.ask('POST /v1/operations', { body: { kind: 'fan-out', input } })
-      return n % 3 === 0 ? app.ask(`POST /v1/operations/${made.id}/cancel`) : made
+      return n % 24 === 22 ? app.ask(`POST /v1/operations/${made.id}/cancel`) : made
     }
     default:
       await feed(app, { action: 'info', appid: 'app', spiderid: 'link', uuid: `u${n}` })
