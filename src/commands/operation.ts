@@ -12,8 +12,9 @@ import { type Decider, type Decision, nothing, refuse } from './decider.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import {
   changeTargets,
-  endRunning,
+  endTargets,
   evolveTargets,
+  isOfTarget,
   listTargets,
   requestedTargets,
   type TargetChange,
@@ -146,18 +147,10 @@ export const operation: Decider<OperationCommand, OperationEvent, OperationDecis
   creates: (command) => command.type === 'RequestOperation',
   initial: { status: 'absent' },
   isTerminal: (state) => !('request' in state) && state.status !== 'absent',
-  keeps: (event) => !passing.has(event.type),
+  keeps: (event) => !isOfTarget(event.type),
   evolve,
   decide,
 }
-
-/** Events of which there may be tens of thousands in a stream, and whose data the state does not keep. */
-const passing: ReadonlySet<string> = new Set([
-  'OperationTargetsListed',
-  'OperationTargetStarted',
-  'OperationTargetSucceeded',
-  'OperationTargetFailed',
-])
 
 function evolve(state: OperationDecisionState, event: OperationEvent): OperationDecisionState {
   if (event.type === 'OperationRequested') {
@@ -249,7 +242,7 @@ function decide(command: OperationCommand, state: OperationDecisionState): Happe
     case 'CancelOperation':
       return cancel(command.reason, state)
     default:
-      return withTargetsEnded(decideAttempt(command, state), state)
+      return withTargets(decideAttempt(command, state), state)
   }
 }
 
@@ -369,27 +362,8 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
   }
 }
 
-/** Targets that run while the operation ends have failed for the same reason; that is said before its end. */
-function withTargetsEnded(decision: Happened, { targets, attempt }: Live): Happened {
-  const last = 'events' in decision ? decision.events.at(-1) : undefined
-  const error = last && errorOfEnd(last)
-  if (targets === null || last === undefined || error === undefined || !('events' in decision)) return decision
-  return { events: [...decision.events.slice(0, -1), ...endRunning(targets, attempt, error), last] }
-}
-
-const errorOfEnd = (event: OperationEvent): OperationError | undefined => {
-  switch (event.type) {
-    case 'OperationFailed':
-      return event.data.error
-    case 'OperationCancelled':
-      return { type: 'cancelled', message: 'the operation was cancelled while the target ran', retryable: true }
-    case 'OperationTimedOut':
-      return { type: 'timed-out', message: 'the attempt ran over its time limit while the target ran', retryable: true }
-    case 'OperationSucceeded':
-      return { type: 'unfinished', message: 'the operation ended while the target ran', retryable: true }
-  }
-  return undefined
-}
+const withTargets = (decision: Happened, { targets, attempt }: Live): Happened =>
+  'events' in decision && targets !== null ? { events: endTargets(decision.events, targets, attempt) } : decision
 
 const progressed = (attempt: number, progress: Progress | null = null): readonly OperationEvent[] => {
   if (progress === null) return []

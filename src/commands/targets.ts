@@ -129,13 +129,39 @@ export const changeTargets = (
   })
 }
 
-/** The failures of the targets that run while their operation ends. */
-export const endRunning = ({ marks, open }: Targets, attempt: number, error: OperationError): readonly OperationEvent[] =>
-  Object.entries(open).flatMap(([key, { target }]) => {
+/** Targets that run while the operation ends have failed for the same reason; that is said before its end. */
+export const endTargets = (
+  events: readonly OperationEvent[],
+  { marks, open }: Targets,
+  attempt: number,
+): readonly OperationEvent[] => {
+  const last = events.at(-1)
+  const error = last && errorOfEnd(last)
+  if (last === undefined || error === undefined) return events
+  const failures = Object.entries(open).flatMap(([key, { target }]): readonly OperationEvent[] => {
     const place = Number(key)
-    if (marks[place] !== 'r') return []
-    return [{ type: 'OperationTargetFailed', data: { attempt, target, place, error } }] satisfies OperationEvent[]
+    return marks[place] === 'r' ? [{ type: 'OperationTargetFailed', data: { attempt, target, place, error } }] : []
   })
+  return [...events.slice(0, -1), ...failures, last]
+}
+
+/** Undefined where the operation goes on. */
+const errorOfEnd = (event: OperationEvent): OperationError | undefined => {
+  switch (event.type) {
+    case 'OperationFailed':
+      return event.data.error
+    case 'OperationCancelled':
+      return { type: 'cancelled', message: 'the operation was cancelled while the target ran', retryable: true }
+    case 'OperationTimedOut':
+      return { type: 'timed-out', message: 'the attempt ran over its time limit while the target ran', retryable: true }
+    case 'OperationSucceeded':
+      return { type: 'unfinished', message: 'the operation ended while the target ran', retryable: true }
+  }
+  return undefined
+}
+
+/** Whether it is one of the events of which a stream may hold tens of thousands; the state keeps nothing of their data. */
+export const isOfTarget = (type: OperationEvent['type']): boolean => type.startsWith('OperationTarget')
 
 /** The places of the targets that have not succeeded. */
 export const unfinishedPlaces = ({ marks }: Targets): readonly number[] =>
