@@ -1,0 +1,49 @@
+import type { Readable } from 'node:stream'
+import type { ProgramExit } from './start-gate.ts'
+
+/** A program to run. Source: native contract, section 9. */
+export interface Program {
+  /** Names its folder; unique among the programs that run. */
+  readonly name: string
+  /** Never given to a shell. `argv[0]`: absolute, with a slash relative to `base`, without one looked up in PATH. */
+  readonly argv: readonly string[]
+  readonly base: string
+  /** Added to the clean environment: PATH, LANG, and HOME and TMPDIR in a folder of its own. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** All that it can read from its standard input. Default: nothing. */
+  readonly stdin?: string | Uint8Array
+  /** Where it starts. Default: a folder of its own, empty but for what `prepare` puts there, and removed when it has ended. */
+  readonly directory?: string
+  readonly prepare?: (directory: string) => Promise<void>
+  /** Ends the program: TERM to its group, KILL after the grace. */
+  readonly signal: AbortSignal
+  /** Default: that of the port. Told the reason of the signal, undefined for time-outs and what is left behind. */
+  readonly graceMs?: (reason: unknown) => number
+  /** Ends it as the signal does. Default: never. */
+  readonly timeoutMs?: number
+  /** Most bytes of each stream that are passed on; the rest is read and dropped. Default: all. */
+  readonly mostBytes?: number
+  /** Are given what it writes, while it runs; back-pressure makes it wait. Where one rejects, the program is ended. */
+  stdout(stream: Readable): Promise<void>
+  stderr(stream: Readable): Promise<void>
+}
+
+/** How a program ended. */
+export interface ProgramEnd extends ProgramExit {
+  readonly pid: number
+  readonly isTimedOut: boolean
+  /** Bytes that were not passed on. */
+  readonly droppedBytes: number
+}
+
+/** Runs programs, each in a process group of its own. Tested by test/workers/processes. */
+export interface Processes {
+  /**
+   * Resolves when the program has ended, all that it left in its group too, and its output has been taken. Throws `CannotStart` where it
+   * cannot be executed, `Unavailable` where its start cannot be recorded, what the signal was aborted with where that ended it, and what
+   * `stdout` or `stderr` threw.
+   */
+  run(program: Program): Promise<ProgramEnd>
+  /** Kills what still runs. Resolves when it has ended. */
+  stop(): Promise<void>
+}
