@@ -60,6 +60,8 @@ const Settings = z.object({
   WORKER_CONCURRENCY: whole(1, 10_000).default(32),
   /** How long running work may go on after SIGTERM before it is handed back. */
   SHUTDOWN_GRACE_MS: whole(0).default(10_000),
+  /** Between TERM and KILL, for programs that are to end. */
+  KILL_GRACE_MS: whole(0, 3_600_000).default(5_000),
   /** Largest body of a native request. */
   MAX_BODY_BYTES: whole(1024).default(1_048_576),
   /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
@@ -105,6 +107,9 @@ export interface Config {
   readonly leaseMs: number
   readonly workerConcurrency: number
   readonly shutdownGraceMs: number
+  readonly killGraceMs: number
+  /** What the environment of programs has of that of this process. */
+  readonly programEnvironment: { readonly PATH?: string; readonly LANG?: string }
   readonly maxBodyBytes: number
   readonly maxBodiesBytes: number
   readonly maxBlobBytes: number
@@ -146,7 +151,10 @@ export const loadConfig = (
   }
   const eventStoreDb = part(eventStoreDbSettings)
   const kafka = part(kafkaSettings)
-  const base = { isLocal: result.success && isLoopback(result.data.HOST) }
+  const base = {
+    isLocal: result.success && isLoopback(result.data.HOST),
+    dataDir: result.success ? result.data.DATA_DIR : '',
+  }
   const configured = faces.map((module) => ({ module, settings: part((environment) => module.settings(environment, base)) }))
   if (kafka !== undefined && eventStoreDb === undefined && problems.length === 0)
     problems.push(
@@ -170,6 +178,11 @@ export const loadConfig = (
     leaseMs: settings.LEASE_MS,
     workerConcurrency: settings.WORKER_CONCURRENCY,
     shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
+    killGraceMs: settings.KILL_GRACE_MS,
+    programEnvironment: {
+      ...(env.PATH === undefined ? {} : { PATH: env.PATH }),
+      ...(env.LANG === undefined ? {} : { LANG: env.LANG }),
+    },
     maxBodyBytes: settings.MAX_BODY_BYTES,
     maxBodiesBytes: settings.MAX_BODIES_BYTES,
     maxBlobBytes: settings.MAX_BLOB_BYTES,

@@ -8,6 +8,10 @@ export const dataDirectory = (directory: string) => ({
   blobs: join(directory, 'blobs'),
   key: join(directory, 'secrets.key'),
   credentials: join(directory, 'credentials.json'),
+  /** Manifests of kinds of one's own. */
+  kinds: join(directory, 'kinds'),
+  /** Folders of programs that run. */
+  programs: join(directory, 'programs'),
   /** What a restore has written and not put into its place yet. */
   restoring: join(directory, 'restoring'),
 })

@@ -3,6 +3,7 @@ import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import type { MessageTopics } from '../bus/message-topics.ts'
 import type { BlobFiles } from '../commands/blob-files.ts'
 import type { Executor } from '../commands/execute.ts'
+import type { Kinds } from '../commands/kind.ts'
 import type { EventDefinition } from '../events/define.ts'
 import type { Face } from '../http/faces/face.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
@@ -16,6 +17,7 @@ import type { EventLog } from '../stores/event-log.ts'
 import type { Leadership } from '../stores/leadership.ts'
 import type { Leases } from '../stores/leases.ts'
 import type { Secrets } from '../stores/secrets.ts'
+import type { Processes } from '../workers/processes/processes.ts'
 import type { Work } from '../workers/work.ts'
 
 /**
@@ -38,6 +40,8 @@ export interface FaceModule<Settings = unknown> {
   readonly kinds: Readonly<Record<string, { readonly reads: readonly string[] }>>
   /** Loads the works of all these kinds, or none where the settings say so. What works begin by themselves ends with `signal`. */
   works(node: FaceNode<Settings>, signal: AbortSignal): Promise<readonly Work[]>
+  /** Kinds that come and go while the process runs, named `own.…`; loaded where it works or answers requests. */
+  ownKinds?(node: FaceNode<Settings>, signal: AbortSignal): Promise<Kinds<Work>>
   /** What schedulers of its kinds hold back, and why; asked on processes that answer requests. */
   readonly holds?: {
     readonly reads: readonly string[]
@@ -57,6 +61,7 @@ export interface ConfiguredFace {
 export interface BaseSettings {
   /** Whether this machine alone can reach the server. */
   readonly isLocal: boolean
+  readonly dataDir: string
 }
 
 export interface Served {
@@ -89,6 +94,7 @@ export interface FaceNode<Settings> {
   readonly blobFiles: BlobFiles
   readonly secrets: Secrets
   readonly leases: Leases
+  readonly processes: Processes
   readonly clock: Clock
   readonly logger: Logger
   /** This process: `id` is new at each start, `startedAt` of the monotonic clock. */

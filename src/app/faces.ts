@@ -1,4 +1,4 @@
-import { holdsSealed } from '../commands/sealing.ts'
+import { holdsSealed } from '../commands/schemas/zod-places.ts'
 import type { Projection } from '../projections/projection.ts'
 import { secretsView } from '../projections/secrets.ts'
 import type { Work } from '../workers/work.ts'

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { type Kinds, ownPrefix } from '../commands/kind.ts'
 import type { Config } from '../config.ts'
 import type { OperationsOf } from '../http/faces/http-ports.ts'
 import { trail } from '../projections/causes.ts'
@@ -22,7 +23,7 @@ export interface OpenedKnowledge {
 }
 
 /** What it stands on. */
-type Ground = Pick<Node, 'clock' | 'logger' | 'projections'> & {
+type Ground = Pick<Node, 'clock' | 'logger' | 'projections' | 'kinds'> & {
   readonly engines: Pick<Node['engines'], 'log' | 'leases' | 'viewsDirectory'>
 }
 
@@ -47,7 +48,10 @@ export const openKnowledge = async (
   }
 }
 
-const operationsOf = async ({ clock, engines: { leases } }: Ground, faces: readonly ConfiguredFace[]): Promise<OperationsOf> => {
+const operationsOf = async (
+  { clock, kinds, engines: { leases } }: Ground,
+  faces: readonly ConfiguredFace[],
+): Promise<OperationsOf> => {
   const held = faces.flatMap(({ module: { holds }, settings }) => (holds === undefined ? [] : [{ holds, settings }]))
   const holds = await Promise.all(held.map(({ holds, settings }) => holds.load(settings)))
   const made = new WeakMap<Known, OperationQueries>()
@@ -58,10 +62,20 @@ const operationsOf = async ({ clock, engines: { leases } }: Ground, faces: reado
         views: known.views('operations'),
         leases: known.asOf === null ? leases : undefined,
         clock: { now: known.now, monotonic: clock.monotonic },
+        absent: (kind) => whyAbsent(kinds, kind),
         holds: Object.assign({}, ...holds.map((hold) => hold(known))),
       })
     made.set(known, queries)
     return queries
   }
   return Object.assign(of, { reads: [...new Set(['operations', ...held.flatMap(({ holds: { reads } }) => reads)])] })
+}
+
+/** Only manifests come and go: of every other kind there is nothing to say. */
+const whyAbsent = (kinds: Kinds, kind: string): string | undefined => {
+  if (!kind.startsWith(ownPrefix) || kinds.get(kind) !== undefined) return undefined
+  const fault = kinds.faulty.find((one) => one.kind === kind)?.fault
+  return fault === undefined
+    ? 'No manifest in KINDS_DIR describes it.'
+    : `Its manifest ${fault.file} is faulty${fault.pointer && ` at ${fault.pointer}`}: ${fault.message}`
 }

@@ -5,6 +5,7 @@ import { type BlobFiles, createBlobFiles } from '../commands/blob-files.ts'
 import { createExecutor, type Executor } from '../commands/execute.ts'
 import { createKinds, type Kinds } from '../commands/kind.ts'
 import type { Config } from '../config.ts'
+import { dataDirectory } from '../data-directory.ts'
 import { createHealth, type ProcessHealth } from '../health.ts'
 import type { Clock } from '../lib/clock.ts'
 import { newId, sha256 } from '../lib/ids.ts'
@@ -18,6 +19,7 @@ import { openSecrets } from '../stores/embedded/secrets.ts'
 import { checkDiskSpace } from '../stores/files/disk-space.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import { createRuntime, type Runtime, type RuntimeOptions } from '../workers/engine/runtime.ts'
+import { createProcesses } from '../workers/processes/system-processes.ts'
 import type { Work } from '../workers/work.ts'
 import type { Engines } from './engines/engines.ts'
 import type { FaceNode } from './face-module.ts'
@@ -62,6 +64,9 @@ export interface Node {
   readonly parts: readonly Part[]
 }
 
+/** Work that is stopped at a shutdown has a quarter of the grace to end: programs that ignore it are killed before. */
+const shutdownShare = 0.2
+
 /** Assembles a node on its resources; it does not listen or run work yet. */
 export const createNode = async ({
   config,
@@ -94,13 +99,24 @@ export const createNode = async ({
   const blobFiles = createBlobFiles({ executor, uploads })
   const identity = { id: sha256(newId()).slice(0, 12), host: hostname(), startedAt: clock.monotonic() }
   const ending = new AbortController()
-  const faceNode = { log, executor, projections, blobs, uploads, blobFiles, secrets, leases, clock, logger, identity }
+  const processes = createProcesses({
+    directory: dataDirectory(config.dataDir).programs,
+    clock,
+    logger,
+    graceMs: config.killGraceMs,
+    shutdownGraceMs: shutdownShare * config.shutdownGraceMs,
+    environment: config.programEnvironment,
+  })
+  const faceNode = { log, executor, projections, blobs, uploads, blobFiles, secrets, leases, processes, clock, logger, identity }
   const works = await Promise.all(
     config.faces.map(async ({ module, settings }) => {
       const made = await module.works({ ...faceNode, settings }, ending.signal)
       checkWorks(module, made)
       return made
     }),
+  )
+  const coming = await Promise.all(
+    config.faces.map(({ module, settings }) => module.ownKinds?.({ ...faceNode, settings }, ending.signal) ?? []),
   )
   const disk = (): Promise<void> => checkDiskSpace(config.dataDir)
   const health = createHealth({ log, projections, clock, checks: { disk, ...engines.checks } })
@@ -118,7 +134,7 @@ export const createNode = async ({
     executor,
     identity,
     health,
-    kinds: createKinds(works.flat()),
+    kinds: createKinds(works.flat(), coming.flat()),
     faceNode,
     createRuntime: (kinds, chosen) => {
       const runtime = createRuntime({
@@ -140,6 +156,6 @@ export const createNode = async ({
       return runtime
     },
     endWorks: () => ending.abort(),
-    parts: [{ name: 'views', close: projections.stop }, ...base.parts],
+    parts: [{ name: 'programs', close: processes.stop }, { name: 'views', close: projections.stop }, ...base.parts],
   }
 }

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import { createKinds } from '../commands/kind.ts'
+import { chooseKinds, ownPrefix } from '../commands/kind.ts'
 import { type Config, InvalidSettings } from '../config.ts'
 import { createHealthServer } from '../http/server/health-server.ts'
 import { urlOf } from '../http/server/url-of.ts'
@@ -48,9 +48,10 @@ const assemble = async (
   const { clock, logger, engines, projections, health } = node
 
   const known = node.kinds.all.map(({ kind }) => kind)
-  const [idle] = patterns.idle(known)
+  // Kinds of one's own may come later.
+  const idle = patterns.idle(known).find((pattern) => !pattern.startsWith(ownPrefix))
   if (idle !== undefined) throw new InvalidSettings(`"${idle}" is not a known kind of work; the kinds are ${known.join(', ')}`)
-  const kinds = createKinds(node.kinds.all.filter(({ kind }) => patterns.matches(kind)))
+  const kinds = chooseKinds(node.kinds, { matches: patterns.matches, mayCome: patterns.touches(ownPrefix) })
   const names = kinds.all.map(({ kind }) => kind)
   const runtime = node.createRuntime(kinds, { hearsRequests: true })
   const server = createHealthServer({ health, credentials: node.credentials, registry: metricsOf(runtime) })

@@ -1,4 +1,4 @@
-import type { ConsumeOptions, Job, JobBus } from './job-bus.ts'
+import { type ConsumeOptions, type Job, type JobBus, queueOf } from './job-bus.ts'
 import { createJobQueue, type JobQueue } from './jobs-by-priority.ts'
 
 /** Doorbells kept per kind; about 2 MB. */
@@ -20,9 +20,10 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
   const queues = new Map<string, JobQueue>()
   const consumers: Consumer[] = []
 
-  const queueOf = (kind: string): JobQueue => {
-    const queue = queues.get(kind) ?? createJobQueue({ cap })
-    queues.set(kind, queue)
+  const queueFor = (kind: string): JobQueue => {
+    const name = queueOf(kind)
+    const queue = queues.get(name) ?? createJobQueue({ cap })
+    queues.set(name, queue)
     return queue
   }
 
@@ -57,7 +58,7 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
 
   return {
     publish: async (jobs) => {
-      for (const job of jobs) queueOf(job.kind).push(job)
+      for (const job of jobs) queueFor(job.kind).push(job)
       // A consumer that got a job goes to the end of the line, so that consumers take turns.
       for (const consumer of [...consumers]) feed(consumer)
       const first = consumers.shift()

@@ -11,7 +11,16 @@ export interface Job {
   readonly admitted?: { readonly attempt: number; readonly number: number } | undefined
 }
 
+/**
+ * The name under which jobs of a kind are queued and consumed. Kinds of one's own come and go while a process runs, and what it consumes
+ * stays: they have one name for all.
+ */
+export const queueOf = (kind: string): string => (kind.startsWith('own.') ? ownQueue : kind)
+
+export const ownQueue = 'own.*'
+
 export interface ConsumeOptions {
+  /** Names of queues, as `queueOf` gives them. */
   readonly kinds: readonly string[]
   readonly concurrency: number
   readonly signal: AbortSignal

@@ -4,10 +4,10 @@ import type { JsonValue } from '../lib/json.ts'
 import type { EventLog } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import type { CommandContext, Executor } from './execute.ts'
-import type { Kind } from './kind.ts'
+import type { FaultyKind, Kind } from './kind.ts'
 import { type OperationDecisionState, operation, operationStream } from './operation.ts'
 import { openInput } from './sealing.ts'
-import type { Submit, SubmitRefusal, Submitted } from './submit.ts'
+import { type Submit, type SubmitRefusal, type Submitted, unusable } from './submit.ts'
 import { listedNames, unfinishedPlaces } from './targets.ts'
 
 export type RetryRefusal =
@@ -40,7 +40,7 @@ export const createRetry =
   }: {
     readonly executor: Executor
     readonly log: EventLog
-    readonly kinds: { get(kind: string): Pick<Kind, 'input'> | undefined }
+    readonly kinds: { get(kind: string): Pick<Kind, 'input'> | undefined; readonly faulty?: readonly FaultyKind[] }
     readonly secrets: Secrets
     readonly submit: Submit
   }): Retry =>
@@ -58,7 +58,7 @@ export const createRetry =
     if (targets === 'failed' && places.length === 0) return { refused: { reason: 'no-failed-targets' } }
     const request = await firstRequest(log, stream)
     const kind = kinds.get(request.kind)
-    if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: request.kind } }
+    if (kind === undefined) return { refused: unusable(request.kind, kinds.faulty) }
     // The secrets stay those of the first operation: forgetting them makes them unreadable in every retry too.
     const { input, subject } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
     // Sealed values that it takes as they are: a forgotten one is refused now, not by the attempt.

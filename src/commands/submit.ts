@@ -8,7 +8,7 @@ import type { Position } from '../stores/event-log.ts'
 import type { Secrets } from '../stores/secrets.ts'
 import type { BlobFiles } from './blob-files.ts'
 import type { CommandContext, Executor } from './execute.ts'
-import type { Kind } from './kind.ts'
+import type { FaultyKind, Kind, KindFault } from './kind.ts'
 import { operation } from './operation.ts'
 import { sealInput } from './sealing.ts'
 import { faultOfNames } from './targets.ts'
@@ -58,6 +58,7 @@ export interface InputError {
 
 export type SubmitRefusal =
   | { readonly reason: 'unknown-kind'; readonly kind: string }
+  | { readonly reason: 'kind-faulty'; readonly kind: string; readonly fault: KindFault }
   | { readonly reason: 'kind-not-submittable'; readonly kind: string }
   | { readonly reason: 'invalid'; readonly errors: readonly InputError[] }
 
@@ -138,14 +139,18 @@ export const createSubmit =
     blobs,
   }: {
     readonly executor: Executor
-    readonly kinds: { get(kind: string): Omit<Kind, 'face' | 'description'> | undefined }
+    readonly kinds: {
+      get(kind: string): Omit<Kind, 'face' | 'description'> | undefined
+      readonly faulty?: readonly FaultyKind[]
+    }
     readonly secrets: Secrets
     readonly blobs: Pick<BlobFiles, 'has'>
   }): Submit =>
   async (request, context, { internal = false } = {}) => {
     const kind = kinds.get(request.kind)
-    const refused = await refusalOf({ request, kind, internal, blobs })
-    if (kind === undefined || refused !== undefined) return { refused: refused ?? unknown(request) }
+    const refused = await refusalOf({ request, kind, faulty: kinds.faulty, internal, blobs })
+    if (kind === undefined || refused !== undefined) return { refused: refused ?? unusable(request.kind, kinds.faulty) }
+    const { lane, limits } = placeOf(kind, request)
     const targets = targetsOf(request, kind)
     const files = kind.files?.(request.input) ?? []
     const id = context.commandId
@@ -158,7 +163,7 @@ export const createSubmit =
         request: {
           kind: kind.kind,
           face: request.face === undefined ? context.actor.face : request.face,
-          lane: request.lane ?? null,
+          lane,
           priority: request.priority ?? defaultPriority,
           runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
           input: (await sealInput(kind.input, input, id, secrets, request.subject)) as never,
@@ -167,7 +172,7 @@ export const createSubmit =
           parent: request.parent ?? null,
           retryOf: request.retryOf ?? null,
           ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
-          ...(isEmpty(request.limits) ? {} : { limits: [...(request.limits ?? [])] }),
+          ...(limits.length === 0 ? {} : { limits: [...limits] }),
           ...present({ schedule: request.schedule, slot: request.slot, targets }),
           ...(files.length === 0 ? {} : { files: [...new Set(files.map(({ blob }) => blob))] }),
         },
@@ -182,16 +187,19 @@ export const createSubmit =
 export const refusalOf = async ({
   request,
   kind,
+  faulty,
   internal,
   blobs,
 }: {
   readonly request: SubmitRequest
-  readonly kind: Pick<Kind, 'submittable' | 'input' | 'files' | 'targets'> | undefined
+  readonly kind: Pick<Kind, 'submittable' | 'input' | 'files' | 'targets' | 'place'> | undefined
+  /** Kinds that cannot be used as they are. */
+  readonly faulty?: readonly FaultyKind[] | undefined
   /** As in `SubmitOptions`. */
   readonly internal: boolean
   readonly blobs: Pick<BlobFiles, 'has'>
 }): Promise<SubmitRefusal | undefined> => {
-  if (kind === undefined) return unknown(request)
+  if (kind === undefined) return unusable(request.kind, faulty)
   if (!kind.submittable && !internal) return { reason: 'kind-not-submittable', kind: request.kind }
   const errors = [
     ...problems(Conditions, request, []),
@@ -199,14 +207,12 @@ export const refusalOf = async ({
     ...targetProblems(targetsOf(request, kind), request.input),
   ]
   if (errors.length > 0) return { reason: 'invalid', errors }
-  const missing = await missingBlobs(kind.files?.(request.input) ?? [], blobs)
+  const missing = [...(placeOf(kind, request).missing ?? []), ...(await missingBlobs(kind.files?.(request.input) ?? [], blobs))]
   return missing.length > 0 ? { reason: 'invalid', errors: missing } : undefined
 }
 
 const targetsOf = ({ targets }: SubmitRequest, kind: Pick<Kind, 'targets'>): RequestedTargets | undefined =>
   targets ?? (kind.targets && { from: kind.targets.from })
-
-const unknown = ({ kind }: SubmitRequest): SubmitRefusal => ({ reason: 'unknown-kind', kind })
 
 const missingBlobs = async (
   files: ReturnType<NonNullable<Kind['files']>>,
@@ -216,6 +222,25 @@ const missingBlobs = async (
   for (const { pointer, blob } of files)
     if (!(await blobs.has(blob))) errors.push({ pointer: `/input${pointer}`, message: `there is no blob ${blob}` })
   return errors
+}
+
+/** Why there is nothing to submit to under a name. */
+export const unusable = (
+  kind: string,
+  faulty: readonly FaultyKind[] = [],
+): Extract<SubmitRefusal, { readonly reason: 'unknown-kind' | 'kind-faulty' }> => {
+  const found = faulty.find((one) => one.kind === kind)
+  return found === undefined ? { reason: 'unknown-kind', kind } : { reason: 'kind-faulty', kind, fault: found.fault }
+}
+
+/** Where the operation runs: as the request says, else as its kind does. */
+const placeOf = (kind: Pick<Kind, 'place'>, { lane, limits = [], input }: SubmitRequest) => {
+  const placed = kind.place?.(input, { lane: lane == null, limits: limits.length === 0 })
+  return {
+    lane: lane ?? placed?.lane ?? null,
+    limits: limits.length > 0 ? limits : (placed?.limits ?? []),
+    missing: placed?.missing,
+  }
 }
 
 const isEmpty = (members: object | undefined): boolean => members === undefined || Object.keys(members).length === 0

@@ -1,4 +1,4 @@
-import { holdsSealed } from '../commands/sealing.ts'
+import { holdsSealed } from '../commands/schemas/zod-places.ts'
 import type { EventDefinition } from '../events/define.ts'
 import { operationPrefix } from '../events/operation.ts'
 import { sealedIn } from '../events/sealed.ts'

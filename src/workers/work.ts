@@ -83,6 +83,10 @@ export interface TargetContext extends Omit<WorkContext, 'targets'> {
 export interface Work<Input = unknown, Output extends JsonValue = JsonValue> extends Kind<Input> {
   /** Most bytes of output that are kept, of both streams and all attempts; then one line says that the rest was dropped. Default 8 MiB. */
   readonly outputCapBytes?: number
+  /** Attempts at a time in one process. Default: as many as there is room for. */
+  readonly concurrency?: number
+  /** How long it may take to stop after its signal, in milliseconds, before it is left to itself. Default: as the runtime says. */
+  readonly stopWithinMs?: number
   /**
    * A kind with a scheduler of its own: a job only wakes it, and it says itself which operation may start when.
    * `start` claims the operation and lets it run: it resolves to true once the attempt has begun, to false when the claim was

@@ -5,6 +5,7 @@ import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { schedule } from '../../commands/schedules/schedule.ts'
 import { secret } from '../../commands/secret.ts'
+import { dataDirectory } from '../../data-directory.ts'
 import { scheduleEvents } from '../../events/schedule.ts'
 import { blobs } from '../../projections/blobs.ts'
 import { operations } from '../../projections/operations/operations.ts'
@@ -13,11 +14,15 @@ import { schedules } from '../../projections/schedules.ts'
 import type { Work } from '../../workers/work.ts'
 import { faceModule } from '../face-module.ts'
 
+interface NativeSettings {
+  readonly kindsDirectory: string
+}
+
 /** The native API's own streams, views and kinds; its routes are the server's (http/server/server.ts). */
-export const native = faceModule({
+export const native = faceModule<NativeSettings>({
   name: 'native',
-  settings: () => undefined,
-  variables: [],
+  settings: ({ KINDS_DIR }, { dataDir }) => ({ kindsDirectory: KINDS_DIR ?? dataDirectory(dataDir).kinds }),
+  variables: ['KINDS_DIR'],
   deciders: [operation, lane, limit, request, secret, blob, schedule],
   projections: [operations, blobs, moments, schedules],
   sealed: [scheduleEvents],
@@ -38,5 +43,9 @@ export const native = faceModule({
         { name: 'schedules', where: 'one', ...firing },
       ],
     }
+  },
+  ownKinds: async ({ settings: { kindsDirectory }, ...node }, signal) => {
+    const { openOwnKinds } = await import('../../workers/own-kinds/own-kinds.ts')
+    return openOwnKinds({ ...node, directory: kindsDirectory, signal })
   },
 })

@@ -9,9 +9,9 @@ import type { Secrets } from '../../stores/secrets.ts'
 import type { BlobFiles } from '../blob-files.ts'
 import type { CommandContext, ExecuteOptions, Executor } from '../execute.ts'
 import type { Forget, SubjectUse } from '../forget-secrets.ts'
-import type { Kind } from '../kind.ts'
+import type { FaultyKind, Kind } from '../kind.ts'
 import { openInput, sealInput } from '../sealing.ts'
-import { refusalOf, type Submit, type SubmitRefusal, type SubmitRequest, type Submitted } from '../submit.ts'
+import { refusalOf, type Submit, type SubmitRefusal, type SubmitRequest, type Submitted, unusable } from '../submit.ts'
 import { type ScheduleKey, type ScheduleRefusal, type ScheduleState, schedule, scheduleStream } from './schedule.ts'
 import { definitionOf, NewSchedule, type ScheduleRequest, type ScheduleWishes } from './schedule-request.ts'
 
@@ -76,7 +76,10 @@ export const createSchedules = ({
   clock,
 }: {
   readonly executor: Executor
-  readonly kinds: { get(kind: string): Pick<Kind, 'submittable' | 'input' | 'files' | 'targets'> | undefined }
+  readonly kinds: {
+    get(kind: string): Pick<Kind, 'submittable' | 'input' | 'files' | 'targets' | 'place'> | undefined
+    readonly faulty?: readonly FaultyKind[]
+  }
   readonly secrets: Secrets
   readonly submit: Submit
   readonly forget: Forget
@@ -106,10 +109,8 @@ export const createSchedules = ({
   ): Promise<{ readonly kind: Pick<Kind, 'input'> } | { readonly refused: SubmitRefusal }> => {
     const kind = kinds.get(definition.kind)
     const request = requestOf(definition, definition.input as JsonValue)
-    const refused = await refusalOf({ request, kind, internal: owner !== null, blobs })
-    return kind === undefined || refused !== undefined
-      ? { refused: refused ?? { reason: 'unknown-kind', kind: definition.kind } }
-      : { kind }
+    const refused = await refusalOf({ request, kind, faulty: kinds.faulty, internal: owner !== null, blobs })
+    return kind === undefined || refused !== undefined ? { refused: refused ?? unusable(definition.kind) } : { kind }
   }
 
   const create = async (key: ScheduleKey, wanted: ScheduleDefinition, paused: boolean, context: CommandContext) => {
@@ -140,7 +141,7 @@ export const createSchedules = ({
 
   const fire: Schedules['fire'] = async ({ key, definition, lane = definition.lane, slot }, context) => {
     const kind = kinds.get(definition.kind)
-    if (kind === undefined) return { refused: { reason: 'unknown-kind', kind: definition.kind } }
+    if (kind === undefined) return { refused: unusable(definition.kind, kinds.faulty) }
     const { input, subject } = await openInput(kind.input, definition.input as JsonValue, '', secrets)
     const request = requestOf(definition, input)
     return submit({ ...request, lane, subject, face: key.owner, schedule: key.name, slot: instant(slot) }, context, {

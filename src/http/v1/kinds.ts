@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { Kind } from '../../commands/kind.ts'
-import type { JsonObject } from '../../lib/json.ts'
+import { type FaultyKind, type Kind, ownPolicy } from '../../commands/kind.ts'
+import { jsonSchemaOf } from '../../commands/schemas/json-schema-input.ts'
+import { isObject, type JsonObject } from '../../lib/json.ts'
 import { nativeRoute } from '../faces/native-route.ts'
 import { cursor, limit, pageOf } from '../reading/query.ts'
 import { json } from '../replies/json.ts'
@@ -9,20 +10,24 @@ import { KindDocument, problems } from './schemas.ts'
 
 const schemas = new WeakMap<Kind, JsonObject>()
 
-/** JSON Schema 2020-12 of what a kind takes, from the schema that validates. */
+/** JSON Schema 2020-12 of what a kind takes: the schema that validates, or made from it. */
 const inputSchemaOf = (kind: Kind): JsonObject => {
   const known = schemas.get(kind)
   if (known !== undefined) return known
-  const schema = z.toJSONSchema(kind.input, { io: 'input', unrepresentable: 'any' }) as JsonObject
+  const written = jsonSchemaOf(kind.input) ?? (z.toJSONSchema(kind.input, { io: 'input', unrepresentable: 'any' }) as JsonObject)
+  const schema = isObject(written) ? (written as JsonObject) : {}
   schemas.set(kind, schema)
   return schema
 }
+
+type Shown = z.infer<typeof KindDocument>
 
 export const listKinds = nativeRoute({
   method: 'get',
   path: '/v1/kinds',
   reads: [],
   summary: 'List kinds of operations',
+  description: 'Kinds of your own stand in the folder KINDS_DIR; `fault` says why one of them cannot be used.',
   tag: 'operations',
   scope: 'v1:read',
   query: z.object({ limit: limit(), cursor }),
@@ -32,13 +37,35 @@ export const listKinds = nativeRoute({
   },
   handle: ({ ports: { kinds, leases, clock }, known, query }) => {
     const live = leases.live(clock.monotonic())
-    const { items, next } = pageOf(kinds.all, ({ kind }) => kind, query, known)
-    const shown = items.map((work) => {
+    // Who lived then is not in the log.
+    const workersOf = (kind: string): number | null =>
+      known.asOf === null ? live.filter((lease) => lease.kinds.includes(kind)).length : null
+    const sound = (work: Kind): Shown => {
       const { kind, face, description, submittable, policy } = work
-      // Who lived then is not in the log.
-      const workers = known.asOf === null ? live.filter((lease) => lease.kinds.includes(kind)).length : null
-      return { kind, face, description, submittable, policy, inputSchema: inputSchemaOf(work), workers }
+      return {
+        kind,
+        face,
+        description,
+        submittable,
+        policy,
+        inputSchema: inputSchemaOf(work),
+        workers: workersOf(kind),
+        fault: null,
+      }
+    }
+    const faulty = ({ kind, description, fault }: FaultyKind): Shown => ({
+      kind,
+      face: null,
+      description,
+      submittable: false,
+      policy: ownPolicy,
+      inputSchema: {},
+      workers: workersOf(kind),
+      fault,
     })
-    return json({ items: shown, next })
+    const all = [...kinds.all.map(sound), ...kinds.faulty.map(faulty)]
+    // Two files may claim one name.
+    const { items, next } = pageOf(all, ({ kind, fault }) => `${kind}\u0000${fault?.file ?? ''}`, query, known)
+    return json({ items, next })
   },
 })

@@ -151,6 +151,10 @@ export const KindDocument = z
     policy: Policy.meta({ id: 'Policy', description: 'How an operation is attempted; `timeoutMs` is per attempt' }),
     inputSchema: z.record(z.string(), json).meta({ description: 'JSON Schema 2020-12' }),
     workers: z.number().int().nullable().meta({ description: 'Number of live workers that run this kind; null with `asOf`' }),
+    fault: z
+      .object({ file: z.string(), pointer: z.string(), message: z.string() })
+      .nullable()
+      .meta({ description: 'Why the manifest of a kind of your own cannot be used; null where it can' }),
   })
   .meta({ id: 'Kind' })
 

@@ -84,6 +84,10 @@ export const submitAnswers: Answers<SubmitRefusal, Problem, unknown> = {
     new Problem('invalid', `there is no kind ${kind}; GET /v1/kinds lists the kinds`, {
       errors: [{ pointer: '/kind', message: 'unknown kind' }],
     }),
+  'kind-faulty': ({ kind, fault: { file, pointer, message } }) =>
+    new Problem('invalid', `the kind ${kind} cannot be used: ${file}${pointer && ` at ${pointer}`}: ${message}`, {
+      errors: [{ pointer: '/kind', message: 'its manifest is faulty' }],
+    }),
   'kind-not-submittable': ({ kind }) =>
     new Problem('kind-not-submittable', `operations of the kind ${kind} can be submitted through their own face only`),
   invalid: ({ errors }) => new Problem('invalid', 'the request for the operation is not valid', { errors }),

@@ -92,6 +92,7 @@ export const operationQueries = ({
   leases,
   clock,
   holds = {},
+  absent = () => undefined,
 }: {
   readonly views: Views
   /** Undefined of a moment of the past: who lived then is not in the log. */
@@ -99,6 +100,8 @@ export const operationQueries = ({
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
   /** What the schedulers of kinds say, by kind. */
   readonly holds?: Holds
+  /** Why this process does not take a kind. */
+  readonly absent?: Surroundings['absent']
 }) => {
   const schedule = operationSchedule(views)
   const limits = limitQueries(views)
@@ -115,6 +118,7 @@ export const operationQueries = ({
     return {
       now,
       taken: once((kind: string) => leases?.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
+      absent,
       ahead: ({ id, lane }) => {
         if (lane === null) return undefined
         const { holder, next } = inLane(lane)

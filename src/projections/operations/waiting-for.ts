@@ -35,6 +35,8 @@ export interface Surroundings {
   readonly now: number
   /** Whether a live worker takes the kind; undefined of a moment of the past. */
   readonly taken: (kind: string) => boolean | undefined
+  /** Why this process does not take the kind, in a sentence; undefined where it does. */
+  readonly absent: (kind: string) => string | undefined
   /** Who is before the operation in its lane: the holder, or the one that is next; undefined where it is its turn. */
   readonly ahead: (row: OperationRow) => { readonly operation: string; readonly holds: boolean } | undefined
   /** What the first of its limits that has no room says; undefined where all of them have. */
@@ -47,7 +49,7 @@ export interface Surroundings {
  * Never null while the operation is pending or retrying. A running one that its kind's scheduler holds, between two pages of a
  * crawl for example, says so too; else null.
  */
-export const waitingFor = (row: OperationRow, { now, taken, ahead, limited, held }: Surroundings): WaitingFor | null => {
+export const waitingFor = (row: OperationRow, { now, taken, absent, ahead, limited, held }: Surroundings): WaitingFor | null => {
   if (row.ready_at === null) return row.state === 'running' ? whileRunning(row, held(row)) : null
   const waiting = (reason: WaitingFor['reason'], detail: string, more: Partial<WaitingFor> = {}): WaitingFor => ({
     reason,
@@ -73,7 +75,10 @@ export const waitingFor = (row: OperationRow, { now, taken, ahead, limited, held
   const full = limited(row)
   if (full !== undefined) return waiting('limit', full.detail, { until: full.until })
   const isTaken = taken(row.kind)
-  if (isTaken === false) return waiting('worker', `No live worker takes operations of the kind ${row.kind}.`)
+  if (isTaken === false) {
+    const why = absent(row.kind)
+    return waiting('worker', `No live worker takes operations of the kind ${row.kind}.${why === undefined ? '' : ` ${why}`}`)
+  }
   const hold = held(row)
   if (hold !== undefined) return waiting(hold.reason, hold.detail, { until: hold.until })
   if (isTaken === undefined) return unknown

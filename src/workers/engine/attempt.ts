@@ -102,7 +102,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const redact = createGrowingRedaction()
   let isOver = false
 
-  const abort = (cause: AbortCause, abandonMs = ports.abandonMs ?? defaultAbandonMs): void => {
+  const abort = (cause: AbortCause, abandonMs = work.stopWithinMs ?? ports.abandonMs ?? defaultAbandonMs): void => {
     // The first cause names the outcome, except that a lost attempt has none.
     if (why === undefined || cause === 'lease-lost') why = cause
     if (!controller.signal.aborted) controller.abort(new AttemptAborted(cause))

@@ -3,6 +3,8 @@ import { Unacceptable } from '../../lib/errors.ts'
 /** Kinds as they are chosen on a command line: names with commas between, and `crawling.*` for all that begin so. */
 export interface KindPatterns {
   matches(kind: string): boolean
+  /** Whether some kind could match whose name begins so. */
+  touches(beginning: string): boolean
   /** Those that match none of the kinds. */
   idle(kinds: readonly string[]): readonly string[]
 }
@@ -15,6 +17,7 @@ export const parseKindPatterns = (text: string): KindPatterns => {
   const tests = patterns.map((pattern) => ({ pattern, test: testOf(pattern) }))
   return {
     matches: (kind) => tests.some(({ test }) => test(kind)),
+    touches: (beginning) => patterns.some((pattern) => isTouched(pattern, beginning)),
     idle: (kinds) => tests.filter(({ test }) => !kinds.some(test)).map(({ pattern }) => pattern),
   }
 }
@@ -24,3 +27,6 @@ const testOf = (pattern: string): ((kind: string) => boolean) => {
   const beginning = pattern.slice(0, -1)
   return (kind) => kind.startsWith(beginning)
 }
+
+const isTouched = (pattern: string, beginning: string): boolean =>
+  pattern.startsWith(beginning) || (pattern.endsWith('*') && beginning.startsWith(pattern.slice(0, -1)))

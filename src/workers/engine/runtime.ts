@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Job, JobBus } from '../../bus/job-bus.ts'
+import { type Job, type JobBus, ownQueue, queueOf } from '../../bus/job-bus.ts'
 import type { Executor } from '../../commands/execute.ts'
 import type { Kinds } from '../../commands/kind.ts'
 import { operation } from '../../commands/operation.ts'
@@ -12,7 +12,8 @@ import type { Secrets } from '../../stores/secrets.ts'
 import type { Work } from '../work.ts'
 import { type AttemptPorts, type Claim, type RunningAttempt, runAttempt } from './attempt.ts'
 import { type Claims, createClaims } from './claims.ts'
-import { createSlots } from './slots.ts'
+import { createKindRoom } from './kind-room.ts'
+import { createSlots, type Release } from './slots.ts'
 import { createWorkerLease } from './worker-lease.ts'
 
 export interface RuntimeOptions {
@@ -58,6 +59,8 @@ const defaultLeaseMs = 8_000
 const restartMs = 1_000
 /** Jobs that schedulers have not answered yet; the supervisor rings again for one that was forgotten. */
 const mostAdmitted = 1_000
+/** Between hearing of an operation that another worker can run and ringing for it again. */
+const passOnMs = 100
 
 interface Running {
   readonly attempt: RunningAttempt
@@ -80,11 +83,12 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   /** What becomes of attempts during a shutdown. */
   let stopOne: ((attempt: RunningAttempt) => void) | undefined
   let consuming: Promise<void> = Promise.resolve()
-  const names = kinds.all.map(({ kind }) => kind)
+  const room = createKindRoom()
+  const queues = [...new Set([...kinds.all.map(({ kind }) => queueOf(kind)), ...(kinds.mayCome ? [ownQueue] : [])])]
 
   const lease = createWorkerLease({
     ...options,
-    kinds: names,
+    kinds: () => kinds.all.map(({ kind }) => kind),
     leaseMs: options.leaseMs ?? defaultLeaseMs,
     onLapse: (worker) => {
       for (const { attempt } of running.values()) if (attempt.worker === worker) attempt.abort('lease-lost')
@@ -139,9 +143,16 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
     }
     const current = running.get(operationId)
     if (current !== undefined) current.again = job
-    if (work === undefined || isTaken(operationId)) return
-    const release = await slots.take(priority)
-    if (release === undefined) return
+    if (work === undefined) return passOn(job)
+    if (isTaken(operationId)) return
+    const leave = room.take(job, work.concurrency, handle)
+    if (leave === undefined) return
+    const slot = await slots.take(priority)
+    const release: Release = () => {
+      slot?.()
+      leave()
+    }
+    if (slot === undefined) return release()
     let attempt: RunningAttempt | undefined
     try {
       if (!isTaken(operationId)) attempt = await begin(operationId, job)
@@ -152,6 +163,15 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       // Free the slot when the work stops, not when its outcome is recorded; otherwise slots idle during the flush.
       else void attempt.worked.then(release)
     }
+  }
+
+  /** A kind of one's own that another worker has and this one has not: queues are shared by all that take such kinds. */
+  const passOn = (job: Job): void => {
+    const others = options.leases.live(clock.monotonic()).filter(({ worker }) => worker !== lease.worker())
+    if (!kinds.mayCome || !others.some((other) => other.kinds.includes(job.kind))) return
+    clock.after(passOnMs, () => {
+      if (!stopping.signal.aborted) bus.publish([job]).catch(() => undefined)
+    })
   }
 
   /** For kinds with a scheduler: they say themselves what starts when, and are bounded by themselves. */
@@ -210,9 +230,12 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
   return {
     start: async () => {
       await lease.start()
+      kinds.onChange(() => {
+        if (!stopping.signal.aborted) lease.announce()
+      })
       void followLog(await log.head())
       for (const work of kinds.all) work.scheduler?.attach(startScheduled, lease.worker)
-      consuming = bus.consume({ kinds: names, concurrency, signal: stopping.signal }, handle)
+      consuming = bus.consume({ kinds: queues, concurrency, signal: stopping.signal }, handle)
     },
     stop: async (graceMs) => {
       stopping.abort()

@@ -15,6 +15,8 @@ export interface WorkerLease {
   isLive(worker: string): boolean
   /** Resolves when the first lease is held. */
   start(): Promise<void>
+  /** Renews it at once: what it takes has changed. */
+  announce(): void
   stop(): Promise<void>
 }
 
@@ -35,7 +37,8 @@ export const createWorkerLease = ({
 }: {
   readonly name: string
   readonly host: string
-  readonly kinds: readonly string[]
+  /** What it takes now. */
+  readonly kinds: () => readonly string[]
   readonly leases: Leases
   readonly clock: Clock
   readonly leaseMs: number
@@ -65,7 +68,7 @@ export const createWorkerLease = ({
     lapseIfOver()
     const renewed = worker
     const next = clock.monotonic() + leaseMs
-    await leases.renew({ worker: renewed, host, kinds, until: next })
+    await leases.renew({ worker: renewed, host, kinds: kinds(), until: next })
     // A lease that ran out while it was renewed may have been judged by others already: it is not taken up again.
     lapseIfOver()
     if (renewed === worker && !isStopped) until = next
@@ -73,11 +76,13 @@ export const createWorkerLease = ({
 
   let ticking: Promise<void> = Promise.resolve()
   const tick = (): Promise<void> => {
-    ticking = renewAndPlan()
+    ticking = ticking.then(renewAndPlan)
     return ticking
   }
 
   const renewAndPlan = async (): Promise<void> => {
+    cancelTimer?.()
+    if (isStopped) return
     let pause = leaseMs / renewalsPerLease
     try {
       await renew()
@@ -95,6 +100,7 @@ export const createWorkerLease = ({
       return asked === worker && until !== 0
     },
     start: tick,
+    announce: () => void tick(),
     stop: async () => {
       isStopped = true
       until = 0

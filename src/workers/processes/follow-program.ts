@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
+import { AttemptAborted } from '../engine/attempt.ts'
 import { CannotStart } from './find-program.ts'
 import { askToEnd, endGroup, kill } from './process-group.ts'
 import type { Program, ProgramEnd } from './processes.ts'
@@ -22,12 +23,14 @@ export const followProgram = async (
   {
     failed,
     graceMs: usualGraceMs,
+    shutdownGraceMs,
     clock,
     logger,
   }: {
     /** Is there where the program could not be executed. */
     readonly failed: string
     readonly graceMs: number
+    readonly shutdownGraceMs: number
     readonly clock: Clock
     readonly logger: Logger
   },
@@ -42,7 +45,8 @@ export const followProgram = async (
   const end = (why: Cause): void => {
     if (cause !== undefined) return
     cause = why
-    const graceMs = program.graceMs?.(why.by === 'signal' ? signal.reason : undefined) ?? usualGraceMs
+    const asked = program.graceMs ?? usualGraceMs
+    const graceMs = why.by === 'signal' && isShutdown(signal.reason) ? Math.min(asked, shutdownGraceMs) : asked
     killAt = clock.monotonic() + graceMs
     askToEnd(pid)
     cancelKill = clock.after(graceMs, () => kill(pid))
@@ -65,7 +69,7 @@ export const followProgram = async (
     cancelTimeout?.()
     cancelKill?.()
     gate.stdin.destroy()
-    const graceMs = killAt === undefined ? usualGraceMs : Math.max(0, killAt - clock.monotonic())
+    const graceMs = killAt === undefined ? (program.graceMs ?? usualGraceMs) : Math.max(0, killAt - clock.monotonic())
     if (!(await endGroup(pid, graceMs, clock))) logger.error({ pid }, 'what a program left behind could not be ended')
     const giveUp = [gate.stdout, gate.stderr].map((stream) => endWhenSilent(stream, clock))
     await taken
@@ -82,6 +86,8 @@ export const followProgram = async (
     for (const stream of [gate.stdout, gate.stderr]) stream.destroy()
   }
 }
+
+const isShutdown = (reason: unknown): boolean => reason instanceof AttemptAborted && reason.why === 'shutdown'
 
 /** What is in a pipe when the last process of the group has ended is read; then its end comes, unless a process of another group has it too. */
 const endWhenSilent = (stream: Readable, clock: Clock): (() => void) => {

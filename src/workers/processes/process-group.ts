@@ -28,7 +28,7 @@ export const isGone = async (group: number, ms: number, clock: Clock): Promise<b
 }
 
 /** A process that was killed and does not end waits for a device; nobody can do more. */
-const killedWithinMs = 5_000
+export const killedWithinMs = 5_000
 
 /** Ends what is left of a group: TERM, KILL after `graceMs`. Resolves to false where something of it cannot be ended. */
 export const endGroup = async (group: number, graceMs: number, clock: Clock): Promise<boolean> => {

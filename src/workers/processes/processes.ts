@@ -17,8 +17,8 @@ export interface Program {
   readonly prepare?: (directory: string) => Promise<void>
   /** Ends the program: TERM to its group, KILL after the grace. */
   readonly signal: AbortSignal
-  /** Default: that of the port. Told the reason of the signal, undefined for time-outs and what is left behind. */
-  readonly graceMs?: (reason: unknown) => number
+  /** Between TERM and KILL. Default: that of the port; a shutdown makes it shorter. */
+  readonly graceMs?: number
   /** Ends it as the signal does. Default: never. */
   readonly timeoutMs?: number
   /** Most bytes of each stream that are passed on; the rest is read and dropped. Default: all. */
@@ -38,6 +38,8 @@ export interface ProgramEnd extends ProgramExit {
 
 /** Runs programs, each in a process group of its own. Tested by test/workers/processes. */
 export interface Processes {
+  /** How long a program lives after its signal at most, where it says nothing else. */
+  readonly endsWithinMs: number
   /**
    * Resolves when the program has ended, all that it left in its group too, and its output has been taken. Throws `CannotStart` where it
    * cannot be executed, `Unavailable` where its start cannot be recorded, what the signal was aborted with where that ended it, and what

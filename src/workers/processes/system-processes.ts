@@ -5,7 +5,7 @@ import { createSlots } from '../engine/slots.ts'
 import { findProgram } from './find-program.ts'
 import { followProgram } from './follow-program.ts'
 import { endOrphans } from './orphans.ts'
-import { kill } from './process-group.ts'
+import { kill, killedWithinMs } from './process-group.ts'
 import { bootId, processOf } from './process-table.ts'
 import type { Processes, Program, ProgramEnd } from './processes.ts'
 import { makeFolder, type ProgramFolder, removeFolder, writeRecord } from './program-folders.ts'
@@ -18,6 +18,8 @@ export interface ProcessesOptions {
   readonly logger: Logger
   /** Between TERM and KILL. Default 5000. */
   readonly graceMs?: number
+  /** The same when the server shuts down: what does not end by then is killed before it is handed back. Default: `graceMs`. */
+  readonly shutdownGraceMs?: number
   /** Programs at the same time; others wait. Default 256. */
   readonly atOnce?: number
   /** PATH and LANG of the programs. */
@@ -39,6 +41,7 @@ export const createProcesses = ({
   clock,
   logger,
   graceMs = defaultGraceMs,
+  shutdownGraceMs = graceMs,
   atOnce = defaultAtOnce,
   environment: { PATH = defaultPath, LANG = 'C.UTF-8' } = {},
 }: ProcessesOptions): Processes => {
@@ -82,7 +85,7 @@ export const createProcesses = ({
     if (running.size === 0) process.on('exit', killAll)
     running.add(entry)
     try {
-      return await followProgram(program, gate, { failed: folder.failed, graceMs, clock, logger })
+      return await followProgram(program, gate, { failed: folder.failed, graceMs, shutdownGraceMs, clock, logger })
     } finally {
       running.delete(entry)
       if (running.size === 0) process.off('exit', killAll)
@@ -91,6 +94,7 @@ export const createProcesses = ({
   }
 
   return {
+    endsWithinMs: graceMs + killedWithinMs,
     run: async (program) => {
       await ready
       program.signal.throwIfAborted()

@@ -222,6 +222,8 @@ const wordsOf = (refused: SubmitRefusal): string => {
   switch (refused.reason) {
     case 'unknown-kind':
       return `unknown-kind: there is no kind ${refused.kind}`
+    case 'kind-faulty':
+      return `kind-faulty: ${refused.fault.file}${refused.fault.pointer && ` at ${refused.fault.pointer}`}: ${refused.fault.message}`
     case 'kind-not-submittable':
       return `kind-not-submittable: operations of the kind ${refused.kind} can be submitted through their own face only`
     case 'invalid':

@@ -101,16 +101,16 @@ export const startFace = async ({
   })
   const executor = createExecutor({ log, clock })
   const leases = createLocalLeases()
+  const held = new Map<string, Held>()
+  const known = createKinds(kinds.map((kind) => answering(kind, held)))
   const engines = { log, leases, viewsDirectory: join(directory, 'views') }
   const {
     knowledge,
     operations: operationsOf,
     parts,
-  } = await openKnowledge({ clock, logger, projections, engines }, loadConfig({}))
+  } = await openKnowledge({ clock, logger, projections, engines, kinds: known }, loadConfig({}))
   const operations = operationsOf(knowledge.present(operationsOf.reads))
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
-  const held = new Map<string, Held>()
-  const known = createKinds(kinds.map((kind) => answering(kind, held)))
   const submit = createSubmit({ executor, kinds: known, secrets, blobs: { has: async () => false } })
   const forget = createForget({ executor, secrets })
   const bus = createInProcessBus()

@@ -10,7 +10,7 @@ await leases.start()
 const lease = createWorkerLease({
   name: 'child',
   host: 'here',
-  kinds: ['probe'],
+  kinds: () => ['probe'],
   leases,
   clock,
   leaseMs: Number(leaseMs),

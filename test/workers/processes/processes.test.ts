@@ -16,7 +16,7 @@ processesContract('the system', (options) => createProcesses({ ...options, clock
 
 /** A program under way whose server was killed; answers with the numbers that it printed. */
 const orphaned = async (directory: string, script: string): Promise<readonly number[]> => {
-  const server = spawn(process.execPath, [join(import.meta.dirname, 'killed-server.ts'), directory, script])
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'server-child.ts'), directory, script])
   const [printed] = (await once(server.stdout, 'data')) as [Buffer]
   server.kill('SIGKILL')
   await once(server, 'exit')

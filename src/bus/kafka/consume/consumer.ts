@@ -4,7 +4,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { messageOf } from '../../../lib/errors.ts'
 import { sha256 } from '../../../lib/ids.ts'
 import { within } from '../../../lib/time-limit.ts'
-import type { ConsumeOptions, Job } from '../../job-bus.ts'
+import { type ConsumeOptions, type Job, queueOf } from '../../job-bus.ts'
 import { createJobQueue } from '../../jobs-by-priority.ts'
 import { jobsTopic } from '../create-topics.ts'
 import type { DeadLetterReason } from '../jobs/dead-letters.ts'
@@ -102,7 +102,7 @@ export const consumeJobs = async (
       const job = jobOfMessage(message)
       const source = { topic: batch.topic, partition: batch.partition, message }
       if ('reason' in job) buried.push(bury(source, job))
-      else if (taken.has(job.kind) && queue.push(job)) sources.set(job, slim(source))
+      else if (taken.has(queueOf(job.kind)) && queue.push(job)) sources.set(job, slim(source))
     }
     feed()
     await Promise.all(buried)

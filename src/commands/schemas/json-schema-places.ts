@@ -1,0 +1,122 @@
+import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import type { SchemaPlace } from './schema-place.ts'
+
+/** A JSON Schema 2020-12; `true` takes everything. */
+export type JsonSchema = JsonObject | boolean
+
+/** Keywords whose schemas describe the same value: one, a list of them, or one for each name. */
+const sameOne = ['if', 'then', 'else'] as const
+const sameLists = ['allOf', 'anyOf', 'oneOf'] as const
+/** Keywords whose schemas describe members or items. */
+const belowOne = ['additionalProperties', 'unevaluatedProperties', 'items', 'unevaluatedItems', 'contains'] as const
+
+const schemaIn = (value: JsonValue | undefined): readonly JsonObject[] => (isObject(value) ? [value as JsonObject] : [])
+const listIn = (value: JsonValue | undefined): readonly JsonObject[] => (Array.isArray(value) ? value.flatMap(schemaIn) : [])
+const namedIn = (value: JsonValue | undefined): readonly JsonObject[] =>
+  isObject(value) ? Object.values(value as JsonObject).flatMap(schemaIn) : []
+
+/** What a reference within the schema (`#`, `#/$defs/name`) leads to. */
+const referred = (root: JsonObject, reference: JsonValue | undefined): readonly JsonObject[] => {
+  if (typeof reference !== 'string' || !isLocal(reference)) return []
+  let found: JsonValue | undefined = root
+  for (const part of reference.slice(1).split('/').slice(1)) {
+    const name = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~')
+    const held: JsonValue | undefined = found
+    found = Array.isArray(held)
+      ? held[Number(name)]
+      : isObject(held) && Object.hasOwn(held, name)
+        ? (held as JsonObject)[name]
+        : undefined
+  }
+  return schemaIn(found)
+}
+
+const isLocal = (reference: string): boolean => reference === '#' || reference.startsWith('#/')
+
+/** The schemas and all that describe the same value. */
+const samePlace = (root: JsonObject, schemas: readonly JsonObject[]): readonly JsonObject[] => {
+  const found = new Set<JsonObject>()
+  const add = (schema: JsonObject): void => {
+    if (found.has(schema)) return
+    found.add(schema)
+    for (const keyword of sameOne) schemaIn(schema[keyword]).forEach(add)
+    for (const keyword of sameLists) listIn(schema[keyword]).forEach(add)
+    namedIn(schema.dependentSchemas).forEach(add)
+    referred(root, schema.$ref).forEach(add)
+  }
+  schemas.forEach(add)
+  return [...found]
+}
+
+const memberSchemas = (schema: JsonObject, name: string): readonly JsonObject[] => {
+  const { properties, patternProperties, additionalProperties, unevaluatedProperties } = schema
+  const named = isObject(properties) && Object.hasOwn(properties, name) ? schemaIn((properties as JsonObject)[name]) : []
+  const matching = isObject(patternProperties)
+    ? Object.entries(patternProperties as JsonObject).flatMap(([pattern, below]) =>
+        new RegExp(pattern, 'u').test(name) ? schemaIn(below) : [],
+      )
+    : []
+  const others = [...schemaIn(additionalProperties), ...schemaIn(unevaluatedProperties)]
+  return isObject(properties) && Object.hasOwn(properties, name) ? [...named, ...matching] : [...matching, ...others]
+}
+
+const itemSchemas = ({ prefixItems, items, unevaluatedItems, contains }: JsonObject, index: number): readonly JsonObject[] => {
+  const first = Array.isArray(prefixItems) ? prefixItems[index] : undefined
+  return [...(first === undefined ? [...schemaIn(items), ...schemaIn(unevaluatedItems)] : schemaIn(first)), ...schemaIn(contains)]
+}
+
+const placeOf = (root: JsonObject, described: readonly JsonObject[]): SchemaPlace | undefined => {
+  if (described.length === 0) return undefined
+  const schemas = samePlace(root, described)
+  return {
+    isSecret: schemas.some(({ secret }) => secret === true),
+    member: (name) =>
+      placeOf(
+        root,
+        schemas.flatMap((schema) => memberSchemas(schema, name)),
+      ),
+    item: (index) =>
+      placeOf(
+        root,
+        schemas.flatMap((schema) => itemSchemas(schema, index)),
+      ),
+  }
+}
+
+/** The place that a whole value has. */
+export const jsonSchemaPlace = (schema: JsonSchema): SchemaPlace | undefined =>
+  isObject(schema) ? placeOf(schema, [schema]) : undefined
+
+/** Every schema in a schema, itself first. */
+const schemasIn = (schema: JsonObject): readonly JsonObject[] => [
+  schema,
+  ...[
+    ...[...sameOne, ...belowOne, 'not', 'propertyNames'].flatMap((keyword) => schemaIn(schema[keyword])),
+    ...[...sameLists, 'prefixItems'].flatMap((keyword) => listIn(schema[keyword])),
+    ...['properties', 'patternProperties', 'dependentSchemas', '$defs', 'definitions'].flatMap((keyword) =>
+      namedIn(schema[keyword]),
+    ),
+  ].flatMap(schemasIn),
+]
+
+const known = new WeakMap<JsonObject, boolean>()
+
+/** Most schemas have no secrets, and their inputs need no walk. */
+export const jsonSchemaHoldsSecrets = (schema: JsonSchema): boolean => {
+  if (!isObject(schema)) return false
+  const cached = known.get(schema)
+  if (cached !== undefined) return cached
+  const answer = schemasIn(schema).some(({ secret }) => secret === true)
+  known.set(schema, answer)
+  return answer
+}
+
+/** A reference that leads out of the schema, or is found while it is applied: where it leads, secrets would not be seen. */
+export const foreignReference = (schema: JsonSchema): string | undefined => {
+  if (!isObject(schema)) return undefined
+  for (const { $ref, $dynamicRef } of schemasIn(schema)) {
+    if (typeof $dynamicRef === 'string') return $dynamicRef
+    if (typeof $ref === 'string' && !isLocal($ref)) return $ref
+  }
+  return undefined
+}
