@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   limits: async () => (await import('./commands/limits.ts')).limitsCommand,
   projections: async () => (await import('./commands/projections.ts')).projectionsCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
+  blobs: async () => (await import('./commands/blobs.ts')).blobsCommand,
   secrets: async () => (await import('./commands/secrets.ts')).secretsCommand,
   credentials: async () => (await import('./commands/credentials.ts')).credentialsCommand,
   'dead-letters': async () => (await import('./commands/dead-letters.ts')).deadLettersCommand,

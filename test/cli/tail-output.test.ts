@@ -26,6 +26,7 @@ const tailed = async (answers: readonly (() => Response)[], options: TailOptions
       return next()
     },
     json: () => expect.unreachable(),
+    upload: () => expect.unreachable(),
   }
   const failure = await tailOutput(client, '/output', options).then(
     () => undefined,

@@ -39,7 +39,8 @@ export const native = faceModule<NativeSettings>({
     const firing = createFiringService({ ...node, schedules: node.ports.schedules })
     return {
       services: [
-        { name: 'uploads', where: 'one', ...settler },
+        // Alone it has done it before the first request comes.
+        { name: 'uploads', where: sharesLog ? 'one' : 'each', ...settler },
         { name: 'schedules', where: 'one', ...firing },
       ],
     }

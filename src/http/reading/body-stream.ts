@@ -1,5 +1,5 @@
+import type { IncomingMessage } from 'node:http'
 import type { HttpContext } from '../faces/http-context.ts'
-import { Problem } from '../replies/problem.ts'
 import { cutOff, tooLarge, tooLate } from './body.ts'
 
 /**
@@ -10,39 +10,45 @@ import { cutOff, tooLarge, tooLate } from './body.ts'
 export async function* bodyStream(c: HttpContext, maxBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
   const { incoming, request } = c
   if (Number(incoming?.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
-  // What is left unread after a refusal is thrown away by the listener, so that the answer reaches the client.
-  const chunks: AsyncIterator<Uint8Array, unknown> =
-    incoming === undefined ? piecesOf(request?.body ?? null) : incoming.iterator({ destroyOnReturn: false })
   let bytes = 0
-  try {
-    for (;;) {
-      const { done, value } = await moving(c, chunks.next())
-      if (done === true) return
-      bytes += value.byteLength
-      if (bytes > maxBytes) throw tooLarge(maxBytes)
-      yield value
-    }
-  } finally {
-    // It ends only after the piece that is waited for, which may never come.
-    void chunks.return?.().catch(() => undefined)
+  for await (const piece of incoming === undefined ? (request?.body ?? []) : piecesOf(incoming, c)) {
+    bytes += piece.byteLength
+    if (bytes > maxBytes) throw tooLarge(maxBytes)
+    yield piece
   }
 }
 
-async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
-  for await (const chunk of body ?? []) yield chunk
+/** Leaves the socket alone when it ends early: the listener throws the rest away, so that the answer reaches the client. */
+async function* piecesOf(incoming: IncomingMessage, { clock, bodyIdleMs }: HttpContext): AsyncGenerator<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let end = (incoming.readableEnded ? 'whole' : incoming.destroyed ? 'cut' : undefined) as 'whole' | 'cut' | 'idle' | undefined
+  let wake = (): void => undefined
+  const ended = (how: NonNullable<typeof end>) => (): void => {
+    end ??= how
+    wake()
+  }
+  const onData = (piece: Uint8Array): void => {
+    pieces.push(piece)
+    incoming.pause()
+    wake()
+  }
+  const [onEnd, onCut] = [ended('whole'), ended('cut')]
+  incoming.on('data', onData).on('end', onEnd).on('close', onCut).on('error', onCut)
+  try {
+    for (;;) {
+      const piece = pieces.shift()
+      if (piece !== undefined) yield piece
+      else if (end === undefined) {
+        const cancel = clock.after(bodyIdleMs, ended('idle'))
+        await new Promise<void>((resolve) => {
+          wake = resolve
+          incoming.resume()
+        })
+        cancel()
+      } else if (end === 'whole') return
+      else throw end === 'idle' ? tooLate() : cutOff()
+    }
+  } finally {
+    incoming.off('data', onData).off('end', onEnd).off('close', onCut).off('error', onCut)
+  }
 }
-
-const moving = <Piece>({ clock, bodyIdleMs }: HttpContext, next: Promise<Piece>): Promise<Piece> =>
-  new Promise((resolve, reject) => {
-    const cancel = clock.after(bodyIdleMs, () => reject(tooLate()))
-    next.then(
-      (piece) => {
-        cancel()
-        resolve(piece)
-      },
-      (error: unknown) => {
-        cancel()
-        reject(error instanceof Problem ? error : cutOff())
-      },
-    )
-  })
