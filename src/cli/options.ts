@@ -1,4 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
 import { type Command, InvalidArgumentError } from 'commander'
+import { messageOf } from '../lib/errors.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { CommandFailed } from './exit-codes.ts'
 import type { ServerOptions } from './http-client.ts'
 
 export interface JsonOption {
@@ -38,4 +43,27 @@ export const queryOf = (options: Readonly<Record<string, unknown>>, names: reado
   const query = new URLSearchParams()
   for (const name of names) for (const value of [options[name] ?? []].flat()) query.append(name, String(value))
   return query
+}
+
+/** The members that were given. */
+export const given = (members: Readonly<Record<string, JsonValue | undefined>>): JsonObject =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+
+/** The value of an option that is JSON: as it is, `-` for standard input, `@file` for a file. */
+export const jsonOption = async (option: string, name: string): Promise<JsonValue> => {
+  const text =
+    option === '-' ? await readAll(process.stdin) : option.startsWith('@') ? await textOf(option.slice(1), name) : option
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CommandFailed('usage', `${name} is not JSON: ${messageOf(error)}`)
+  }
+}
+
+const textOf = async (file: string, name: string): Promise<string> => {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new CommandFailed('usage', `${name}: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+  }
 }

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   operations: async () => (await import('./commands/operations.ts')).operationsCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,
   why: async () => (await import('./commands/why.ts')).whyCommand,
+  schedules: async () => (await import('./commands/schedules.ts')).schedulesCommand,
   limits: async () => (await import('./commands/limits.ts')).limitsCommand,
   projections: async () => (await import('./commands/projections.ts')).projectionsCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,

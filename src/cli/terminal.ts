@@ -52,6 +52,14 @@ export const printTable = (columns: readonly string[], rows: readonly JsonObject
 export const harmless = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}]/gu, (mark) => (mark === '\n' || mark === '\t' ? mark : '\uFFFD'))
 
+/** The members of a resource, one a line. */
+export const printResource = (resource: JsonObject, { json }: { readonly json?: boolean }): void => {
+  if (json) printJson(resource)
+  for (const [name, value] of json ? [] : Object.entries(resource))
+    if (value !== null && value !== undefined)
+      print(`${`${name}:`.padEnd(15)}${harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))}`)
+}
+
 const cell = (value: JsonValue | undefined): string => {
   if (value === null || value === undefined) return '-'
   return harmless(typeof value === 'object' ? JSON.stringify(value) : String(value)).replace(/\s+/g, ' ')

@@ -1,13 +1,11 @@
-import { readFile } from 'node:fs/promises'
-import { text as readAll } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { systemClock } from '../../lib/clock.ts'
-import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
+import { isObject, type JsonObject } from '../../lib/json.ts'
 import { CommandFailed } from '../exit-codes.ts'
 import { type Client, createClient } from '../http-client.ts'
-import { queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from '../options.ts'
+import { given, jsonOption, queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from '../options.ts'
 import { type TailOptions, tailOutput } from '../tail-output.ts'
-import { harmless, print, printJson, printTable } from '../terminal.ts'
+import { print, printJson, printResource, printTable } from '../terminal.ts'
 
 const longestWaitS = 60
 const finished = ['succeeded', 'failed', 'cancelled', 'timed-out']
@@ -32,7 +30,7 @@ export const operationsCommand = (program: Command): void => {
 
   withAsOf(withServer(group.command('get <id>').description('show one operation'))).action(
     async (id: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
-      show(await createClient(options).json(pathOf(id), { query: queryOf({ ...options }, ['asOf']) }), options),
+      printResource(await createClient(options).json(pathOf(id), { query: queryOf({ ...options }, ['asOf']) }), options),
   )
 
   withServer(group.command('submit <kind>').description('submit a new operation'))
@@ -50,7 +48,7 @@ export const operationsCommand = (program: Command): void => {
     .option('--timeout <seconds>', 'maximum wait', wholeNumber)
     .action(async (id: string, options: ServerCommandOptions & { timeout?: number }) => {
       const operation = await untilFinished(createClient(options), id, options.timeout)
-      show(operation, options)
+      printResource(operation, options)
       judge(operation)
     })
 
@@ -70,7 +68,7 @@ export const operationsCommand = (program: Command): void => {
     .option('--reason <text>', 'why')
     .action(async (id: string, options: ServerCommandOptions & { reason?: string }) => {
       const body = options.reason === undefined ? {} : { reason: options.reason }
-      show(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
+      printResource(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
     })
 
   withServer(group.command('retry <id>').description('retry as a new operation'))
@@ -78,7 +76,7 @@ export const operationsCommand = (program: Command): void => {
     .addHelpText('after', '\nExample:\n  intendant operations retry 01a22ec4-26d8-72e1-8752-99cce2817773 --failed-targets')
     .action(async (id: string, options: ServerCommandOptions & { readonly failedTargets?: boolean }) => {
       const body = options.failedTargets ? { targets: 'failed' } : {}
-      return show(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST', body }), options)
+      return printResource(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST', body }), options)
     })
 }
 
@@ -108,37 +106,16 @@ async function submit(kind: string, options: SubmitOptions): Promise<void> {
   const policy = { ...given({ attempts, timeoutMs }) }
   const body = {
     kind,
-    input: await inputOf(options.input),
+    input: await jsonOption(options.input, '--input'),
     ...given({ lane, priority, runAt }),
     ...(Object.keys(policy).length === 0 ? {} : { policy }),
   }
   const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
   const operation = await client.json('/v1/operations', { method: 'POST', body, headers })
-  if (wait === undefined) return show(operation, options)
+  if (wait === undefined) return printResource(operation, options)
   const ended = await untilFinished(client, String(operation.id), wait === true ? undefined : wait)
-  show(ended, options)
+  printResource(ended, options)
   judge(ended)
-}
-
-/** The members that are there. */
-const given = (members: Readonly<Record<string, JsonValue | undefined>>): JsonObject =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
-
-async function inputOf(option: string): Promise<JsonValue> {
-  const text = option === '-' ? await readAll(process.stdin) : option.startsWith('@') ? await textOf(option.slice(1)) : option
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new CommandFailed('usage', `--input is not JSON: ${error instanceof Error ? error.message : error}`)
-  }
-}
-
-const textOf = async (file: string): Promise<string> => {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    throw new CommandFailed('usage', `--input: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
-  }
 }
 
 /** Asks again and again, each time as long as the server is willing to hold the answer back. */
@@ -158,15 +135,4 @@ function judge(operation: JsonObject): void {
   if (operation.state === 'succeeded') return
   const message = isObject(operation.error) ? `: ${operation.error.message}` : ''
   throw new CommandFailed('notSucceeded', `operation ${operation.id} ended as ${operation.state}${message}`)
-}
-
-function show(operation: JsonObject, { json }: ServerCommandOptions): void {
-  if (json) {
-    printJson(operation)
-    return
-  }
-  for (const [name, value] of Object.entries(operation)) {
-    if (value === null || value === undefined) continue
-    print(`${`${name}:`.padEnd(15)}${harmless(typeof value === 'object' ? JSON.stringify(value) : String(value))}`)
-  }
 }

@@ -11,6 +11,7 @@ import { type NativeRoute, nativeRoute, type RouteRequest } from '../faces/nativ
 import type { RouteTools } from '../faces/route-tools.ts'
 import { settle } from '../reading/event-position.ts'
 import { cursor, decodeCursor, encodeCursor, limit } from '../reading/query.ts'
+import { type Answers, answerTo } from '../replies/answers.ts'
 import { etag, isKnown, pinnedRevision, versionMismatch } from '../replies/entity-tags.ts'
 import { json } from '../replies/json.ts'
 import { listOf } from '../replies/lists.ts'
@@ -18,7 +19,7 @@ import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { ScheduleDocument, scheduleExample } from './schedule-document.ts'
 import { OperationDocument, problems } from './schemas.ts'
-import { accepted, submitProblem } from './submit.ts'
+import { accepted, submitAnswers } from './submit.ts'
 
 type Request = Pick<RouteRequest<unknown, unknown>, 'c' | 'ports' | 'known' | 'params'>
 
@@ -57,17 +58,11 @@ const pinOf = async (request: Request): Promise<{ pinnedRevision?: number }> => 
   return { pinnedRevision: revision }
 }
 
-const problemOf = (request: Request, refused: ScheduleWriteRefusal): Problem => {
-  switch (refused.reason) {
-    case 'exists':
-      return new Problem('exists', `there is a schedule ${request.params.name} already`)
-    case 'unknown-schedule':
-      return unknownSchedule(request)
-    case 'version-mismatch':
-      return versionMismatch(headerOf(request.c, 'if-match') ?? '', find(request).version)
-    default:
-      return submitProblem(refused)
-  }
+const answers: Answers<ScheduleWriteRefusal, Problem, Request> = {
+  ...submitAnswers,
+  exists: (_refused, { params: { name } }) => new Problem('exists', `there is a schedule ${name} already`),
+  'unknown-schedule': (_refused, request) => unknownSchedule(request),
+  'version-mismatch': (_refused, request) => versionMismatch(headerOf(request.c, 'if-match') ?? '', find(request).version),
 }
 
 /** After a write: waits for the view, and shows the schedule. */
@@ -77,7 +72,7 @@ const written = async (
   status = 200,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Reply> => {
-  if (outcome.refused !== undefined) throw problemOf(request, outcome.refused)
+  if (outcome.refused !== undefined) throw answerTo(answers, outcome.refused, request)
   const { c, ports } = request
   const isShown = await settle(ports, outcome.position ?? (await ports.log.head()), reads)
   const found = lookUp(request)
@@ -238,7 +233,7 @@ const deleteSchedule = ({ operationReads }: RouteTools): NativeRoute =>
       const outcome = await ports.schedules.remove(keyOf(params.name), requestContext(c), { ...pin, use })
       // Repeated after a crash, it may have been deleted by this very request.
       if (outcome.refused !== undefined && !(c.repeated && outcome.refused.reason === 'unknown-schedule'))
-        throw problemOf(request, outcome.refused)
+        throw answerTo(answers, outcome.refused, request)
       const position = outcome.refused === undefined ? outcome.position : null
       if (position !== null) caused(c, { position })
       await settle(ports, position, reads)
@@ -298,7 +293,7 @@ const runNow = (tools: RouteTools): NativeRoute =>
     handle: async (request) => {
       const { c, ports, params } = request
       const result = await ports.schedules.runNow(keyOf(params.name), requestContext(c))
-      if (result.refused !== undefined) throw problemOf(request, result.refused)
+      if (result.refused !== undefined) throw answerTo(answers, result.refused, request)
       await settle(ports, result.position, reads)
       return accepted(c, ports, tools, { ...result, kind: lookUp(request)?.resource.kind ?? '' })
     },

@@ -22,6 +22,7 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
     case 2:
       return app.probe({ failAttempts: 2, output: 'again\n' }, { lane, priority: n })
     case 3:
+      await schedule(app, n)
       return app.probe({}, { runAt: '2999-01-01T00:00:00Z', lane: 'late' })
     case 4: {
       const { json: made } = await app.probe({ sleepMs: 60_000 })
@@ -45,6 +46,15 @@ const act = (web: { url(host: string, path: string): string }) => async (app: Te
   }
 }
 
+/** One that fires often, and one that is made again and again. */
+const schedule = async (app: TestApp, n: number): Promise<void> => {
+  const often = { name: 'often', kind: 'probe', input: { sleepMs: 300 }, everyMs: 200 }
+  if (n === 3) await app.ask('POST /v1/schedules', { body: often })
+  else await app.ask('DELETE /v1/schedules/again')
+  await app.ask('POST /v1/schedules', { body: { name: 'again', kind: 'probe', input: { n }, cron: '0 0 1 1 *', jitterMs: n } })
+  await app.ask('POST /v1/schedules/again/run-now')
+}
+
 const gets = async (app: TestApp): Promise<readonly string[]> => {
   const ids = ((await app.ask('GET /v1/operations?limit=5')).json.items as { id: string }[]).map(({ id }) => id)
   // The bytes of the others are deleted, and have no past.
@@ -59,6 +69,9 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
     '/v1/events?limit=20&order=desc',
     '/v1/events?type=OperationSucceeded&limit=5',
     '/v1/secrets',
+    '/v1/schedules',
+    '/v1/schedules/often',
+    '/v1/schedules/again',
     '/v1/blobs?limit=3',
     '/v1/blobs?unused=true',
     ...kept.map(({ id }) => `/v1/blobs/${id}`),

@@ -11,6 +11,7 @@ import { type QueueQueries, queueQueries } from '../../../projections/crawling/q
 import type { Projections } from '../../../projections/projection.ts'
 import type { EventLog, RecordedEvent } from '../../../stores/event-log.ts'
 import type { Leases } from '../../../stores/leases.ts'
+import { createDueTimer } from '../../engine/due-timer.ts'
 import { createPeers } from '../../engine/peer-workers.ts'
 import { gentleReasons } from './cancel-reasons.ts'
 
@@ -28,10 +29,7 @@ export interface ExpiryPorts {
 const office = 'timers of crawls'
 const actor: Actor = { principal: 'crawl-timer', face: 'crawling', address: null }
 const view = { names: ['crawling-pages'] } as const
-const retryMs = 1_000
 const cancelledAtOnce = 200
-/** No timer is looked at later than this, so that a clock that was set is noticed. */
-const longestWaitMs = 60_000
 
 /**
  * Ends what time or a stop has ended: expires crawls whose timer ran out, and cancels the operations of crawls that were
@@ -51,21 +49,19 @@ export const createExpiry = ({
   start(worker: () => string): void
 } => {
   let isMine = (): boolean => true
-  let cancelTimer = (): void => {}
-  let isWorking = false
-  let isAskedAgain = false
 
   const queries = (): QueueQueries => queueQueries(projections.views('crawling-pages'))
 
-  const expireDue = async (): Promise<void> => {
+  /** False where the view does not show yet what was recorded. */
+  const expireDue = async (): Promise<boolean> => {
     for (;;) {
       const timer = queries().nextTimer()
-      if (timer === undefined || dueAt(timer.expires) > clock.now()) return
+      if (timer === undefined || dueAt(timer.expires) > clock.now()) return true
       const { spiderid, appid, crawlid, expires } = timer
       const name = { spiderid, appid, crawlid }
       const context = { commandId: newId(), actor, correlationId: crawlKey(name) }
       const expired = await executor.execute(crawl, { type: 'ExpireCrawl', name, expires }, context)
-      if (expired.refused || expired.position === null || !(await projections.reached(expired.position, view))) return again()
+      if (expired.refused || expired.position === null || !(await projections.reached(expired.position, view))) return false
       logger.info({ ...name, expires }, 'a crawl has expired')
     }
   }
@@ -78,10 +74,10 @@ export const createExpiry = ({
     return undefined
   }
 
-  const cancelDoomed = async (): Promise<void> => {
+  const cancelDoomed = async (): Promise<boolean> => {
     for (;;) {
       const doomed = queries().doomed(cancelledAtOnce)
-      if (doomed.length === 0 || signal.aborted) return
+      if (doomed.length === 0 || signal.aborted) return true
       const positions = await Promise.all(
         doomed.map(async ({ operation: id, crawl: key, doomed: cause }) => {
           const causationId = await endingOf(key, cause)
@@ -95,44 +91,21 @@ export const createExpiry = ({
         .filter((position) => position !== null)
         .sort()
         .at(-1)
-      if (last === undefined || !(await projections.reached(last, view))) return again()
+      if (last === undefined || !(await projections.reached(last, view))) return false
     }
   }
 
-  const again = (): void => {
-    cancelTimer()
-    cancelTimer = clock.after(retryMs, look)
-  }
-
-  const work = async (): Promise<void> => {
-    cancelTimer()
-    cancelTimer = () => {}
-    try {
-      do {
-        isAskedAgain = false
-        await expireDue()
-        await cancelDoomed()
-      } while (isAskedAgain && !signal.aborted)
-      const next = queries().nextTimer()
-      if (next === undefined || signal.aborted || !isMine()) return
-      const waitMs = Math.max(dueAt(next.expires) - clock.now(), 0)
-      cancelTimer = clock.after(Math.min(waitMs === 0 ? retryMs : waitMs, longestWaitMs), look)
-    } catch (error) {
-      if (signal.aborted) return
-      logger.error({ err: error }, 'timers of crawls could not be worked on; trying again')
-      again()
-    }
-  }
-
-  const look = (): void => {
-    isAskedAgain = true
-    if (signal.aborted || isWorking || !isMine()) return
-    isWorking = true
-    void work().finally(() => {
-      isWorking = false
-      if (isAskedAgain) look()
-    })
-  }
+  const timer = createDueTimer({
+    clock,
+    work: async () => !isMine() || ((await expireDue()) && (await cancelDoomed())),
+    nextDueAt: () => {
+      const next = isMine() ? queries().nextTimer() : undefined
+      return next && dueAt(next.expires)
+    },
+    failed: (error) => {
+      if (!signal.aborted) logger.error({ err: error }, 'timers of crawls could not be worked on; trying again')
+    },
+  })
 
   const concerns = ({ type, data }: RecordedEvent): boolean => {
     if (type === 'CrawlStopped' || type === 'CrawlExpired') return true
@@ -145,15 +118,15 @@ export const createExpiry = ({
     start: (worker) => {
       const peers = createPeers({ leases, clock, kind: crawlKind, me: worker })
       isMine = () => peers.owns(office)
-      peers.onChange(look, signal)
+      peers.onChange(timer.look, signal)
       const end = projections.onApplied((events) => {
-        if (events.some(concerns)) look()
+        if (events.some(concerns)) timer.look()
       })
       signal.addEventListener('abort', () => {
         end()
-        cancelTimer()
+        void timer.stop()
       })
-      look()
+      timer.look()
     },
   }
 }
