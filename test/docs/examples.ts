@@ -15,8 +15,8 @@ export interface Example {
 
 /** The commands (`$ …`) in the code blocks of a document, in order. */
 export const examplesOf = (file: string): readonly Example[] =>
-  [...readFileSync(join(root, file), 'utf8').matchAll(/^```\n([\s\S]*?)^```/gm)].flatMap(([, block = '']) =>
-    block
+  [...readFileSync(join(root, file), 'utf8').matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)].flatMap(([, language, block = '']) =>
+    (language === '' ? block : '')
       .split(/^\$ /m)
       .slice(1)
       .map((example) => {
