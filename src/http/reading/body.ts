@@ -150,9 +150,15 @@ export const readJsonObject = async (c: HttpContext, optional = false): Promise<
     throw new Problem('unsupported-media-type', `the body is declared ${type}; it must be application/json`)
   refuseEncodings(c)
   const bytes = await readBody(c)
-  if (bytes.length === 0 && optional) return {}
   if (type === '' && bytes.length > 0)
     throw new Problem('unsupported-media-type', 'the body has no Content-Type; it must be application/json')
+  return readJsonOfAnyType(c, optional)
+}
+
+/** A JSON object whatever type it is declared to be. Throws problems; an empty body is `invalid` unless it is `optional`. */
+export const readJsonOfAnyType = async (c: HttpContext, optional = false): Promise<JsonObject> => {
+  const bytes = await readBody(c)
+  if (bytes.length === 0 && optional) return {}
   await c.bodies.turn(bytes.length)
   const parsed = parseJson(bytes)
   if ('malformed' in parsed)
