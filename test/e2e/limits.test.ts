@@ -53,7 +53,7 @@ test('a server that is killed again and again lets no more start than its limits
 
 test.skipIf(!canOwnEventStoreDb || !canOwnKafka)(
   'two servers and two workers keep a limit together, also while they are killed',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async () => {
     const [eventStoreDb, kafka] = await Promise.all([ownEventStoreDb(), ownKafka()])
     onTestFinished(async () => {

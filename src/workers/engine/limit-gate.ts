@@ -221,7 +221,10 @@ export const createLimitGate = ({
     const now = clock.now()
     for (const line of moving) {
       moving.delete(line)
-      if (line.gate !== null) line.next = [...queries.limits.nextAtGate(line.gate, now, knownAhead)]
+      if (line.gate !== null) {
+        line.next = [...queries.limits.nextAtGate(line.gate, now, knownAhead)]
+        line.goesOn = line.next.length === knownAhead
+      }
       const [first] = line.next
       if (first === undefined) lines.close(line)
       else if (isTaken(first.kind)) known.push(line)
@@ -259,8 +262,8 @@ export const createLimitGate = ({
     })
     for (const line of unfinished) {
       if (line.behind !== null) freed.add(line.behind)
-      else if (line.gate !== null || line.next.length > 0) moving.add(line)
-      else lines.close(line)
+      else if (line.goesOn || line.next.length > 0) moving.add(line)
+      else if (!moving.has(line)) lines.close(line)
     }
     if (events.length > 0 && !(await append(revision, events))) forget()
   }
@@ -337,7 +340,10 @@ export const createLimitGate = ({
         const [first] = line?.next ?? []
         if (line?.behind == null || first === undefined || before(one, first)) move(one.gate, one.limits)
         // Those behind the first one are looked up when it has gone: this one may stand between them.
-        else line.next = [first]
+        else {
+          line.next = [first]
+          line.goesOn = true
+        }
       } else {
         // One at a time of a lane; and one that has waited for long enough although the clock, which was set back, denies it.
         const id = one.lane === null ? `operation ${one.id}` : `lane ${one.lane}`

@@ -10,6 +10,8 @@ export interface Line {
   readonly keys: readonly string[]
   /** The first ones, as far as they are known. */
   next: DueOperation[]
+  /** Whether others may stand behind those. */
+  goesOn: boolean
   /** The limit that had no room for its first one. */
   behind: string | null
 }
@@ -48,7 +50,7 @@ export interface ServeOptions {
 
 export interface Served {
   readonly operations: readonly DueOperation[]
-  /** Lines that came to their end as far as they are known, and those that were not looked at because there were too many. */
+  /** Lines that came to their end as far as they are known, and those that were not looked at. */
   readonly unfinished: readonly Line[]
 }
 
@@ -90,16 +92,20 @@ export const createWaitingLines = (): WaitingLines => {
     const operations: DueOperation[] = []
     const unfinished = moving.filter(({ next }) => next.length === 0)
 
+    /** Where it is not known who comes next in a line, those of other lines might go before their turn. */
+    let isUnknown = false
     const step = (line: Line): void => {
       line.next.shift()
-      if (line.next.length === 0) unfinished.push(line)
-      else {
+      if (line.next.length === 0) {
+        unfinished.push(line)
+        isUnknown = line.goesOn
+      } else {
         queue.push(line)
         free += 1
       }
     }
 
-    while (operations.length < most && (free > 0 || sources.size > 0)) {
+    while (!isUnknown && operations.length < most && (free > 0 || sources.size > 0)) {
       const line = queue.pop()
       if (line === undefined) break
       if (line.behind === null) free -= 1
@@ -120,7 +126,7 @@ export const createWaitingLines = (): WaitingLines => {
       }
       step(line)
     }
-    // As many as fit into one append: the others are served by the next one.
+    // The others are served by the next append.
     for (const line of queue.data) if (line.behind === null || room(line.behind) > 0) unfinished.push(line)
     return { operations, unfinished }
   }
@@ -129,7 +135,8 @@ export const createWaitingLines = (): WaitingLines => {
     all,
     get: (id) => all.get(id),
     open: ({ id, gate }, first, limits) => {
-      const line: Line = { id, gate, keys: keysOf({ limits }), next: first === undefined ? [] : [first], behind: null }
+      const next = first === undefined ? [] : [first]
+      const line: Line = { id, gate, keys: keysOf({ limits }), next, goesOn: first === undefined, behind: null }
       all.set(id, line)
       return line
     },
