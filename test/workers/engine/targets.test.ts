@@ -69,6 +69,11 @@ const handClock = () => {
     },
     /** Resolves when somebody sleeps. */
     asked: () => ask.promise,
+    /** Lets the sleep be; the next one is another. */
+    forget: () => {
+      ask = Promise.withResolvers<void>()
+      sleeping.length = 0
+    },
     /** Ends the sleep, and lets time pass for the next one. */
     end: () => {
       ask = Promise.withResolvers<void>()
@@ -202,6 +207,27 @@ test('the pause begins when a target has ended, stands before the next one alone
   await clock.asked()
   await engine.cancel(id)
   expect(await engine.ended(id)).toMatchObject({ state: 'cancelled', targets: { succeeded: 3, failed: 0, skipped: 1 } })
+})
+
+test('what is left of a pause is waited out by the next attempt', async () => {
+  const clock = handClock()
+  const ran: string[] = []
+  const engine = await open(async (name) => void ran.push(name), { pauseMs: 60_000 }, { clock, isStarted: false })
+  const id = await engine.over(['a', 'b'])
+  engine.relay.start()
+  const first = engine.newRuntime()
+  await first.start()
+  await engine.supervisor.sweep()
+  await clock.asked()
+  clock.forget()
+  await first.stop(40)
+  engine.supervisor.start()
+  await engine.newRuntime().start()
+  await clock.asked()
+  expect(ran).toEqual(['a'])
+  clock.end()
+  expect(await engine.ended(id)).toMatchObject({ state: 'succeeded', attempt: 2 })
+  expect(ran).toEqual(['a', 'b'])
 })
 
 test('where the target asks for the pause, one that does not ask makes nobody wait', async () => {
