@@ -63,7 +63,15 @@ const settlesWithinMs = 2_000
 
 const queries = (known: Known) => limitQueries(known.views('operations'))
 
-const shown = ({ position: _position, ...limit }: LimitResource) => limit
+const shown = ({ key, concurrency, rate, running, waiting, windowUsed, revision }: Omit<LimitResource, 'position'>) => ({
+  key,
+  concurrency,
+  rate,
+  running,
+  waiting,
+  windowUsed,
+  revision,
+})
 
 const unknownLimit = (key: string): Problem => new Problem('not-found', `there is no limit ${key}`)
 
@@ -171,7 +179,7 @@ const putLimit = ({ changes, closing }: RouteTools): NativeRoute =>
       })
       caused(c, { position, revision })
       const figures = queries(known).byKey(key, known.now()) ?? { running: 0, waiting: 0, windowUsed: terms.rate && 0 }
-      return json(shown({ ...example, ...figures, key, ...terms, revision, position: '' }), isThere ? 200 : 201)
+      return json(shown({ ...figures, key, ...terms, revision }), isThere ? 200 : 201)
     },
   })
 
