@@ -4,6 +4,8 @@ import type { MessageTopics } from '../bus/message-topics.ts'
 import type { BlobFiles } from '../commands/blob-files.ts'
 import type { Executor } from '../commands/execute.ts'
 import type { Kinds } from '../commands/kind.ts'
+import type { Retry } from '../commands/retry.ts'
+import type { Submit } from '../commands/submit.ts'
 import type { EventDefinition } from '../events/define.ts'
 import type { Face } from '../http/faces/face.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
@@ -86,6 +88,8 @@ export interface Service {
 export interface FaceNode<Settings> {
   readonly log: EventLog
   readonly executor: Executor
+  readonly submit: Submit
+  readonly retry: Retry
   readonly projections: Projections
   readonly blobs: Blobs
   /** What clients uploaded as blobs of the native API. */

@@ -4,6 +4,8 @@ import type { Logger } from 'pino'
 import { type BlobFiles, createBlobFiles } from '../commands/blob-files.ts'
 import { createExecutor, type Executor } from '../commands/execute.ts'
 import { createKinds, type Kinds } from '../commands/kind.ts'
+import { createRetry, type Retry } from '../commands/retry.ts'
+import { createPrepare, createSubmit, type Prepare, type Submit } from '../commands/submit.ts'
 import type { Config } from '../config.ts'
 import { dataDirectory } from '../data-directory.ts'
 import { createHealth, type ProcessHealth } from '../health.ts'
@@ -49,6 +51,9 @@ export interface Node {
   readonly blobFiles: BlobFiles
   readonly projections: Projections
   readonly executor: Executor
+  readonly prepare: Prepare
+  readonly submit: Submit
+  readonly retry: Retry
   readonly health: ProcessHealth
   /** Every kind of work that the program knows. */
   readonly kinds: Kinds<Work>
@@ -107,7 +112,37 @@ export const createNode = async ({
     shutdownGraceMs: shutdownShare * config.shutdownGraceMs,
     environment: config.programEnvironment,
   })
-  const faceNode = { log, executor, projections, blobs, uploads, blobFiles, secrets, leases, processes, clock, logger, identity }
+  // Works may ask for operations; which kinds there are is known when all works are made.
+  let kinds: Kinds<Work> | undefined
+  const submitPorts = {
+    kinds: {
+      get: (kind: string) => kinds?.get(kind),
+      get faulty() {
+        return kinds?.faulty ?? []
+      },
+    },
+    secrets,
+    blobs: blobFiles,
+  }
+  const prepare = createPrepare(submitPorts)
+  const submit = createSubmit({ executor, ...submitPorts })
+  const retry = createRetry({ executor, log, ...submitPorts, submit })
+  const faceNode = {
+    log,
+    executor,
+    submit,
+    retry,
+    projections,
+    blobs,
+    uploads,
+    blobFiles,
+    secrets,
+    leases,
+    processes,
+    clock,
+    logger,
+    identity,
+  }
   const works = await Promise.all(
     config.faces.map(async ({ module, settings }) => {
       const made = await module.works({ ...faceNode, settings }, ending.signal)
@@ -118,6 +153,7 @@ export const createNode = async ({
   const coming = await Promise.all(
     config.faces.map(({ module, settings }) => module.ownKinds?.({ ...faceNode, settings }, ending.signal) ?? []),
   )
+  kinds = createKinds(works.flat(), coming.flat())
   const disk = (): Promise<void> => checkDiskSpace(config.dataDir)
   const health = createHealth({ log, projections, clock, checks: { disk, ...engines.checks } })
 
@@ -134,7 +170,10 @@ export const createNode = async ({
     executor,
     identity,
     health,
-    kinds: createKinds(works.flat(), coming.flat()),
+    kinds,
+    prepare,
+    submit,
+    retry,
     faceNode,
     createRuntime: (kinds, chosen) => {
       const runtime = createRuntime({

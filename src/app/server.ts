@@ -1,9 +1,8 @@
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { createForget } from '../commands/forget-secrets.ts'
-import { createRetry } from '../commands/retry.ts'
 import { createSchedules } from '../commands/schedules/schedules.ts'
 import { sealValue } from '../commands/sealing.ts'
-import { createSubmit } from '../commands/submit.ts'
+import { createSubmitBatch } from '../commands/submit-batch.ts'
 import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
 import { buildServer } from '../http/server/server.ts'
@@ -26,14 +25,12 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
   const { takesWork = true, version = '0.0.0' } = overrides
   const tls = createTlsListener(config, base)
   const node = await createNode({ config, overrides, base, views: projectionsOf(config.faces.map(({ module }) => module)) })
-  const { clock, logger, engines, projections, executor, secrets, health, kinds } = node
+  const { clock, logger, engines, projections, executor, secrets, health, kinds, submit, retry } = node
   const { log, bus, leases, leadership } = engines
 
   const known = await openKnowledge(node, config)
   const { knowledge } = known
   const operations = known.operations(knowledge.present(known.operations.reads))
-  const submit = createSubmit({ executor, kinds, secrets, blobs: node.blobFiles })
-  const retry = createRetry({ executor, log, kinds, secrets, submit })
   const forget = createForget({ executor, secrets })
   const office = createOffice({
     leadership,
@@ -67,6 +64,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     log,
     executor,
     submit,
+    submitBatch: createSubmitBatch({ executor, prepare: node.prepare }),
     retry,
     schedules: createSchedules({ executor, kinds, secrets, submit, forget, blobs: node.blobFiles, clock }),
     forget,

@@ -44,6 +44,7 @@ export type OperationCommand = { readonly id: string } & (
       /** The target that the step is one of; undefined for one of the operation. */
       readonly of?: { readonly target: string; readonly place: number } | undefined
     }
+  | { readonly type: 'LabelAttempt'; readonly attempt: number; readonly labels: Readonly<Record<string, string>> }
   | {
       readonly type: 'ListTargets'
       readonly attempt: number
@@ -97,6 +98,8 @@ export interface Live {
   readonly targets: Targets | null
   /** The last admission that was taken back. */
   readonly held?: number | undefined
+  /** What its work has set, beside the labels of the request. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
 }
 
 export type OperationDecisionState =
@@ -183,6 +186,8 @@ function evolve(state: OperationDecisionState, event: OperationEvent): Operation
       const { error, retryAt } = event.data
       return { ...live(state), ...tries(state, error.type), status: 'retrying', retryAt, worker: null, targets }
     }
+    case 'OperationLabelled':
+      return { ...state, labels: { ...state.labels, ...event.data.labels } }
     case 'OperationTargetsListed':
     case 'OperationTargetStarted':
     case 'OperationTargetSucceeded':
@@ -215,7 +220,7 @@ const tries = ({ spent, lost }: Live, errorType: string): Pick<Live, 'spent' | '
   }
 }
 
-const live = ({ request, attempt, spent, lost, worker, steps, progress, targets, held }: Live): Live => ({
+const live = ({ request, attempt, spent, lost, worker, steps, progress, targets, held, labels }: Live): Live => ({
   request,
   attempt,
   spent,
@@ -225,6 +230,7 @@ const live = ({ request, attempt, spent, lost, worker, steps, progress, targets,
   progress,
   targets,
   held,
+  labels,
 })
 
 function decide(command: OperationCommand, state: OperationDecisionState): Happened {
@@ -323,6 +329,12 @@ function decideAttempt(command: AttemptCommand, state: Unfinished): Happened {
       const { phase = null, fraction = null, detail = null } = state.progress ?? {}
       const step = { name: command.name, result: command.result as never, ...command.of }
       return { events: [{ type: 'OperationProgressed', data: { attempt, phase, fraction, detail, step } }] }
+    }
+    case 'LabelAttempt': {
+      const known = { ...state.request.labels, ...state.labels }
+      const changed = Object.entries(command.labels).filter(([key, value]) => known[key] !== value)
+      if (changed.length === 0) return nothing
+      return { events: [{ type: 'OperationLabelled', data: { attempt, labels: Object.fromEntries(changed) } }] }
     }
     case 'ListTargets':
       return { events: listTargets(command, state.targets) }

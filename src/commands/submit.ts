@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Policy, RequestedTargets } from '../events/operation.ts'
+import type { OperationRequest, Policy, RequestedTargets } from '../events/operation.ts'
 import { instant, isInstant, parseInstant } from '../lib/clock.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { valueAt } from '../lib/json-pointer.ts'
@@ -127,61 +127,65 @@ const Conditions = z.object({
     .optional(),
 })
 
-/**
- * Requests an operation; its id is the command's id, so that the same command submitted twice is one operation.
- * Secret members of the input are sealed before anything is recorded.
- */
-export const createSubmit =
-  ({
-    executor,
-    kinds,
-    secrets,
-    blobs,
-  }: {
-    readonly executor: Executor
-    readonly kinds: {
-      get(kind: string): Omit<Kind, 'face' | 'description'> | undefined
-      readonly faulty?: readonly FaultyKind[]
-    }
-    readonly secrets: Secrets
-    readonly blobs: Pick<BlobFiles, 'has'>
-  }): Submit =>
-  async (request, context, { internal = false } = {}) => {
+interface SubmitPorts {
+  readonly kinds: {
+    get(kind: string): Omit<Kind, 'face' | 'description'> | undefined
+    readonly faulty?: readonly FaultyKind[]
+  }
+  readonly secrets: Secrets
+  readonly blobs: Pick<BlobFiles, 'has'>
+}
+
+/** What `OperationRequested` will say, or why it will not; `context.commandId` is the id of the operation. */
+export type Prepare = (
+  request: SubmitRequest,
+  context: Pick<CommandContext, 'commandId' | 'actor'>,
+  options?: SubmitOptions,
+) => Promise<{ readonly refused: SubmitRefusal } | { readonly refused?: undefined; readonly prepared: OperationRequest }>
+
+/** Secret members of the input are sealed; nothing else is recorded. */
+export const createPrepare =
+  ({ kinds, secrets, blobs }: SubmitPorts): Prepare =>
+  async (request, { commandId: id, actor }, { internal = false } = {}) => {
     const kind = kinds.get(request.kind)
     const refused = await refusalOf({ request, kind, faulty: kinds.faulty, internal, blobs })
     if (kind === undefined || refused !== undefined) return { refused: refused ?? unusable(request.kind, kinds.faulty) }
     const { lane, limits } = placeOf(kind, request)
     const targets = targetsOf(request, kind)
     const files = kind.files?.(request.input) ?? []
-    const id = context.commandId
     const input = kind.complete?.(request.input) ?? request.input
-    const outcome = await executor.execute(
-      operation,
-      {
-        type: 'RequestOperation',
-        id,
-        request: {
-          kind: kind.kind,
-          face: request.face === undefined ? context.actor.face : request.face,
-          lane,
-          priority: request.priority ?? defaultPriority,
-          runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
-          input: (await sealInput(kind.input, input, id, secrets, request.subject)) as never,
-          policy: { ...kind.policy, ...present(request.policy ?? {}) },
-          externalRef: request.externalRef ?? null,
-          parent: request.parent ?? null,
-          retryOf: request.retryOf ?? null,
-          ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
-          ...(limits.length === 0 ? {} : { limits: [...limits] }),
-          ...present({ schedule: request.schedule, slot: request.slot, targets }),
-          ...(files.length === 0 ? {} : { files: [...new Set(files.map(({ blob }) => blob))] }),
-        },
+    return {
+      prepared: {
+        kind: kind.kind,
+        face: request.face === undefined ? actor.face : request.face,
+        lane,
+        priority: request.priority ?? defaultPriority,
+        runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
+        input: (await sealInput(kind.input, input, id, secrets, request.subject)) as never,
+        policy: { ...kind.policy, ...present(request.policy ?? {}) },
+        externalRef: request.externalRef ?? null,
+        parent: request.parent ?? null,
+        retryOf: request.retryOf ?? null,
+        ...(isEmpty(request.labels) ? {} : { labels: request.labels }),
+        ...(limits.length === 0 ? {} : { limits: [...limits] }),
+        ...present({ schedule: request.schedule, slot: request.slot, targets }),
+        ...(files.length === 0 ? {} : { files: [...new Set(files.map(({ blob }) => blob))] }),
       },
-      context,
-    )
+    }
+  }
+
+/** Requests an operation; its id is the command's id, so that the same command submitted twice is one operation. */
+export const createSubmit = ({ executor, ...ports }: SubmitPorts & { readonly executor: Executor }): Submit => {
+  const prepare = createPrepare(ports)
+  return async (request, context, options) => {
+    const found = await prepare(request, context, options)
+    if (found.refused !== undefined) return { refused: found.refused }
+    const id = context.commandId
+    const outcome = await executor.execute(operation, { type: 'RequestOperation', id, request: found.prepared }, context)
     // The stream is named after the command, so an operation that is already there is this very command, repeated.
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
+}
 
 /** Why a request is not accepted; undefined where it is. */
 export const refusalOf = async ({

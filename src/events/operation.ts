@@ -79,6 +79,8 @@ export const operationEvents = defineEvents('operation', {
       .object({ name: z.string(), result: z.json(), target: target.target.optional(), place: target.place.optional() })
       .optional(),
   }),
+  /** Labels that its work has set, beside those of the request. */
+  OperationLabelled: z.object({ attempt, labels: z.record(z.string(), z.string()) }),
   /** Targets that the request does not name, in parts: `from` is the place of the first one of a part, 0 begins anew. */
   OperationTargetsListed: z.object({ attempt, from: target.place, names: z.array(z.string()), more: z.boolean() }),
   /** `details` are what the work wants to know of the start where it begins the same target again. */

@@ -63,6 +63,17 @@ export const derivedIdAt = (ms: number, ...words: readonly (string | number)[]):
 const latestMs = 2 ** 48 - 1
 
 /**
+ * An id that derives from a UUID of version 7 and a word or number, always the same: of version 7 and of the same millisecond, behind it in the order of
+ * ids, and in the order of the numbers.
+ */
+export const childId = (parent: string, child: string | number): string => {
+  const digest = derivedId('child', parent, child)
+  const counter = (Number.parseInt(parent.slice(15, 18), 16) << 14) | (Number.parseInt(parent.slice(19, 23), 16) & 0x3fff)
+  const next = (counter + 1 + (typeof child === 'number' ? child : 0)) % (mostInOneMs + 1)
+  return `${parent.slice(0, 14)}7${hex(next >>> 14, 3)}-${(0x8000 | (next & 0x3fff)).toString(16)}-${digest.slice(24)}`
+}
+
+/**
  * Id of the n-th event of a command: a repeated append carries the same ids and is recognised. A command id of version 5 or 7
  * lends its bits: version 8 instead of its own, the last 16 bits counted on by `index` (0.1 µs instead of 1.2 for a hash).
  */

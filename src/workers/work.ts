@@ -23,6 +23,11 @@ export interface WorkContext {
    * Resolves when the source has ended or was destroyed, rejects with its error. The work has to wait for it: nothing is taken after `run` has ended.
    */
   pipe(source: Readable, stream: StandardStream): Promise<void>
+  /**
+   * Adds labels to those of the request, or gives them other values; lists are filtered by them. Throws `WorkFailed` `invalid-labels` where a
+   * request could not have them either, or where there would be more than 32.
+   */
+  label(labels: Readonly<Record<string, string>>): Promise<void>
   /** Runs `work` once per operation: its result is recorded, and a later attempt is given the recorded one. */
   step<Result extends JsonValue>(name: string, work: () => Promise<Result>): Promise<Result>
   /**

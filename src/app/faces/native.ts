@@ -1,3 +1,4 @@
+import { batch } from '../../commands/batch.ts'
 import { blob } from '../../commands/blob.ts'
 import { lane } from '../../commands/lane.ts'
 import { limit } from '../../commands/limit.ts'
@@ -7,6 +8,7 @@ import { schedule } from '../../commands/schedules/schedule.ts'
 import { secret } from '../../commands/secret.ts'
 import { dataDirectory } from '../../data-directory.ts'
 import { scheduleEvents } from '../../events/schedule.ts'
+import { batches } from '../../projections/batches.ts'
 import { blobs } from '../../projections/blobs.ts'
 import { operations } from '../../projections/operations/operations.ts'
 import { moments } from '../../projections/past/moments.ts'
@@ -23,16 +25,18 @@ export const native = faceModule<NativeSettings>({
   name: 'native',
   settings: ({ KINDS_DIR }, { dataDir }) => ({ kindsDirectory: KINDS_DIR ?? dataDirectory(dataDir).kinds }),
   variables: ['KINDS_DIR'],
-  deciders: [operation, lane, limit, request, secret, blob, schedule],
-  projections: [operations, blobs, moments, schedules],
+  deciders: [operation, lane, limit, request, secret, blob, schedule, batch],
+  projections: [operations, blobs, moments, schedules, batches],
   sealed: [scheduleEvents],
-  kinds: { probe: { reads: [] } },
-  works: async ({ clock }) => {
+  kinds: { probe: { reads: [] }, 'bulk.cancel': { reads: [] }, 'bulk.retry': { reads: [] } },
+  works: async (node) => {
     const { probe } = await import('../../workers/probe.ts')
-    return [probe(clock) as Work]
+    const { bulkCancel, bulkRetry } = await import('../../workers/bulk/bulk.ts')
+    return [probe(node.clock) as Work, bulkCancel(node) as Work, bulkRetry(node) as Work]
   },
   serve: async (node) => {
     const { createUploadSettler } = await import('../../workers/blobs/settle-uploads.ts')
+    const { createBatchFinisher } = await import('../../workers/bulk/finish-batches.ts')
     const { createFiringService } = await import('../../workers/schedules/firing-service.ts')
     const { bodyIdleMs, sharesLog } = node.ports.settings
     const settler = createUploadSettler({ ...node, bodyIdleMs, isAlone: !sharesLog })
@@ -42,6 +46,7 @@ export const native = faceModule<NativeSettings>({
         // Alone it has done it before the first request comes.
         { name: 'uploads', where: sharesLog ? 'one' : 'each', ...settler },
         { name: 'schedules', where: 'one', ...firing },
+        { name: 'batches', where: 'one', ...createBatchFinisher(node) },
       ],
     }
   },

@@ -6,6 +6,7 @@ import type { Kinds } from '../../commands/kind.ts'
 import type { Retry } from '../../commands/retry.ts'
 import type { Schedules } from '../../commands/schedules/schedules.ts'
 import type { Submit } from '../../commands/submit.ts'
+import type { SubmitBatch } from '../../commands/submit-batch.ts'
 import type { SealedValue } from '../../events/sealed.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { JsonValue } from '../../lib/json.ts'
@@ -22,6 +23,7 @@ export interface HttpPorts {
   readonly log: EventLog
   readonly executor: Executor
   readonly submit: Submit
+  readonly submitBatch: SubmitBatch
   /** `createRetry` in commands/retry.ts. */
   readonly retry: Retry
   /** `createSchedules` in commands/schedules/schedules.ts. */

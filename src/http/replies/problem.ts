@@ -16,6 +16,7 @@ export const problemKinds = {
   'request-timeout': [408, 'The request took too long to arrive'],
   'impossible-transition': [409, 'The state of the operation does not allow this'],
   exists: [409, 'The name is taken'],
+  'count-differs': [409, 'The number of operations is another one by now'],
   'secret-forgotten': [409, 'A secret that this needs was forgotten'],
   'in-use': [409, 'The blob is in use'],
   'key-in-use': [409, 'A request with this Idempotency-Key is being processed'],
@@ -85,12 +86,19 @@ export const ProblemDocument = z
   })
   .meta({ id: 'Problem' })
 
+export type ProblemMembers = ReturnType<typeof problemMembers>
+
+/** The members of the document, but for `instance`. */
+export const problemMembers = ({ slug, message, details: { headers: _, ...members } }: Problem) => {
+  const [status, title] = problemKinds[slug]
+  return { type: `urn:intendant:problem:${slug}`, title, status, detail: message, ...members }
+}
+
 /** `application/problem+json` for `instance`, the request's path as sent. */
 export const problemAnswer = (problem: Problem, instance: string): Reply => {
-  const { headers = {}, ...members } = problem.details
-  const [status, title] = problemKinds[problem.slug]
+  const { headers = {} } = problem.details
+  const { type, title, status, detail, ...members } = problemMembers(problem)
   const retry: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {}
-  const type = `urn:intendant:problem:${problem.slug}`
-  const body = JSON.stringify({ type, title, status, detail: problem.message, instance, ...members })
+  const body = JSON.stringify({ type, title, status, detail, instance, ...members })
   return { status, headers: { 'Content-Type': 'application/problem+json', ...retry, ...headers }, body }
 }

@@ -7,7 +7,9 @@ import type { NativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { documentRoutes } from '../openapi/document-routes.ts'
 import { createChanges } from '../reading/view-changes.ts'
+import { submitBatch } from '../v1/batch.ts'
 import { blobRoutes } from '../v1/blobs.ts'
+import { bulkRoutes } from '../v1/bulk.ts'
 import { eventRoutes } from '../v1/events.ts'
 import { healthRoutes } from '../v1/health.ts'
 import { listKinds } from '../v1/kinds.ts'
@@ -66,6 +68,8 @@ export const buildServer = (
     submitOperation(tools),
     ...operationRoutes(tools),
     ...operationCommandRoutes(tools),
+    submitBatch(tools),
+    ...bulkRoutes(tools),
     operationOutput(tools),
     operationTargets(tools),
     ...limitRoutes(tools),

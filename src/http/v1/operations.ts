@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { operationStream } from '../../commands/operation.ts'
-import { operationStates } from '../../events/operation.ts'
 import type { Known } from '../../projections/known.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
 import { headerOf } from '../faces/arrival.ts'
@@ -8,7 +7,7 @@ import type { HttpPorts } from '../faces/http-ports.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
 import { hasEnded, waitForOperation } from '../reading/operation-wait.ts'
-import { anyOf, cursor, decodeCursor, encodeCursor, limit, order, time, wait } from '../reading/query.ts'
+import { cursor, decodeCursor, encodeCursor, limit, order, wait } from '../reading/query.ts'
 import { etag, isKnown } from '../replies/entity-tags.ts'
 import { json } from '../replies/json.ts'
 import { listOf } from '../replies/lists.ts'
@@ -16,6 +15,7 @@ import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { answerEvents, eventAnswers } from './events.ts'
 import { createEndedAnswers, endedAnswer, findOperation, operationAnswer } from './operation-answer.ts'
+import { operationFilters } from './operation-filter.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
 const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
@@ -30,15 +30,7 @@ const listOperations = ({ operationReads: reads }: RouteTools): NativeRoute =>
       limit: limit(),
       cursor,
       order: order('desc'),
-      state: anyOf('States', z.enum(operationStates)),
-      kind: anyOf('Kinds'),
-      face: anyOf('Faces that they came through'),
-      lane: anyOf('Lanes'),
-      principal: anyOf('Name of the principal'),
-      schedule: anyOf('Schedules that asked for them'),
-      label: anyOf('All of these labels: `key` or `key:value`'),
-      from: time('Not requested before this time'),
-      to: time('Requested before this time'),
+      ...operationFilters,
     }),
     answers: {
       200: { description: 'A page of operations', schema: listOf(OperationDocument) },

@@ -14,7 +14,7 @@ import type { Reply } from '../replies/reply.ts'
 import { acceptedAnswer } from './operation-answer.ts'
 import { OperationDocument, operationExample, problems } from './schemas.ts'
 
-const SubmitBody = z
+export const SubmitBody = z
   .strictObject({
     kind: z.string().min(1).max(200),
     input: z.unknown().refine((value) => value !== undefined, 'required'),

@@ -1,4 +1,5 @@
 import type { admissionEvents } from '../../events/admission.ts'
+import type { batchEvents } from '../../events/batch.ts'
 import type { blobEvents } from '../../events/blob.ts'
 import type { laneEvents } from '../../events/lane.ts'
 import type { limitEvents } from '../../events/limit.ts'
@@ -17,7 +18,8 @@ type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof requestEvents> &
   SummariesOf<typeof secretEvents> &
   SummariesOf<typeof scheduleEvents> &
-  SummariesOf<typeof blobEvents>
+  SummariesOf<typeof blobEvents> &
+  SummariesOf<typeof batchEvents>
 
 const because = (reason: string | null): string => (reason === null ? '' : `: ${reason}`)
 const article = (word: string): string => (/^[aeiou]/i.test(word) ? 'an' : 'a')
@@ -35,6 +37,7 @@ export const nativeSummaries: NativeSummaries = {
     const parts = [phase, fraction === null ? null : `${Math.round(fraction * 100)} %`, detail]
     return `attempt ${attempt} reported progress${because(parts.filter((part) => part !== null).join(', ') || null)}`
   },
+  OperationLabelled: ({ attempt, labels }) => `attempt ${attempt} set the labels ${Object.keys(labels).join(', ')}`,
   OperationTargetsListed: ({ attempt, from, names }) => `attempt ${attempt} listed targets ${from + 1} to ${from + names.length}`,
   OperationTargetStarted: ({ attempt, target }) => `attempt ${attempt} started on target ${target}`,
   OperationTargetSucceeded: ({ attempt, target }) => `attempt ${attempt} succeeded on target ${target}`,
@@ -75,5 +78,7 @@ export const nativeSummaries: NativeSummaries = {
   SecretForgetRequested: (_data, { who, key }) => `${who} asked to forget the secrets of ${key}`,
   SecretForgotten: ({ events }, { key }) => `the secrets of ${key} were forgotten, in ${events} events`,
   BlobStored: ({ size, contentType }, { who, key }) => `${who} stored the blob ${key}: ${size} bytes, ${contentType}`,
+  BatchAccepted: ({ items }, { who }) => `${who} asked for ${items.length} operations together`,
+  BatchCompleted: () => 'all operations of the batch are requested',
   BlobDeleted: (_data, { who, key }) => `${who} deleted the blob ${key}`,
 }

@@ -126,6 +126,9 @@ const changes: Changes = {
     if (data.step !== undefined) return
     row.progress = JSON.stringify({ fraction: data.fraction, phase: data.phase, detail: data.detail, at: recordedAt })
   },
+  OperationLabelled: ({ data }, row) => {
+    row.labels = JSON.stringify({ ...JSON.parse(row.labels ?? '{}'), ...data.labels })
+  },
   OperationTargetsListed: elsewhere,
   OperationTargetStarted: elsewhere,
   OperationTargetSucceeded: elsewhere,

@@ -6,6 +6,7 @@ import { createRecent } from '../../lib/recent.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Fold, Tx } from '../projection.ts'
 import { limitTables } from './limit-tables.ts'
+import { countTables } from './operation-counts.ts'
 import { admit, change, type FoldedRow, requestedRow } from './operation-fold.ts'
 import type { OperationRow } from './operation-row.ts'
 import { targetTables } from './targets.ts'
@@ -25,6 +26,8 @@ export const countsOfStates = 'states'
 interface Kept {
   readonly row: FoldedRow
   table: 'never saw it' | 'has an older one' | 'has it'
+  /** Whether its work has set labels that the table has not. */
+  isRelabelled?: boolean
 }
 
 interface Last {
@@ -45,6 +48,7 @@ interface Holding {
  */
 export const operationTables = (tx: Tx): Fold => {
   const targets = targetTables(tx)
+  const counts = countTables(tx)
   const rows = createRecent<Kept>(recentRows)
   /** Those that the table has not or not like this, the oldest first. */
   let unwritten: Kept[] = []
@@ -74,6 +78,7 @@ export const operationTables = (tx: Tx): Fold => {
     rows.set(id, made)
     unwritten.push(made)
     if (states !== undefined) count(states, row.state, 1)
+    counts.count(row, row.state, 1)
     if (row.lane !== null) touchedLanes.add(row.lane)
   }
 
@@ -95,13 +100,16 @@ export const operationTables = (tx: Tx): Fold => {
     }
     const { row } = known
     const length = lengthOf(row)
-    const { state } = row
+    const { state, labels } = row
     if (!change(row, event)) return
+    if (row.labels !== labels) known.isRelabelled = true
     targets.apply(row, event)
     characters += lengthOf(row) - length
-    if (states !== undefined && row.state !== state) {
-      count(states, state, -1)
-      count(states, row.state, 1)
+    if (row.state !== state) {
+      if (states !== undefined) count(states, state, -1)
+      if (states !== undefined) count(states, row.state, 1)
+      counts.count(row, state, -1)
+      counts.count(row, row.state, 1)
     }
     if (row.limits !== null && event.type === 'OperationStarted') limits.started(row, row.since)
     changed(known)
@@ -182,9 +190,10 @@ export const operationTables = (tx: Tx): Fold => {
   const writeRows = (most: number): void => {
     for (const one of unwritten.splice(0, most)) {
       if (one.table === 'never saw it') insert(one.row, tx)
-      else update(one.row, tx)
+      else update(one.row, tx, one.isRelabelled)
       if (one.row.limits !== null) limits.writeMember(one.row, one.table === 'never saw it')
       one.table = 'has it'
+      one.isRelabelled = false
       if (lengthOf(one.row) <= longestKept) continue
       rows.delete(one.row.id)
     }
@@ -194,6 +203,7 @@ export const operationTables = (tx: Tx): Fold => {
     writeRows(unwritten.length)
     for (const lane of touchedLanes) writeLane(lane)
     limits.write()
+    counts.write()
     lanes.clear()
     touchedLanes.clear()
     characters = 0
@@ -220,6 +230,7 @@ export const operationTables = (tx: Tx): Fold => {
       lanes.clear()
       touchedLanes.clear()
       limits.discard()
+      counts.discard()
       characters = 0
       states = undefined
       last = undefined
@@ -286,19 +297,25 @@ const insert = (row: OperationRow, tx: Tx): void => {
     row.result,
   )
   tx.run(`INSERT INTO inputs (seq, input) VALUES (?, ?)`, row.seq, row.input)
-  if (row.labels !== null)
-    tx.run(
-      `INSERT INTO labels (label, value, listed_at, seq) SELECT key, value, ?, ? FROM json_each(?)`,
-      row.listed_at,
-      row.seq,
-      row.labels,
-    )
+  if (row.labels !== null) insertLabels(row, tx)
 }
 
-const update = (row: OperationRow, tx: Tx): void =>
+const insertLabels = ({ listed_at, seq, labels }: OperationRow, tx: Tx): void =>
+  tx.run(`INSERT INTO labels (label, value, listed_at, seq) SELECT key, value, ?, ? FROM json_each(?)`, listed_at, seq, labels)
+
+const update = (row: OperationRow, tx: Tx, isRelabelled = false): void => {
+  if (isRelabelled) {
+    tx.run(
+      `DELETE FROM labels WHERE (label, value, listed_at, seq) IN (
+         SELECT l.key, l.value, o.listed_at, o.seq FROM operations o, json_each(o.labels) l WHERE o.seq = ?)`,
+      row.seq,
+    )
+    insertLabels(row, tx)
+  }
   tx.run(
-    `UPDATE operations SET state = ?, since = ?, ready_at = ?, attempt = ?, retry_at = ?, started_at = ?, finished_at = ?, deadline = ?,
+    `UPDATE operations SET labels = ?, state = ?, since = ?, ready_at = ?, attempt = ?, retry_at = ?, started_at = ?, finished_at = ?, deadline = ?,
        worker = ?, targets = ?, admission = ?, gate = ?, revision = ?, position = ?, progress = ?, error = ?, result = ? WHERE seq = ?`,
+    row.labels,
     row.state,
     row.since,
     row.ready_at,
@@ -318,3 +335,4 @@ const update = (row: OperationRow, tx: Tx): void =>
     row.result,
     row.seq,
   )
+}

@@ -5,7 +5,8 @@ import type { Keyset, ListOf } from '../keyset-list.ts'
 import type { Projection, Views } from '../projection.ts'
 import { limitSchema } from './limit-tables.ts'
 import { keysOf, limitQueries } from './limits.ts'
-import { listPlaces, type OperationListOptions, type OperationPlace } from './operation-list.ts'
+import { countOperations, countsSchema, findIds, type OperationCounts } from './operation-counts.ts'
+import { listPlaces, type OperationFilter, type OperationListOptions, type OperationPlace } from './operation-list.ts'
 import { type OperationResource, operationResource } from './operation-resource.ts'
 import type { OperationRow } from './operation-row.ts'
 import { operationSchedule } from './operation-schedule.ts'
@@ -26,7 +27,7 @@ import { type Holds, limitWait, type Surroundings, waitingFor } from './waiting-
  */
 export const operations: Projection = {
   name: 'operations',
-  version: 4,
+  version: 5,
   filter: { streamPrefixes: ['operation-', 'lane-', limitPrefix, admissionStream] },
   schema: [
     `CREATE TABLE operations (
@@ -42,6 +43,7 @@ export const operations: Projection = {
       label TEXT NOT NULL, value TEXT NOT NULL, listed_at INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (label, value, listed_at, seq)
     ) STRICT, WITHOUT ROWID`,
     ...targetSchema,
+    ...countsSchema,
     `CREATE TABLE lanes (lane TEXT PRIMARY KEY, holder TEXT, since INTEGER, earliest INTEGER, stale INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
     `CREATE INDEX by_time ON operations (listed_at)`,
     `CREATE INDEX set_back ON operations (listed_at) WHERE requested_at < listed_at`,
@@ -182,6 +184,12 @@ export const operationQueries = ({
       )
       return row && shown(row)
     },
+
+    /** How many a filter finds, by state, kind and face. */
+    counts: (filter: OperationFilter): Promise<OperationCounts> => countOperations(views, filter),
+
+    /** Ids of what a filter finds, the earliest first; at most `most`. */
+    ids: (filter: OperationFilter, most: number): Promise<readonly string[]> => findIds(views, filter, most),
 
     /** How many operations are in each state that some are in. */
     countByState: (): Readonly<Record<string, number>> =>

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { z } from 'zod'
 import type { CommandContext, Executor, Outcome } from '../../commands/execute.ts'
 import {
   type Live,
@@ -9,6 +10,7 @@ import {
   operationStream,
 } from '../../commands/operation.ts'
 import { openInput, openValue, sealValue, textsIn } from '../../commands/sealing.ts'
+import { Labels } from '../../commands/submit.ts'
 import { listedNames } from '../../commands/targets.ts'
 import type { OperationError } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -184,6 +186,15 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       return structuredClone(result) as Result
     }
 
+  const labels = { ...request.labels, ...live.labels }
+  const label: WorkContext['label'] = async (given) => {
+    const shown = Object.fromEntries(Object.entries(given).map(([key, value]) => [key, redact.text(value)]))
+    const checked = Labels.safeParse({ ...labels, ...shown })
+    if (!checked.success) throw new WorkFailed('invalid-labels', z.prettifyError(checked.error), { retryable: false })
+    await recordOrStop({ type: 'LabelAttempt', labels: shown })
+    Object.assign(labels, shown)
+  }
+
   const perform = async (): Promise<JsonValue> => {
     const opened = await openInput(work.input, request.input as JsonValue, operationId, secrets).catch(notOpened)
     redact.learn(opened.secretTexts)
@@ -198,6 +209,7 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
       progress: (report) => progress.report(report),
       output: shown.output,
       pipe: shown.pipe,
+      label,
       step: stepsOf(new Map(Object.entries(live.steps))),
       open: async (sealed) => {
         const clear = await openValue(sealed, secrets).catch(notOpened)

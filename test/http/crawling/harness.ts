@@ -15,7 +15,8 @@ import { createKinds } from '../../../src/commands/kind.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
 import { createSchedules } from '../../../src/commands/schedules/schedules.ts'
 import { sealValue } from '../../../src/commands/sealing.ts'
-import { createSubmit } from '../../../src/commands/submit.ts'
+import { createPrepare, createSubmit } from '../../../src/commands/submit.ts'
+import { createSubmitBatch } from '../../../src/commands/submit-batch.ts'
 import { loadConfig } from '../../../src/config.ts'
 import { createHealth } from '../../../src/health.ts'
 import { createCrawlingFace } from '../../../src/http/crawling/face.ts'
@@ -111,7 +112,8 @@ export const startFace = async ({
   } = await openKnowledge({ clock, logger, projections, engines, kinds: known }, loadConfig({}))
   const operations = operationsOf(knowledge.present(operationsOf.reads))
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
-  const submit = createSubmit({ executor, kinds: known, secrets, blobs: { has: async () => false } })
+  const submitPorts = { kinds: known, secrets, blobs: { has: async () => false } }
+  const submit = createSubmit({ executor, ...submitPorts })
   const forget = createForget({ executor, secrets })
   const bus = createInProcessBus()
   const health = createHealth({ log, projections, clock: systemClock })
@@ -119,6 +121,7 @@ export const startFace = async ({
     log,
     executor,
     submit,
+    submitBatch: createSubmitBatch({ executor, prepare: createPrepare(submitPorts) }),
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
     forget,
     schedules: createSchedules({ executor, kinds: known, secrets, submit, forget, blobs: { has: async () => false }, clock }),

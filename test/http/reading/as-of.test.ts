@@ -66,6 +66,8 @@ const gets = async (app: TestApp): Promise<readonly string[]> => {
     '/v1/operations?limit=7',
     '/v1/operations?state=pending&state=retrying&order=asc',
     '/v1/operations?kind=crawling.crawl&limit=3',
+    '/v1/operations:counts',
+    '/v1/operations:counts?principal=anonymous&state=succeeded',
     '/v1/events?limit=20&order=desc',
     '/v1/events?type=OperationSucceeded&limit=5',
     '/v1/secrets',
