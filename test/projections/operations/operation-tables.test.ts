@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { admissionStream } from '../../../src/events/admission.ts'
 import { type Clock, instant, parseInstant, systemClock } from '../../../src/lib/clock.ts'
 import { Unavailable } from '../../../src/lib/errors.ts'
 import { type Generation, openGeneration } from '../../../src/projections/engine/generation.ts'
@@ -24,7 +25,10 @@ const failure = { type: 'broken', message: 'it broke', retryable: false }
 /** What may be said of an operation; whether it makes sense is the decider's business, not the view's. */
 const said: readonly ((id: number) => NewEvent)[] = [
   (id) =>
-    requested({ lane: inLane(id), priority: id, runAt: id % 4 === 1 ? at(5) : null, externalRef: `ref-${id}`, input: { id } }),
+    requested({
+      ...{ lane: inLane(id), priority: id, runAt: id % 4 === 1 ? at(5) : null, externalRef: `ref-${id}`, input: { id } },
+      ...(id % 2 === 0 ? { limits: ['k', `key-${id % 4}`] } : {}),
+    }),
   (id) => started(1, `worker-${id}`, at(id)),
   () => started(2),
   () => event('OperationProgressed', { attempt: 1, phase: 'fetch', fraction: 0.5, detail: null }),
@@ -37,7 +41,18 @@ const said: readonly ((id: number) => NewEvent)[] = [
   () => event('OperationTimedOut', { attempt: 1, timeoutMs: 5 }),
   (id) => event('LaneAcquired', { operation: `id-${id}` }),
   (id) => event('LaneReleased', { operation: `id-${id}` }),
+  (id) => event('AttemptAdmitted', { operation: `id-${id}`, attempt: 1 }),
+  (id) => event('AttemptAdmitted', { operation: `id-${id}`, attempt: 2 }),
+  (id) => event('OperationHeld', { attempt: 1, admission: id }),
+  (id) => event('LimitSet', { concurrency: id, rate: id % 2 === 0 ? { count: 1, perMs: 5 } : null }),
+  () => event('LimitRemoved'),
 ]
+
+const streamOf = (type: string, id: number): string => {
+  if (type.startsWith('Lane')) return `lane-${inLane(id)}`
+  if (type.startsWith('Limit')) return `limit-key-${id % 4}`
+  return type === 'AttemptAdmitted' ? admissionStream : `operation-id-${id}`
+}
 
 /** Events in log order, each the next of its stream. */
 const recorded = (steps: readonly (readonly [id: number, what: number])[]): RecordedEvent[] => {
@@ -46,7 +61,7 @@ const recorded = (steps: readonly (readonly [id: number, what: number])[]): Reco
     const made = said[what]?.(id) as NewEvent
     const isLane = made.type.startsWith('Lane')
     if (isLane && inLane(id) === null) return []
-    const stream = isLane ? `lane-${inLane(id)}` : `operation-id-${id}`
+    const stream = streamOf(made.type, id)
     const revision = (revisions.get(stream) ?? -1) + 1
     revisions.set(stream, revision)
     return { ...made, stream, revision, position: String(index + 1).padStart(16, '0'), recordedAt: at(index) }
