@@ -95,12 +95,14 @@ export const parseManifest = (
   }
   if (!isObject(value)) return { fault: { pointer: '', message: 'it is not a JSON object' } }
   const parsed = ManifestDocument.safeParse(value)
-  if (parsed.success) return faultOfInput(parsed.data.input) ?? { value, manifest: parsed.data as Manifest }
+  const faultyInput = parsed.success ? faultOfInput(parsed.data.input) : undefined
+  if (faultyInput !== undefined) return { value, fault: faultyInput }
+  if (parsed.success) return { value, manifest: parsed.data as Manifest }
   const [first = { pointer: '', message: 'it is not a manifest' }] = schemaProblems(parsed.error)
   return { value, fault: first }
 }
 
-const faultOfInput = (input: JsonValue): { readonly fault: ManifestFault } | undefined =>
+const faultOfInput = (input: JsonValue): ManifestFault | undefined =>
   isObject(input) || typeof input === 'boolean'
     ? undefined
-    : { fault: { pointer: '/input', message: 'it is not a JSON Schema: an object, true or false' } }
+    : { pointer: '/input', message: 'it is not a JSON Schema: an object, true or false' }
