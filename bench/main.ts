@@ -19,6 +19,7 @@ import { memory } from './scenarios/b9-memory.ts'
 import { growth } from './scenarios/b10-growth.ts'
 import { crawl } from './scenarios/b11-crawl.ts'
 import { past } from './scenarios/b12-past.ts'
+import { programs } from './scenarios/b13-programs.ts'
 import { engines } from './scenarios/e1-engines.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -35,6 +36,7 @@ const scenarios: readonly Scenario[] = [
   growth,
   crawl,
   past,
+  programs,
   engines,
 ]
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Runs once for each host: its name stands in INTENDANT_TARGET."""
 
 import json

@@ -1,3 +1,5 @@
+#!/usr/bin/env node
+import { env, exit } from 'node:process'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -6,7 +8,7 @@ const { from, stepMs = 10, password } = JSON.parse(await text(process.stdin))
 // A cancellation and a time-out send TERM, and KILL five seconds later.
 process.once('SIGTERM', () => {
   console.error('tidied up')
-  process.exit(1)
+  exit(1)
 })
 
 // Secrets of the input are masked in everything that is printed.
@@ -16,4 +18,5 @@ for (let left = from; left > 0; left--) {
   console.log(JSON.stringify({ progress: { fraction: 1 - left / from, detail: `${left} to go` } }))
   await sleep(stepMs)
 }
-console.log(JSON.stringify({ said: process.env.GREETING }))
+// biome-ignore lint/style/noProcessEnv: the manifest says what stands there
+console.log(JSON.stringify({ said: env.GREETING }))

@@ -26,6 +26,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   serve: async () => (await import('./commands/serve.ts')).serveCommand,
   worker: async () => (await import('./commands/worker.ts')).workerCommand,
   operations: async () => (await import('./commands/operations.ts')).operationsCommand,
+  kinds: async () => (await import('./commands/kinds.ts')).kindsCommand,
   events: async () => (await import('./commands/events.ts')).eventsCommand,
   why: async () => (await import('./commands/why.ts')).whyCommand,
   schedules: async () => (await import('./commands/schedules.ts')).schedulesCommand,
