@@ -1,7 +1,7 @@
 import type { KafkaSettings } from '../bus/kafka/settings.ts'
 import { createForget } from '../commands/forget-secrets.ts'
 import { createSchedules } from '../commands/schedules/schedules.ts'
-import { sealValue } from '../commands/sealing.ts'
+import { openValue, sealValue } from '../commands/sealing.ts'
 import { createSubmitBatch } from '../commands/submit-batch.ts'
 import type { Config } from '../config.ts'
 import type { HttpPorts } from '../http/faces/http-ports.ts'
@@ -69,6 +69,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
     schedules: createSchedules({ executor, kinds, secrets, submit, forget, blobs: node.blobFiles, clock }),
     forget,
     seal: (subject, value) => sealValue(subject, value, secrets),
+    unseal: (kept) => openValue(kept, secrets),
     projections,
     knowledge,
     operations: known.operations,

@@ -34,6 +34,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   projections: async () => (await import('./commands/projections.ts')).projectionsCommand,
   audit: async () => (await import('./commands/audit.ts')).auditCommand,
   blobs: async () => (await import('./commands/blobs.ts')).blobsCommand,
+  webhooks: async () => (await import('./commands/webhooks.ts')).webhooksCommand,
   secrets: async () => (await import('./commands/secrets.ts')).secretsCommand,
   credentials: async () => (await import('./commands/credentials.ts')).credentialsCommand,
   'dead-letters': async () => (await import('./commands/dead-letters.ts')).deadLettersCommand,

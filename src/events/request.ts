@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineEvents, type EventOf } from './define.ts'
+import { sealed } from './sealed.ts'
 
 /**
  * What became of an `Idempotency-Key`, stream `request-<hash of principal and key>`. Source: native contract, section 2.
@@ -18,6 +19,8 @@ export const requestEvents = defineEvents('request', {
     headers: z.record(z.string(), z.string()),
     body: z.string(),
     blob: z.string().optional(),
+    /** Instead of the body, where a secret stands in it. */
+    sealed: sealed().optional(),
   }),
   KeyFreed: z.object({}),
 })

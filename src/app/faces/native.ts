@@ -6,28 +6,37 @@ import { operation } from '../../commands/operation.ts'
 import { request } from '../../commands/request.ts'
 import { schedule } from '../../commands/schedules/schedule.ts'
 import { secret } from '../../commands/secret.ts'
+import { webhook } from '../../commands/webhook.ts'
+import { webhookProgress } from '../../commands/webhook-progress.ts'
+import { type WebhookSettings, webhookSettings, webhookVariables } from '../../commands/webhook-settings.ts'
 import { dataDirectory } from '../../data-directory.ts'
 import { scheduleEvents } from '../../events/schedule.ts'
+import { webhookEvents } from '../../events/webhook.ts'
 import { batches } from '../../projections/batches.ts'
 import { blobs } from '../../projections/blobs.ts'
 import { operations } from '../../projections/operations/operations.ts'
 import { moments } from '../../projections/past/moments.ts'
 import { schedules } from '../../projections/schedules.ts'
+import { webhooks } from '../../projections/webhooks/webhooks.ts'
 import type { Work } from '../../workers/work.ts'
 import { faceModule } from '../face-module.ts'
 
 interface NativeSettings {
   readonly kindsDirectory: string
+  readonly webhooks: WebhookSettings
 }
 
 /** The native API's own streams, views and kinds; its routes are the server's (http/server/server.ts). */
 export const native = faceModule<NativeSettings>({
   name: 'native',
-  settings: ({ KINDS_DIR }, { dataDir }) => ({ kindsDirectory: KINDS_DIR ?? dataDirectory(dataDir).kinds }),
-  variables: ['KINDS_DIR'],
-  deciders: [operation, lane, limit, request, secret, blob, schedule, batch],
-  projections: [operations, blobs, moments, schedules, batches],
-  sealed: [scheduleEvents],
+  settings: (environment, base) => ({
+    kindsDirectory: environment.KINDS_DIR ?? dataDirectory(base.dataDir).kinds,
+    webhooks: webhookSettings(environment, base),
+  }),
+  variables: ['KINDS_DIR', ...webhookVariables],
+  deciders: [operation, lane, limit, request, secret, blob, schedule, batch, webhook, webhookProgress],
+  projections: [operations, blobs, moments, schedules, batches, webhooks],
+  sealed: [scheduleEvents, webhookEvents],
   kinds: { probe: { reads: [] }, 'bulk.cancel': { reads: [] }, 'bulk.retry': { reads: [] } },
   works: async (node) => {
     const { probe } = await import('../../workers/probe.ts')
@@ -38,6 +47,7 @@ export const native = faceModule<NativeSettings>({
     const { createUploadSettler } = await import('../../workers/blobs/settle-uploads.ts')
     const { createBatchFinisher } = await import('../../workers/bulk/finish-batches.ts')
     const { createFiringService } = await import('../../workers/schedules/firing-service.ts')
+    const { openWebhooks } = await import('../../workers/webhooks/open-webhooks.ts')
     const { bodyIdleMs, sharesLog } = node.ports.settings
     const settler = createUploadSettler({ ...node, bodyIdleMs, isAlone: !sharesLog })
     const firing = createFiringService({ ...node, schedules: node.ports.schedules })
@@ -47,6 +57,7 @@ export const native = faceModule<NativeSettings>({
         { name: 'uploads', where: sharesLog ? 'one' : 'each', ...settler },
         { name: 'schedules', where: 'one', ...firing },
         { name: 'batches', where: 'one', ...createBatchFinisher(node) },
+        { name: 'webhooks', where: 'one', ...openWebhooks({ ...node, settings: node.settings.webhooks }) },
       ],
     }
   },

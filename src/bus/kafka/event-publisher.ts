@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { within } from '../../lib/time-limit.ts'
+import { cloudEventAttributes, sourceOf } from '../../stores/cloud-event.ts'
 import type { EventLog, RecordedEvent } from '../../stores/event-log.ts'
 import type { Leadership } from '../../stores/leadership.ts'
 import { createOutbox, type Outbox, type OutboxOptions } from '../../stores/outbox.ts'
@@ -38,7 +39,7 @@ export const createEventPublisher = ({
   readonly logger: Logger
 }): Outbox => {
   const topic = `${settings.topicPrefix}.events`
-  const source = `urn:intendant:${identity}`
+  const source = sourceOf(identity)
   const producer = createGatheringProducer({ kafka, bound: 'tries', clock, logger })
   const plan = topicPlan(settings, { topic, retentionMs: settings.retentionMs, maxMessageBytes })
   let isTopicThere = false
@@ -69,30 +70,16 @@ export const createEventPublisher = ({
   }
 }
 
-/** Revisions as text of one length sort as numbers, as the Sequence extension wants it. */
-const sequenceDigits = 16
-
 /** CloudEvents 1.0, Kafka protocol binding, binary content mode. The key is the stream: its events keep their order. */
 export const cloudEvent = (
-  { id, type, stream, revision, position, recordedAt, data, metadata }: RecordedEvent,
+  event: RecordedEvent,
   { topic, source }: { readonly topic: string; readonly source: string },
 ): Outgoing => ({
   topic,
-  key: stream,
-  value: JSON.stringify(data),
+  key: event.stream,
+  value: JSON.stringify(event.data),
   headers: {
-    ce_specversion: '1.0',
-    ce_id: id,
-    ce_source: source,
-    ce_type: `intendant.${type}`,
-    ce_subject: stream,
-    ce_time: recordedAt,
+    ...Object.fromEntries(Object.entries(cloudEventAttributes(event, source)).map(([name, value]) => [`ce_${name}`, value])),
     'content-type': 'application/json',
-    ce_sequence: String(revision).padStart(sequenceDigits, '0'),
-    ce_position: position,
-    ce_correlationid: metadata.correlationId,
-    ...(metadata.causationId === undefined ? {} : { ce_causationid: metadata.causationId }),
-    ...(metadata.traceparent === undefined ? {} : { ce_traceparent: metadata.traceparent }),
-    ce_principal: metadata.actor.principal,
   },
 })

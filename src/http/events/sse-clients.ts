@@ -1,8 +1,9 @@
 import type { EventLog, Position } from '../../stores/event-log.ts'
+import { scan } from '../../stores/event-scan.ts'
+import { type EventSelection, selects } from '../../stores/event-selection.ts'
 import type { HttpContext } from '../faces/http-context.ts'
 import type { Reply } from '../replies/reply.ts'
 import type { EventHub } from './event-hub.ts'
-import { type EventSelection, scan, selects } from './event-scan.ts'
 import { eventFrame, eventFrames, messageFrame } from './sse-frames.ts'
 import { comment, type Sink, sseReply } from './sse-sink.ts'
 

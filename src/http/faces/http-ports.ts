@@ -32,6 +32,8 @@ export interface HttpPorts {
   readonly forget: Forget
   /** Seals a value for a subject, to stand in an event. Routes cannot open it again. */
   readonly seal: (subject: string, value: JsonValue) => Promise<SealedValue>
+  /** Opens a value to give a kept answer again, or to see whether it still opens; throws `SecretForgotten`. For nothing else. */
+  readonly unseal: (kept: SealedValue) => Promise<JsonValue>
   /** How the views are; what they hold is read by `known`, which each request is given. */
   readonly projections: Pick<Projections, 'reached' | 'together' | 'status' | 'rebuild' | 'onApplied'>
   readonly knowledge: Knowledge

@@ -43,6 +43,7 @@ const tags: Readonly<Record<string, readonly [title: string, description: string
   views: ['Views', 'Views are computed from the log. Lists them with their lag, and rebuilds them.'],
   secrets: ['Secrets', 'Whose secrets are sealed in the log. Lists them without their values, and forgets them.'],
   blobs: ['Blobs', 'Files of any size and type: upload, list, download and delete them.'],
+  webhooks: ['Webhooks', 'Where events are sent to: set up, follow and mend deliveries.'],
   health: ['Health', 'Liveness, readiness and metrics.'],
   documents: ['Documents', 'This description of the API.'],
   Crawls: ['Crawls', 'Crawls in detail: pages, items, queues, throttles.'],

@@ -3,6 +3,8 @@ export interface Reply {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array | ReadableStream<Uint8Array> | null
+  /** A secret stands in the body: where the answer is kept, it is sealed for this subject. */
+  readonly sealedFor?: string
 }
 
 /** Stands for what a route has written to its socket by itself. */

@@ -78,6 +78,8 @@ export const createDispatch = ({
   const idempotency = createIdempotency({
     executor: ports.executor,
     blobs: ports.blobs,
+    seal: ports.seal,
+    unseal: ports.unseal,
     clock: ports.clock,
     sharesLog: settings.sharesLog,
     extraHeaders: headersFor,

@@ -6,6 +6,7 @@ import { Unavailable } from '../../lib/errors.ts'
 import { derivedId, newId, sha256 } from '../../lib/ids.ts'
 import type { Blobs } from '../../stores/blobs.ts'
 import { type HttpContext, requestContext } from '../faces/http-context.ts'
+import type { HttpPorts } from '../faces/http-ports.ts'
 import { readBody } from '../reading/body.ts'
 import { Problem } from '../replies/problem.ts'
 import { bytesOf, type Reply, withHeaders } from '../replies/reply.ts'
@@ -27,7 +28,8 @@ const keyInUse = (): Problem =>
 /** Bytes of an answer that are kept in the log itself; a longer one would not fit beside the request that it repeats. */
 const mostKeptInLog = 64 * 1024
 
-const isSame = (one: KeptAnswer, other: KeptAnswer): boolean => one.body === other.body && one.blob === other.blob
+const isSame = (one: KeptAnswer, other: KeptAnswer): boolean =>
+  one.body === other.body && one.blob === other.blob && one.sealed?.$sealed === other.sealed?.$sealed
 
 /** Headers that belong to one answer only. */
 const passing = new Set(['date', 'traceparent', 'connection', 'content-length', 'transfer-encoding'])
@@ -49,12 +51,16 @@ export interface Idempotency {
 export const createIdempotency = ({
   executor,
   blobs,
+  seal,
+  unseal,
   clock,
   sharesLog,
   extraHeaders,
 }: {
   readonly executor: Executor
   readonly blobs: Blobs
+  readonly seal: HttpPorts['seal']
+  readonly unseal: HttpPorts['unseal']
   readonly clock: Clock
   /** Other nodes stand on the same log: a claim that is not of this process may be theirs. */
   readonly sharesLog: boolean
@@ -97,7 +103,7 @@ export const createIdempotency = ({
     const whole = withHeaders(answer, extraHeaders(c) ?? {})
     const named = Object.entries(whole.headers).map(([name, value]) => [name.toLowerCase(), value] as const)
     const headers = Object.fromEntries(named.filter(([name]) => !passing.has(name)))
-    const kept = { status, headers, ...(await keep(content)) }
+    const kept = { status, headers, ...(await keep(content, answer.sealedFor)) }
     const answered = await command({ type: 'AnswerKey', stream, answer: kept }, 'answer')
     // Another node had the same request at the same time: its answer came first and is the one that holds.
     if (answered.state.status === 'answered' && !isSame(answered.state.answer, kept)) return again(answered.state.answer)
@@ -112,10 +118,15 @@ export const createIdempotency = ({
     readonly at?: string | undefined
   }): boolean => its !== undefined && its !== node && at !== undefined && Math.abs(clock.now() - parseInstant(at)) < inUseMs
 
-  const keep = async (content: Buffer): Promise<Pick<KeptAnswer, 'body' | 'blob'>> =>
-    content.length <= mostKeptInLog ? { body: content.toString('base64') } : { body: '', blob: (await blobs.put(content)).ref }
+  const keep = async (content: Buffer, sealedFor: string | undefined): Promise<Pick<KeptAnswer, 'body' | 'blob' | 'sealed'>> => {
+    if (sealedFor !== undefined) return { body: '', sealed: await seal(sealedFor, content.toString('base64')) }
+    return content.length <= mostKeptInLog
+      ? { body: content.toString('base64') }
+      : { body: '', blob: (await blobs.put(content)).ref }
+  }
 
-  const again = async ({ status, headers, body, blob }: KeptAnswer): Promise<Reply> => {
+  const again = async ({ status, headers, body: kept, blob, sealed }: KeptAnswer): Promise<Reply> => {
+    const body = sealed === undefined ? kept : String(await unseal(sealed))
     const content = blob === undefined ? Buffer.from(body, 'base64') : await blobs.get(blob)
     if (content === undefined) throw new Unavailable(`the stored answer ${blob} is not in the blob store`)
     return {

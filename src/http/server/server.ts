@@ -25,6 +25,8 @@ import { readStream } from '../v1/streams.ts'
 import { submitOperation } from '../v1/submit.ts'
 import { nativeSummaries } from '../v1/summaries.ts'
 import { operationTargets } from '../v1/targets.ts'
+import { webhookCommandRoutes } from '../v1/webhook-commands.ts'
+import { webhookRoutes } from '../v1/webhooks.ts'
 import { whyRoutes } from '../v1/why.ts'
 import { createDispatch } from './dispatch.ts'
 import { createHttpApp, createListener } from './listener.ts'
@@ -80,6 +82,8 @@ export const buildServer = (
     ...secretRoutes(tools),
     ...blobRoutes(),
     ...scheduleRoutes(tools),
+    ...webhookRoutes,
+    ...webhookCommandRoutes,
     ...faces.flatMap(({ native = [] }) => native),
     ...healthRoutes(ports.health),
     ...documentRoutes({

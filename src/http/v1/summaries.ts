@@ -8,6 +8,7 @@ import type { outputEvents } from '../../events/output.ts'
 import type { requestEvents } from '../../events/request.ts'
 import type { scheduleEvents } from '../../events/schedule.ts'
 import type { secretEvents } from '../../events/secret.ts'
+import type { webhookEvents, webhookProgressEvents } from '../../events/webhook.ts'
 import type { SummariesOf } from '../replies/event-summary.ts'
 
 type NativeSummaries = SummariesOf<typeof operationEvents> &
@@ -18,6 +19,8 @@ type NativeSummaries = SummariesOf<typeof operationEvents> &
   SummariesOf<typeof requestEvents> &
   SummariesOf<typeof secretEvents> &
   SummariesOf<typeof scheduleEvents> &
+  SummariesOf<typeof webhookEvents> &
+  SummariesOf<typeof webhookProgressEvents> &
   SummariesOf<typeof blobEvents> &
   SummariesOf<typeof batchEvents>
 
@@ -81,4 +84,17 @@ export const nativeSummaries: NativeSummaries = {
   BatchAccepted: ({ items }, { who }) => `${who} asked for ${items.length} operations together`,
   BatchCompleted: () => 'all operations of the batch are requested',
   BlobDeleted: (_data, { who, key }) => `${who} deleted the blob ${key}`,
+  WebhookCreated: ({ name, url }, { who }) => `${who} created the webhook ${name} to ${url}`,
+  WebhookChanged: ({ url, from }, { who }) =>
+    `${who} changed the webhook to ${url}${from === undefined ? '' : `, from position ${from} on`}`,
+  WebhookPaused: ({ because }) => `the webhook was paused: ${because}`,
+  WebhookResumed: (_data, { who }) => `${who} let the webhook go on`,
+  WebhookDeleted: (_data, { who }) => `${who} deleted the webhook`,
+  WebhookEventParked: ({ id, attempts, error }) => `event ${id} was parked after ${attempts} failed deliveries: ${error}`,
+  WebhookRedriveRequested: ({ id }, { who }) => `${who} asked to deliver the parked event ${id} again`,
+  WebhookEventRedriven: ({ id }) => `the parked event ${id} was delivered`,
+  WebhookEventDiscarded: ({ id }, { who }) => `${who} discarded the parked event ${id}`,
+  WebhookAdvanced: ({ position, delivered }) => `${delivered} events were delivered; the webhook stands at position ${position}`,
+  WebhookDeliveryFailed: ({ id, attempts, error, retryAt }) =>
+    `delivery ${attempts} of event ${id} failed and is repeated at ${retryAt}: ${error}`,
 }

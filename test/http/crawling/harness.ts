@@ -14,7 +14,7 @@ import { createForget } from '../../../src/commands/forget-secrets.ts'
 import { createKinds } from '../../../src/commands/kind.ts'
 import { createRetry } from '../../../src/commands/retry.ts'
 import { createSchedules } from '../../../src/commands/schedules/schedules.ts'
-import { sealValue } from '../../../src/commands/sealing.ts'
+import { openValue, sealValue } from '../../../src/commands/sealing.ts'
 import { createPrepare, createSubmit } from '../../../src/commands/submit.ts'
 import { createSubmitBatch } from '../../../src/commands/submit-batch.ts'
 import { loadConfig } from '../../../src/config.ts'
@@ -126,6 +126,7 @@ export const startFace = async ({
     forget,
     schedules: createSchedules({ executor, kinds: known, secrets, submit, forget, blobs: { has: async () => false }, clock }),
     seal: (subject, value) => sealValue(subject, value, secrets),
+    unseal: (kept) => openValue(kept, secrets),
     projections,
     knowledge,
     operations: operationsOf,

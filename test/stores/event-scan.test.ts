@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { scan } from '../../../src/http/events/event-scan.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
-import { newId } from '../../../src/lib/ids.ts'
-import { openEmbeddedLog } from '../../../src/stores/embedded/log.ts'
-import type { EventLog, RecordedEvent } from '../../../src/stores/event-log.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { newId } from '../../src/lib/ids.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import type { EventLog, RecordedEvent } from '../../src/stores/event-log.ts'
+import { scan } from '../../src/stores/event-scan.ts'
 
 const metadata = { correlationId: newId(), actor: { principal: 'p', face: null, address: null }, schema: 1 }
 const stream = 'thing-1'
