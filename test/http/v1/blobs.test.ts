@@ -115,6 +115,8 @@ describe('an upload', () => {
     expect([got.status, got.text, got.headers.get('content-length')]).toEqual([200, '', '0'])
     const part = await app.ask(`GET /v1/blobs/${json.id}`, { headers: { Range: 'bytes=0-' } })
     expect([part.status, part.headers.get('content-range')]).toEqual([416, 'bytes */0'])
+    const last = await app.ask(`GET /v1/blobs/${json.id}`, { headers: { Range: 'bytes=-5' } })
+    expect([last.status, last.text]).toEqual([200, ''])
   })
 
   test('of the same bytes by many at once is one blob, of which one is told that it is new', async () => {
@@ -242,6 +244,8 @@ describe('the bytes', () => {
     ['bytes=-3', '789', 'bytes 7-9/10'],
     ['bytes=-999', '0123456789', 'bytes 0-9/10'],
     ['BYTES=1-1', '1', 'bytes 1-1/10'],
+    [`bytes=7-${'9'.repeat(20)}`, '789', 'bytes 7-9/10'],
+    [`bytes=-${'9'.repeat(20)}`, '0123456789', 'bytes 0-9/10'],
   ])('in part: %s', async (range, text, contentRange) => {
     const part = await app.ask(`GET ${path}`, { headers: { Range: range } })
     expect([part.status, part.text, part.headers.get('content-range')]).toEqual([206, text, contentRange])
@@ -249,7 +253,7 @@ describe('the bytes', () => {
     expect([part.headers.get('content-type'), part.headers.get('etag')]).toEqual(['text/html', '"0"'])
   })
 
-  test.each(['bytes=10-', 'bytes=10-20', 'bytes=-0', 'bytes=999999999999-'])('%s is not there', async (range) => {
+  test.each(['bytes=10-', 'bytes=10-20', 'bytes=-0', 'bytes=999999999999-', `bytes=${'9'.repeat(20)}-`])('%s is not there', async (range) => {
     const refused = await app.ask(`GET ${path}`, { headers: { Range: range } })
     expect(problem(refused)).toEqual(isProblem('range-not-satisfiable', 416))
     expect(refused.headers.get('content-range')).toBe('bytes */10')
