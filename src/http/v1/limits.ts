@@ -147,7 +147,10 @@ const putLimit = ({ changes, closing }: RouteTools): NativeRoute =>
     tag: 'limits',
     scope: 'v1:write',
     params: { key: example.key },
-    headers: { 'If-Match': 'ETag of the revision that the client read; 412 if the limit has changed' },
+    headers: {
+      'If-Match': 'ETag of the revision that the client read; 412 if the limit has changed',
+      'If-None-Match': '`*`: 412 if there is a limit already',
+    },
     body: LimitBody,
     examples: {
       'Two at a time, and ten starts a minute': { concurrency: 2, rate: { count: 10, perMs: 60_000 } },
@@ -164,8 +167,13 @@ const putLimit = ({ changes, closing }: RouteTools): NativeRoute =>
       const ifMatch = headerOf(c, 'if-match')
       const { isThere, revision: before, pin } = await current(ports, key, ifMatch)
       if (ifMatch !== undefined && !isThere) throw versionMismatch(ifMatch, before)
+      const onlyNew = headerOf(c, 'if-none-match')?.trim() === '*'
+      if (onlyNew && isThere) throw new Problem('version-mismatch', `there is a limit ${key}`, { actual: etag(before) })
       const terms: LimitTerms = { concurrency: body.concurrency ?? null, rate: body.rate ?? null }
-      const outcome = await ports.executor.execute(limitDecider, { type: 'SetLimit', key, ...terms }, requestContext(c), pin)
+      const outcome = await ports.executor.execute(limitDecider, { type: 'SetLimit', key, ...terms }, requestContext(c), {
+        ...pin,
+        ...(onlyNew ? { pinnedRevision: before } : {}),
+      })
       if (outcome.refused !== undefined) {
         if (outcome.refused.reason === 'version-mismatch') throw versionMismatch(ifMatch ?? '', outcome.refused.actual)
         throw unknownLimit(key)

@@ -15,6 +15,7 @@ test('a limit is made, shown, replaced and removed', async () => {
   expect(made.headers.get('event-position')).toMatch(/^\d+$/)
   const shown = await get('site:a/b')
   expect(shown.status).toBe(200)
+  expect(shown.text).toBe(made.text)
   expect(shown.json).toEqual(limit)
   expect(shown.headers.get('etag')).toBe('"0"')
 
@@ -70,6 +71,17 @@ test('tags: If-None-Match and If-Match', async () => {
   expect((await shared.it.ask('DELETE /v1/limits/tagged', { headers: { 'If-Match': '"1"' } })).status).toBe(204)
   expect(problem(await set('tagged', { concurrency: 2 }, { 'If-Match': '*' }))).toEqual(isProblem('version-mismatch', 412))
   expect(problem(await shared.it.ask('DELETE /v1/limits/tagged', { headers }))).toEqual(isProblem('not-found', 404))
+})
+
+test('If-None-Match: * makes a limit, and replaces none', async () => {
+  const onlyNew = { 'If-None-Match': '*' }
+  expect((await set('only-new', { concurrency: 1 }, onlyNew)).status).toBe(201)
+  const refused = await set('only-new', { concurrency: 2 }, onlyNew)
+  expect(problem(refused)).toEqual(isProblem('version-mismatch', 412))
+  expect(refused.json).toMatchObject({ actual: '"0"' })
+  expect((await get('only-new')).json).toMatchObject({ concurrency: 1 })
+  await shared.it.ask('DELETE /v1/limits/only-new')
+  expect((await set('only-new', { concurrency: 2 }, onlyNew)).status).toBe(201)
 })
 
 test('limits are listed in the order of their keys, page by page', async () => {
