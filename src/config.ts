@@ -67,7 +67,7 @@ const Settings = z.object({
   /** Bytes of all large bodies (over 16 KiB) in work at a time; more are 503. */
   MAX_BODIES_BYTES: whole(1024).default(8_388_608),
   /** Largest blob. */
-  MAX_BLOB_BYTES: whole(1024).default(5_368_709_120),
+  MAX_BLOB_BYTES: whole(1).default(5_368_709_120),
   /** A body of which no byte comes for this long is given up. */
   BODY_IDLE_MS: whole(100).default(30_000),
   /** Most bytes on disk of the copies of views that answer questions about the past. */

@@ -27,7 +27,9 @@ describe('absurd requests are answered, not survived by chance', () => {
     'GET /livez HTTP/1.1\r\n\r\n',
     '\u0016\u0003\u0001',
   ])('%j', async (bytes) => {
-    expect(await say(bytes)).toMatch(/^HTTP\/1\.1 400 /)
+    const heard = await say(bytes)
+    expect(heard).toMatch(/^HTTP\/1\.1 400 /)
+    expect(heard).toMatch(/\r\ntraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\r\n/)
   })
 
   test('a smuggled body is not taken', async () => {

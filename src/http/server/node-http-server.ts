@@ -5,6 +5,7 @@ import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../lib/clock.ts'
 import { type ProblemSlug, problemKinds } from '../replies/problem.ts'
 import type { TlsContext } from './tls/tls-files.ts'
+import { continueTrace } from './traceparent.ts'
 
 /** A client that needs longer for its headers gets 408. */
 const headersTimeoutMs = 15_000
@@ -87,6 +88,7 @@ function refusal(slug: ProblemSlug, detail: string): string {
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     'Content-Type: application/problem+json',
+    `traceparent: ${continueTrace(undefined)}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ]
