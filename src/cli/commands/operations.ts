@@ -36,6 +36,7 @@ export const operationsCommand = (program: Command): void => {
   withServer(group.command('submit <kind>').description('submit a new operation'))
     .option('--input <json>', 'its input; "-" reads stdin, "@file" reads a file', '{}')
     .option('--lane <lane>', 'operations of the same lane run one at a time')
+    .option('--limits <key>', 'a limit that holds it; may be given up to 8 times', several)
     .option('--priority <n>', '0 to 1000; lower numbers run first', wholeNumber)
     .option('--run-at <time>', 'the earliest start')
     .option('--attempts <n>', 'maximum number of attempts', wholeNumber)
@@ -92,6 +93,7 @@ async function ls(options: ServerCommandOptions): Promise<void> {
 interface SubmitOptions extends ServerCommandOptions {
   readonly input: string
   readonly lane?: string
+  readonly limits?: string[]
   readonly priority?: number
   readonly runAt?: string
   readonly attempts?: number
@@ -101,13 +103,13 @@ interface SubmitOptions extends ServerCommandOptions {
 }
 
 async function submit(kind: string, options: SubmitOptions): Promise<void> {
-  const { lane, priority, runAt, attempts, timeoutMs, idempotencyKey, wait } = options
+  const { lane, limits, priority, runAt, attempts, timeoutMs, idempotencyKey, wait } = options
   const client = createClient(options)
   const policy = { ...given({ attempts, timeoutMs }) }
   const body = {
     kind,
     input: await jsonOption(options.input, '--input'),
-    ...given({ lane, priority, runAt }),
+    ...given({ lane, limits, priority, runAt }),
     ...(Object.keys(policy).length === 0 ? {} : { policy }),
   }
   const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }

@@ -338,10 +338,11 @@ export const createLimitGate = ({
       if (one.lane === null && one.gate !== null && isDue) {
         const line = lines.get(one.gate)
         const [first] = line?.next ?? []
-        if (line?.behind == null || first === undefined || before(one, first)) move(one.gate, one.limits)
-        // Those behind the first one are looked up when it has gone: this one may stand between them.
+        const last = line?.next.at(-1)
+        if (line?.behind == null || first === undefined || last === undefined || before(one, first)) move(one.gate, one.limits)
         else {
-          line.next = [first]
+          // It stands between those that are known, or behind them: looked up when the ones before it have gone.
+          if (before(one, last)) line.next = [first]
           line.goesOn = true
         }
       } else {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { getJson, runCommand, startServer, submitProbe, untilState } from '../../e2e/harness.ts'
+import { getJson, runCommand, startServer, untilState } from '../../e2e/harness.ts'
 
 test('limits are set, listed, shown and removed', async () => {
   const { url } = await startServer()
@@ -7,7 +7,9 @@ test('limits are set, listed, shown and removed', async () => {
   const made = await run('set', 'site:a/b', '--concurrency', '0', '--rate', '10/60000', '--json')
   expect(made).toMatchObject({ code: 0, stderr: '' })
   expect(JSON.parse(made.stdout)).toEqual(await getJson(`${url}/v1/limits/site%3Aa%2Fb`))
-  const id = await submitProbe(url, {}, { limits: ['site:a/b'] })
+  const words = ['operations', 'submit', 'probe', '--limits', 'site:a/b', '--limits', 'free', '--json']
+  const { id, limits } = JSON.parse((await runCommand(words, { env: { INTENDANT_URL: url } })).stdout)
+  expect(limits).toEqual(['site:a/b', 'free'])
   expect(await untilState(url, id, 'pending')).toMatchObject({ waitingFor: { reason: 'limit' } })
   expect((await run('ls')).stdout).toMatch(/site:a\/b +0 +10\/60000 +0 +1 +0/)
   expect(JSON.parse((await run('ls', '--limit', '1', '--json')).stdout)).toMatchObject({ items: [{ waiting: 1 }], next: null })
