@@ -34,7 +34,7 @@ const expectKept = async (url: string): Promise<void> => {
 }
 
 test('a server that is killed again and again lets no more start than its limits say, and forgets none', {
-  timeout: 60_000,
+  timeout: 180_000,
 }, async () => {
   let server = await startServer()
   const { dataDir } = server
