@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Processes, Program } from '../../src/workers/processes/processes.ts'
+import type { LastingProgram, Processes, Program } from '../../src/workers/processes/processes.ts'
 import { temporaryDirectory } from '../stores/temporary.ts'
 
 const patience = { timeout: 20_000, interval: 10 }
@@ -265,6 +265,52 @@ export const processesContract = (
       await Promise.all(Array.from({ length: 30 }, () => start(shell('echo out; echo err >&2; cat'), { stdin: 'in' }).ended))
       await expect.poll(openSockets, patience).toBe(before)
       await expect.poll(zombies, patience).toEqual([])
+    })
+
+    describe('a lasting program', () => {
+      const lasting = (script: string, more: Partial<LastingProgram> = {}) => {
+        const { directory, processes } = opened({ graceMs: 200 })
+        const files = temporaryDirectory()
+        const program = {
+          name: 'lasting',
+          argv: shell(script),
+          base: '/',
+          signal: new AbortController().signal,
+          stdoutFile: join(files, 'stdout'),
+          stderrFile: join(files, 'stderr'),
+          ...more,
+        }
+        return { directory, processes, program, files }
+      }
+
+      test('writes into files, and its end is told until it is forgotten', async () => {
+        const { directory, processes, program, files } = lasting('cat; echo err >&2; exit 7', { stdin: 'in' })
+        expect(await processes.runLasting(program)).toEqual({ code: 7, signal: null })
+        expect(await processes.runLasting(program)).toEqual({ code: 7, signal: null })
+        expect(readFileSync(join(files, 'stdout'), 'utf8')).toBe('in')
+        expect(readFileSync(join(files, 'stderr'), 'utf8')).toBe('err\n')
+        await processes.forgetLasting('lasting')
+        expect(readdirSync(directory)).toEqual([])
+      })
+
+      test('tells the signal that ended it', async () => {
+        const { processes, program } = lasting('kill -9 $$')
+        expect(await processes.runLasting(program)).toEqual({ code: null, signal: 'SIGKILL' })
+      })
+
+      test('is ended by its signal', async () => {
+        const stopping = new AbortController()
+        const { processes, program, files } = lasting('trap "" TERM; echo $$; while :; do sleep 1; done', {
+          signal: stopping.signal,
+        })
+        const ended = processes.runLasting(program)
+        ended.catch(() => undefined)
+        const stdout = (): string => (existsSync(join(files, 'stdout')) ? readFileSync(join(files, 'stdout'), 'utf8') : '')
+        await expect.poll(stdout, patience).toMatch(/\n/)
+        stopping.abort(new Error('enough'))
+        await expect(ended).rejects.toThrow('enough')
+        expect(runs(Number(stdout()))).toBe(false)
+      })
     })
 
     test('ends everything at a stop, and starts nothing any more', async () => {

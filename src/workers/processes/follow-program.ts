@@ -6,7 +6,7 @@ import { AttemptAborted } from '../engine/attempt.ts'
 import { CannotStart } from './find-program.ts'
 import { askToEnd, endGroup, kill } from './process-group.ts'
 import type { Program, ProgramEnd } from './processes.ts'
-import type { Gate } from './start-gate.ts'
+import type { PipedGate } from './start-gate.ts'
 
 /** How the shell ends that could not execute the program. */
 const notExecuted = [126, 127]
@@ -19,7 +19,7 @@ type Cause = { readonly by: 'signal' | 'time' } | { readonly by: 'taker'; readon
 /** From the start of a program to its end, as `Processes.run` tells it. */
 export const followProgram = async (
   program: Program,
-  gate: Gate,
+  gate: PipedGate,
   {
     failed,
     graceMs: usualGraceMs,

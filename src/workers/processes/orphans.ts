@@ -14,6 +14,7 @@ export const endOrphans = async (
 ): Promise<void> => {
   const endOne = async (folder: ProgramFolder): Promise<void> => {
     const record = await readRecord(folder)
+    if (record?.lasting === true) return
     if (record !== undefined && isStillOurs(record, folder)) {
       const { pid } = record
       logger.warn({ pid, folder: folder.path }, 'a program that a killed server left behind is ended')
@@ -32,7 +33,7 @@ export const endOrphans = async (
  * The leader of the group proves it by its start time. Where the leader has ended, the number of the group may have been given away once
  * the group was empty: then a member proves it by the folder in its environment.
  */
-const isStillOurs = ({ pid, startTime, boot }: ProgramRecord, { path }: ProgramFolder): boolean => {
+export const isStillOurs = ({ pid, startTime, boot }: ProgramRecord, { path }: ProgramFolder): boolean => {
   if (boot !== bootId()) return false
   const leader = processOf(pid)
   if (leader !== undefined) return leader.startTime === startTime

@@ -36,6 +36,13 @@ export interface ProgramEnd extends ProgramExit {
   readonly droppedBytes: number
 }
 
+/** A program that goes on when its server ends. Its output is appended to files, which whoever asked for it reads. */
+export interface LastingProgram
+  extends Pick<Program, 'name' | 'argv' | 'base' | 'environment' | 'stdin' | 'directory' | 'signal' | 'graceMs'> {
+  readonly stdoutFile: string
+  readonly stderrFile: string
+}
+
 /** Runs programs, each in a process group of its own. Tested by test/workers/processes. */
 export interface Processes {
   /** How long a program lives after its signal at most, where it says nothing else. */
@@ -46,6 +53,14 @@ export interface Processes {
    * `stdout` or `stderr` threw.
    */
   run(program: Program): Promise<ProgramEnd>
-  /** Kills what still runs. Resolves when it has ended. */
+  /**
+   * Starts a program that goes on when this process ends, or watches the one of that name that an earlier process started. Resolves when it has ended and
+   * all that it left in its group too: `lost` where its exit code was not written. Asked again, it answers the same until it is forgotten. Throws
+   * `CannotStart`, and what the signal was aborted with: a shutdown leaves the program running, everything else ends it.
+   */
+  runLasting(program: LastingProgram): Promise<ProgramExit | 'lost'>
+  /** Forgets how a lasting program ended: to be called when that is on record elsewhere. */
+  forgetLasting(name: string): Promise<void>
+  /** Kills what still runs, but for lasting programs. Resolves when it has ended. */
   stop(): Promise<void>
 }

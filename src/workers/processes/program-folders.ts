@@ -8,6 +8,8 @@ const ProgramRecord = z.object({
   startTime: z.string(),
   /** A pid and a start time mean nothing after the machine was started again. */
   boot: z.string(),
+  /** The next server leaves it running, and its folder in place. */
+  lasting: z.boolean().optional(),
 })
 export type ProgramRecord = z.infer<typeof ProgramRecord>
 
@@ -20,17 +22,23 @@ export interface ProgramFolder {
   readonly temporary: string
   /** Written where the program could not be executed. */
   readonly failed: string
+  /** The exit code of a lasting program. */
+  readonly code: string
+  readonly stdin: string
 }
 
 const recordName = 'process.json'
 const ownerOnly = 0o700
 
-const folderAt = (path: string): ProgramFolder => ({
+/** The folder at a path; it need not be there. */
+export const folderAt = (path: string): ProgramFolder => ({
   path,
   work: join(path, 'work'),
   home: join(path, 'home'),
   temporary: join(path, 'tmp'),
   failed: join(path, 'not-executed'),
+  code: join(path, 'exit-code'),
+  stdin: join(path, 'stdin'),
 })
 
 /** Makes the folder of a program, empty whatever was there. Throws what the file system throws. */

@@ -1,20 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { messageOf } from '../../lib/errors.ts'
 import { CannotStart } from './find-program.ts'
 
-/** A process that waits until it is let go, and becomes the program then, with the same pid. */
+/** A process that waits until it is let go. */
 export interface Gate {
   readonly pid: number
-  readonly stdin: Writable
-  readonly stdout: Readable
-  readonly stderr: Readable
+  readonly child: ChildProcess
   readonly exited: Promise<ProgramExit>
   /** Lets it become the program. */
   open(): void
   /** It ends without having done anything; so it does where this process ends. */
   close(): void
+}
+
+/** A gate whose streams are pipes. */
+export interface PipedGate extends Gate {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
 }
 
 /** Exactly one of the two is null. */
@@ -23,34 +28,42 @@ export interface ProgramExit {
   readonly signal: NodeJS.Signals | null
 }
 
-/**
- * A shell that has the number of the program and does nothing before it reads a line from a descriptor of this process. The program gets
- * neither that descriptor nor a variable of the shell. Where the program cannot be executed the shell leaves a mark, the file `$0`.
- */
-const script = 'trap \': >"$0"\' EXIT; IFS= read -r _ <&3 || exit; unset PWD OLDPWD SHLVL _; exec "$@" 3<&-'
-
-/** Throws `CannotStart` where the system gives no process. */
-export const startGate = async ({
-  argv,
-  failed,
-  directory,
-  environment,
-}: {
+interface GateOptions {
   /** The first is the path of the file. */
   readonly argv: readonly string[]
-  /** Made where the program cannot be executed. */
-  readonly failed: string
+  /** A file of which the script speaks as `$0`. */
+  readonly mark: string
   readonly directory: string
   readonly environment: Readonly<Record<string, string>>
-}): Promise<Gate> => {
+}
+
+/** Does nothing before it reads a line from a descriptor of this process. The program gets no variable of the shell. */
+const wait = 'IFS= read -r _ <&3 || exit; unset PWD OLDPWD SHLVL _;'
+
+/** The shell becomes the program, with the same pid, and does not pass the descriptor on. Where that cannot be executed the mark is made. */
+const replace = `trap ': >"$0"' EXIT; ${wait} exec "$@" 3<&-`
+
+/** The shell stays, ignores TERM, and writes the exit code to the mark, whole. */
+const remain = `${wait} exec 3<&-; trap : TERM; "$@"; echo "$?" >"$0.new" && mv "$0.new" "$0"`
+
+/** A process that becomes the program. Throws `CannotStart` where the system gives no process. */
+export const startGate = async (options: GateOptions): Promise<PipedGate> => {
+  const gate = await open(replace, options, ['pipe', 'pipe', 'pipe', 'pipe'])
+  const stdin = gate.child.stdin as Writable
+  // The process may have ended, or does not read what it is given.
+  stdin.on('error', () => undefined)
+  return { ...gate, stdin, stdout: gate.child.stdout as Readable, stderr: gate.child.stderr as Readable }
+}
+
+/** A process that runs the program and outlives this one; its streams are files. Throws `CannotStart`. */
+export const startLastingGate = (
+  options: GateOptions & { readonly files: readonly [stdin: number, stdout: number, stderr: number] },
+): Promise<Gate> => open(remain, options, [...options.files, 'pipe'])
+
+const open = async (script: string, { argv, mark, directory, environment }: GateOptions, stdio: StdioOptions): Promise<Gate> => {
   let child: ChildProcess
   try {
-    child = spawn('/bin/sh', ['-c', script, failed, ...argv], {
-      cwd: directory,
-      env: environment,
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    })
+    child = spawn('/bin/sh', ['-c', script, mark, ...argv], { cwd: directory, env: environment, detached: true, stdio })
   } catch (error) {
     throw new CannotStart(messageOf(error))
   }
@@ -63,14 +76,10 @@ export const startGate = async ({
   }
   child.on('error', () => undefined)
   const lock = child.stdio[3] as Writable
-  const stdin = child.stdin as Writable
-  // The process may have ended, or does not read what it is given.
-  for (const stream of [lock, stdin]) stream.on('error', () => undefined)
+  lock.on('error', () => undefined)
   return {
     pid: child.pid,
-    stdin,
-    stdout: child.stdout as Readable,
-    stderr: child.stderr as Readable,
+    child,
     exited,
     open: () => {
       lock.end('\n')

@@ -4,12 +4,13 @@ import { Unavailable } from '../../lib/errors.ts'
 import { createSlots } from '../engine/slots.ts'
 import { findProgram } from './find-program.ts'
 import { followProgram } from './follow-program.ts'
+import { createLastingPrograms } from './lasting-programs.ts'
 import { endOrphans } from './orphans.ts'
 import { kill, killedWithinMs } from './process-group.ts'
 import { bootId, processOf } from './process-table.ts'
 import type { Processes, Program, ProgramEnd } from './processes.ts'
 import { makeFolder, type ProgramFolder, removeFolder, writeRecord } from './program-folders.ts'
-import { type Gate, startGate } from './start-gate.ts'
+import { type PipedGate, startGate } from './start-gate.ts'
 
 export interface ProcessesOptions {
   /** Holds a folder for each running program, and nothing else. One process at a time uses it. */
@@ -57,14 +58,16 @@ export const createProcesses = ({
     for (const { pid } of running) kill(pid)
   }
 
-  const start = async (program: Program, folder: ProgramFolder): Promise<Gate> => {
+  const lasting = createLastingPrograms({ directory, ready, boot, graceMs, environment: { PATH, LANG }, clock })
+
+  const start = async (program: Program, folder: ProgramFolder): Promise<PipedGate> => {
     const environment = { PATH, LANG, HOME: folder.home, TMPDIR: folder.temporary, ...program.environment }
     const file = await findProgram(program.argv[0] ?? '', { base: program.base, path: environment.PATH })
     await program.prepare?.(folder.work)
     program.signal.throwIfAborted()
     const gate = await startGate({
       argv: [file, ...program.argv.slice(1)],
-      failed: folder.failed,
+      mark: folder.failed,
       directory: program.directory ?? folder.work,
       environment,
     })
@@ -95,6 +98,7 @@ export const createProcesses = ({
 
   return {
     endsWithinMs: graceMs + killedWithinMs,
+    ...lasting,
     run: async (program) => {
       await ready
       program.signal.throwIfAborted()

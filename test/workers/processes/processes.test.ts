@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
@@ -83,4 +83,30 @@ test('the folder of a program that was never let go is removed', async () => {
   mkdirSync(join(directory, 'cut-off', 'work'), { recursive: true })
   writeFileSync(join(directory, 'cut-off', 'process.json'), '{"pid": 1')
   await nextServer(directory)
+})
+
+test('the next server goes on with a lasting program, and learns its exit code', async () => {
+  const directory = temporaryDirectory()
+  const script = 'echo $$; until test -e go; do sleep 0.02; done; echo done; exit 5'
+  const server = spawn(process.execPath, [join(import.meta.dirname, 'lasting-child.ts'), directory, script])
+  const stdout = (): string => (existsSync(join(directory, 'stdout')) ? readFileSync(join(directory, 'stdout'), 'utf8') : '')
+  await expect.poll(stdout, { timeout: 20_000 }).toMatch(/\n/)
+  server.kill('SIGKILL')
+  await once(server, 'exit')
+  const pid = Number.parseInt(stdout(), 10)
+  expect(runs(pid)).toBe(true)
+
+  const processes = createProcesses({ directory: join(directory, 'programs'), clock, logger })
+  onTestFinished(() => processes.stop())
+  const ended = processes.runLasting({
+    name: 'lasting',
+    argv: ['false'],
+    base: '/',
+    signal: new AbortController().signal,
+    stdoutFile: join(directory, 'stdout'),
+    stderrFile: join(directory, 'stderr'),
+  })
+  writeFileSync(join(directory, 'programs', 'lasting', 'work', 'go'), '')
+  expect(await ended).toEqual({ code: 5, signal: null })
+  expect(stdout()).toBe(`${pid}\ndone\n`)
 })
