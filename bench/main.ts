@@ -20,6 +20,7 @@ import { growth } from './scenarios/b10-growth.ts'
 import { crawl } from './scenarios/b11-crawl.ts'
 import { past } from './scenarios/b12-past.ts'
 import { programs } from './scenarios/b13-programs.ts'
+import { schedules } from './scenarios/b14-schedules.ts'
 import { engines } from './scenarios/e1-engines.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -37,6 +38,7 @@ const scenarios: readonly Scenario[] = [
   crawl,
   past,
   programs,
+  schedules,
   engines,
 ]
 

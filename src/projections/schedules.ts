@@ -211,27 +211,47 @@ export interface DueSchedule extends Standing {
 
 const shownTimes = 10
 
+export const scheduleResource = ({
+  name,
+  definition: { kind, afterLast: _afterLast, ...members },
+  input,
+  paused,
+  standing,
+  now,
+  last = null,
+}: {
+  readonly name: string
+  readonly definition: WithoutInput
+  /** With secrets masked. */
+  readonly input: JsonValue
+  readonly paused: boolean
+  readonly standing: Standing
+  readonly now: number
+  /** JSON. */
+  readonly last?: string | null
+}): ScheduleResource => ({
+  name,
+  kind,
+  input: input as never,
+  ...members,
+  paused,
+  next: nextSlots(paused ? { ...standing, since: Math.max(standing.since, now) } : standing, shownTimes).map(instant),
+  last: last === null ? null : JSON.parse(last),
+})
+
 export const scheduleQueries = (views: Views) => {
   const inputOf = (id: number): string =>
     views.get<{ input: string }>(`SELECT input FROM schedule_inputs WHERE id = ?`, id)?.input ?? 'null'
 
   const shown = (row: Row, input: string, now: number): FoundSchedule => {
-    const { kind, afterLast: _afterLast, ...definition }: WithoutInput = JSON.parse(row.definition)
     const standing = standingOf(row)
-    const counted = row.paused === 1 ? { ...standing, since: Math.max(standing.since, now) } : standing
+    const { name, paused, last, uid, revision, version } = row
+    const definition: WithoutInput = JSON.parse(row.definition)
     return {
-      resource: {
-        name: row.name,
-        kind,
-        input: JSON.parse(input),
-        ...definition,
-        paused: row.paused === 1,
-        next: nextSlots(counted, shownTimes).map(instant),
-        last: row.last === null ? null : JSON.parse(row.last),
-      },
-      uid: row.uid,
-      revision: row.revision,
-      version: row.version,
+      resource: scheduleResource({ name, definition, input: JSON.parse(input), paused: paused === 1, standing, now, last }),
+      uid,
+      revision,
+      version,
     }
   }
 

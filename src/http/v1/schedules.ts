@@ -1,9 +1,12 @@
 import { z } from 'zod'
+import { type ScheduleState, schedule, scheduleStream } from '../../commands/schedules/schedule.ts'
 import { NewSchedule, ReplacedSchedule } from '../../commands/schedules/schedule-request.ts'
 import type { ScheduleOutcome, ScheduleWriteRefusal } from '../../commands/schedules/schedules.ts'
 import { scheduleSubject } from '../../events/schedule.ts'
+import { masked } from '../../events/sealed.ts'
+import type { JsonValue } from '../../lib/json.ts'
 import { createPace } from '../../lib/time-slice.ts'
-import { type FoundSchedule, scheduleQueries } from '../../projections/schedules.ts'
+import { type FoundSchedule, scheduleQueries, scheduleResource } from '../../projections/schedules.ts'
 import { secretQueries } from '../../projections/secrets.ts'
 import { headerOf } from '../faces/arrival.ts'
 import { caused, requestContext } from '../faces/http-context.ts'
@@ -74,13 +77,28 @@ const written = async (
 ): Promise<Reply> => {
   if (outcome.refused !== undefined) throw answerTo(answers, outcome.refused, request)
   const { c, ports } = request
-  const isShown = await settle(ports, outcome.position ?? (await ports.log.head()), reads)
-  const found = lookUp(request)
-  if (found === undefined && !isShown)
-    throw new Problem('not-caught-up', 'the change is recorded, and the view does not show it yet')
-  if (found === undefined) throw unknownSchedule(request)
+  await settle(ports, outcome.position ?? (await ports.log.head()), reads)
   if (outcome.position !== null) caused(c, { position: outcome.position })
-  return answer(found, status, headers)
+  const found = lookUp(request)
+  return found === undefined ? recorded(request, status, headers) : answer(found, status, headers)
+}
+
+/** What is shown of a schedule that was just recorded where this node's view does not hold it in time; its tag is not known. */
+const recorded = async (request: Request, status: number, headers: Readonly<Record<string, string>>): Promise<Reply> => {
+  const {
+    ports,
+    known,
+    params: { name = '' },
+  } = request
+  const { state } = await ports.executor.load(schedule as never, scheduleStream(keyOf(name)))
+  const found = state as ScheduleState
+  if (found.status === 'absent') throw unknownSchedule(request)
+  const { uid, definition, paused } = found
+  const { input, ...timing } = definition
+  const now = known.now()
+  const standing = { uid, timing, anchor: now, since: now, handled: null, firedAt: null }
+  const shown = { name, definition: timing, input: masked(input as JsonValue), paused, standing, now }
+  return json(scheduleResource(shown), status, headers)
 }
 
 const createSchedule = nativeRoute({
