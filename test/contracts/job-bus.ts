@@ -70,6 +70,14 @@ export const jobBusContract = (name: string, open: () => Promise<JobBus>): void 
       expect(others.ids().sort()).toEqual(['b', 'c'])
     })
 
+    test("hands all kinds of one's own to whoever takes one queue for them", async () => {
+      const bus = await opened()
+      const own = consumer(bus, undefined, ['other', 'own.*'])
+      await bus.publish([job('a', { kind: 'own.a' }), job('b', { kind: 'own.b.c' }), job('c', { kind: 'probe' })])
+      await own.got(2)
+      expect(own.jobs.map(({ kind }) => kind).sort()).toEqual(['own.a', 'own.b.c'])
+    })
+
     test('keeps the order of one key', async () => {
       const bus = await opened()
       const { ids, got } = consumer(bus)

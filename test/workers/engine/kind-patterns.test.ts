@@ -19,3 +19,14 @@ test.each(['', 'probe,', '*.crawl', 'a b', 'crawling.**'])('%j is no list of kin
 test('what matches nothing is named', () => {
   expect(parseKindPatterns('probe,robot.*,crawling.page').idle(kinds)).toEqual(['robot.*', 'crawling.page'])
 })
+
+test.each([
+  ['*', true],
+  ['own.*', true],
+  ['probe,own.backup', true],
+  ['ow*', true],
+  ['own.backup.*', true],
+  ['probe,crawling.*', false],
+])('whether %s may match a kind named own.…: %s', (text, touches) =>
+  expect(parseKindPatterns(text).touches('own.')).toBe(touches),
+)
