@@ -1,4 +1,5 @@
 import { blobStream, isBlobId } from '../events/blob.ts'
+import { createSharedLock } from '../lib/shared-lock.ts'
 import type { Uploads } from '../stores/blobs.ts'
 import { blob } from './blob.ts'
 import type { Executor } from './execute.ts'
@@ -8,6 +9,10 @@ export interface BlobFiles {
   has(id: string): Promise<boolean>
   /** Copies the content into a new file; false where there is no such blob (any more). What is done to the copy leaves the blob alone. */
   copyTo(id: string, file: string): Promise<boolean>
+  /** Runs what asks whether blobs are there and records that they are used; this node deletes none meanwhile. */
+  using<Result>(work: () => Promise<Result>): Promise<Result>
+  /** Runs what asks whether a blob is used and records its deletion; this node records no use meanwhile. */
+  removing<Result>(work: () => Promise<Result>): Promise<Result>
 }
 
 export const createBlobFiles = ({
@@ -22,7 +27,10 @@ export const createBlobFiles = ({
     const { state } = await executor.load(blob, blobStream(id))
     return state.status === 'stored' ? state.file : undefined
   }
+  const uses = createSharedLock()
   return {
+    using: uses.shared,
+    removing: uses.alone,
     has: async (id) => (await fileOf(id)) !== undefined,
     copyTo: async (id, file) => {
       const ref = await fileOf(id)

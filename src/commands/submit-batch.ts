@@ -2,6 +2,7 @@ import { type BatchItem, batchEvents, batchPrefix } from '../events/batch.ts'
 import { childId, derivedId, eventId } from '../lib/ids.ts'
 import type { EventLog, Position } from '../stores/event-log.ts'
 import { batch } from './batch.ts'
+import type { BlobFiles } from './blob-files.ts'
 import type { CommandContext, Executor } from './execute.ts'
 import { operation } from './operation.ts'
 import type { Prepare, SubmitRefusal, SubmitRequest } from './submit.ts'
@@ -26,19 +27,28 @@ const atATime = 100
  * `finishBatch` does the rest. The same command again is the same batch.
  */
 export const createSubmitBatch =
-  ({ executor, prepare }: { readonly executor: Executor; readonly prepare: Prepare }): SubmitBatch =>
-  async (requests, context) => {
-    const items: BatchItem[] = []
-    for (const [index, request] of requests.entries()) {
-      const id = itemId(context.commandId, index)
-      const found = await prepare(request, { ...context, commandId: id })
-      if (found.refused !== undefined) return { refused: { index, refusal: found.refused } }
-      items.push({ id, request: found.prepared })
-    }
-    const id = context.commandId
-    await executor.execute(batch, { type: 'AcceptBatch', id, items }, context)
-    return { ids: items.map((item) => item.id), position: await carryOut(executor, id, items, context) }
-  }
+  ({
+    executor,
+    prepare,
+    blobs,
+  }: {
+    readonly executor: Executor
+    readonly prepare: Prepare
+    readonly blobs: Pick<BlobFiles, 'using'>
+  }): SubmitBatch =>
+  (requests, context) =>
+    blobs.using(async () => {
+      const items: BatchItem[] = []
+      for (const [index, request] of requests.entries()) {
+        const id = itemId(context.commandId, index)
+        const found = await prepare(request, { ...context, commandId: id })
+        if (found.refused !== undefined) return { refused: { index, refusal: found.refused } }
+        items.push({ id, request: found.prepared })
+      }
+      const id = context.commandId
+      await executor.execute(batch, { type: 'AcceptBatch', id, items }, context)
+      return { ids: items.map((item) => item.id), position: await carryOut(executor, id, items, context) }
+    })
 
 /** Requests what an accepted batch has left; what is there already stays as it is. */
 export const finishBatch = async (

@@ -133,7 +133,7 @@ interface SubmitPorts {
     readonly faulty?: readonly FaultyKind[]
   }
   readonly secrets: Secrets
-  readonly blobs: Pick<BlobFiles, 'has'>
+  readonly blobs: Pick<BlobFiles, 'has' | 'using'>
 }
 
 /** What `OperationRequested` will say, or why it will not; `context.commandId` is the id of the operation. */
@@ -145,7 +145,7 @@ export type Prepare = (
 
 /** Secret members of the input are sealed; nothing else is recorded. */
 export const createPrepare =
-  ({ kinds, secrets, blobs }: SubmitPorts): Prepare =>
+  ({ kinds, secrets, blobs }: Omit<SubmitPorts, 'blobs'> & { readonly blobs: Pick<BlobFiles, 'has'> }): Prepare =>
   async (request, { commandId: id, actor }, { internal = false } = {}) => {
     const kind = kinds.get(request.kind)
     const refused = await refusalOf({ request, kind, faulty: kinds.faulty, internal, blobs })
@@ -177,7 +177,7 @@ export const createPrepare =
 /** Requests an operation; its id is the command's id, so that the same command submitted twice is one operation. */
 export const createSubmit = ({ executor, ...ports }: SubmitPorts & { readonly executor: Executor }): Submit => {
   const prepare = createPrepare(ports)
-  return async (request, context, options) => {
+  const submit: Submit = async (request, context, options) => {
     const found = await prepare(request, context, options)
     if (found.refused !== undefined) return { refused: found.refused }
     const id = context.commandId
@@ -185,6 +185,10 @@ export const createSubmit = ({ executor, ...ports }: SubmitPorts & { readonly ex
     // The stream is named after the command, so an operation that is already there is this very command, repeated.
     return { operationId: id, revision: outcome.revision, position: outcome.refused ? null : outcome.position }
   }
+  return (request, ...rest) =>
+    ports.kinds.get(request.kind)?.files === undefined
+      ? submit(request, ...rest)
+      : ports.blobs.using(() => submit(request, ...rest))
 }
 
 /** Why a request is not accepted; undefined where it is. */

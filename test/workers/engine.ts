@@ -114,7 +114,12 @@ export const openEngine = async ({ works = [], isStarted = true, ...options }: E
   const gate = createLimitGate({ log, executor, projections, queries, leases, clock, logger })
   const relay = createRelay({ bus, projections, queries, gate, clock, logger })
   const supervisor = createSupervisor({ bus, executor, projections, queries, gate, leases, clock, logger })
-  const submit = createSubmit({ executor, kinds, secrets, blobs: { has: async (id) => options.blobs?.includes(id) === true } })
+  const submit = createSubmit({
+    executor,
+    kinds,
+    secrets,
+    blobs: { has: async (id) => options.blobs?.includes(id) === true, using: (work) => work() },
+  })
   const runtimes: Runtime[] = []
 
   const newRuntime = (more: Partial<RuntimeOptions> = {}): Runtime => {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import type { BlobFiles } from '../../commands/blob-files.ts'
 import type { Executor } from '../../commands/execute.ts'
 import type { Forget } from '../../commands/forget-secrets.ts'
 import type { Kinds } from '../../commands/kind.ts'
@@ -44,6 +45,7 @@ export interface HttpPorts {
   readonly blobs: Blobs
   /** What clients uploaded as blobs of the native API. */
   readonly uploads: Uploads
+  readonly blobFiles: Pick<BlobFiles, 'removing'>
   readonly credentials: Credentials
   readonly health: Health
   readonly clock: Clock

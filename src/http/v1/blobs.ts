@@ -188,27 +188,31 @@ const deleteBlob = nativeRoute({
     }),
   },
   handle: async ({ c, ports, known, params: { id = '' } }) => {
-    const { log, projections, executor, uploads, logger } = ports
-    // An operation that was accepted a moment ago counts.
-    if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: reads })))
-      throw new Problem('not-caught-up', 'the view of blobs has not reached the end of the log')
-    const queries = blobQueries(known.views('blobs'))
-    const found = queries.byId(id)
-    if (found === undefined) return wasDeletedBy(c, ports, id)
-    const user = queries.userOf(id)
-    if (user !== undefined)
-      throw new Problem('in-use', `the operation ${user} uses the blob ${id} and has not ended`, { operationId: user })
-    const { file, revision } = found
+    const { log, projections, executor, uploads, blobFiles, logger } = ports
     const ifMatch = headerOf(c, 'if-match')
-    const pinned = pinnedRevision(ifMatch, revision)
-    await uploads.doubt(file)
-    const outcome = await executor.execute(
-      blob,
-      { type: 'DeleteBlob', id },
-      requestContext(c),
-      // Another file under this id, stored a moment ago, is not the one that was asked about.
-      { pinnedRevision: pinned ?? revision },
-    )
+    const removed = await blobFiles.removing(async () => {
+      // An operation that was accepted a moment ago counts.
+      if (!(await projections.reached(await log.head(), { timeoutMs: caughtUpWithinMs, names: reads })))
+        throw new Problem('not-caught-up', 'the view of blobs has not reached the end of the log')
+      const queries = blobQueries(known.views('blobs'))
+      const found = queries.byId(id)
+      if (found === undefined) return undefined
+      const user = queries.userOf(id)
+      if (user !== undefined)
+        throw new Problem('in-use', `the operation ${user} uses the blob ${id} and has not ended`, { operationId: user })
+      const { file, revision } = found
+      await uploads.doubt(file)
+      const outcome = await executor.execute(
+        blob,
+        { type: 'DeleteBlob', id },
+        requestContext(c),
+        // Another file under this id, stored a moment ago, is not the one that was asked about.
+        { pinnedRevision: pinnedRevision(ifMatch, revision) ?? revision },
+      )
+      return { file, outcome }
+    })
+    if (removed === undefined) return wasDeletedBy(c, ports, id)
+    const { file, outcome } = removed
     if (outcome.refused !== undefined) {
       if (outcome.refused.reason === 'version-mismatch' && ifMatch !== undefined) throw versionMismatch(ifMatch, outcome.revision)
       return wasDeletedBy(c, ports, id)

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { faces, projectionsOf } from '../../../src/app/faces.ts'
 import { openKnowledge } from '../../../src/app/knowledge.ts'
 import { createInProcessBus } from '../../../src/bus/in-process.ts'
+import { createBlobFiles } from '../../../src/commands/blob-files.ts'
 import type { Bridge } from '../../../src/commands/crawling/bridge.ts'
 import { type CrawlingSettings, defaultCrawlingSettings } from '../../../src/commands/crawling/settings.ts'
 import { createExecutor } from '../../../src/commands/execute.ts'
@@ -112,7 +113,9 @@ export const startFace = async ({
   } = await openKnowledge({ clock, logger, projections, engines, kinds: known }, loadConfig({}))
   const operations = operationsOf(knowledge.present(operationsOf.reads))
   const secrets = openSecrets({ log, masterKey: Buffer.alloc(32, 7) })
-  const submitPorts = { kinds: known, secrets, blobs: { has: async () => false } }
+  const uploads = openUploads(join(directory, 'blobs', 'uploads'))
+  const blobFiles = createBlobFiles({ executor, uploads })
+  const submitPorts = { kinds: known, secrets, blobs: blobFiles }
   const submit = createSubmit({ executor, ...submitPorts })
   const forget = createForget({ executor, secrets })
   const bus = createInProcessBus()
@@ -121,10 +124,10 @@ export const startFace = async ({
     log,
     executor,
     submit,
-    submitBatch: createSubmitBatch({ executor, prepare: createPrepare(submitPorts) }),
+    submitBatch: createSubmitBatch({ executor, prepare: createPrepare(submitPorts), blobs: blobFiles }),
     retry: createRetry({ executor, log, kinds: known, secrets, submit }),
     forget,
-    schedules: createSchedules({ executor, kinds: known, secrets, submit, forget, blobs: { has: async () => false }, clock }),
+    schedules: createSchedules({ executor, kinds: known, secrets, submit, forget, blobs: blobFiles, clock }),
     seal: (subject, value) => sealValue(subject, value, secrets),
     unseal: (kept) => openValue(kept, secrets),
     projections,
@@ -133,7 +136,8 @@ export const startFace = async ({
     kinds: known,
     leases,
     blobs: openBlobs(join(directory, 'blobs')),
-    uploads: openUploads(join(directory, 'blobs', 'uploads')),
+    uploads,
+    blobFiles,
     credentials: openCredentials(join(directory, 'credentials.json')),
     health,
     clock,

@@ -253,11 +253,14 @@ describe('the bytes', () => {
     expect([part.headers.get('content-type'), part.headers.get('etag')]).toEqual(['text/html', '"0"'])
   })
 
-  test.each(['bytes=10-', 'bytes=10-20', 'bytes=-0', 'bytes=999999999999-', `bytes=${'9'.repeat(20)}-`])('%s is not there', async (range) => {
-    const refused = await app.ask(`GET ${path}`, { headers: { Range: range } })
-    expect(problem(refused)).toEqual(isProblem('range-not-satisfiable', 416))
-    expect(refused.headers.get('content-range')).toBe('bytes */10')
-  })
+  test.each(['bytes=10-', 'bytes=10-20', 'bytes=-0', 'bytes=999999999999-', `bytes=${'9'.repeat(20)}-`])(
+    '%s is not there',
+    async (range) => {
+      const refused = await app.ask(`GET ${path}`, { headers: { Range: range } })
+      expect(problem(refused)).toEqual(isProblem('range-not-satisfiable', 416))
+      expect(refused.headers.get('content-range')).toBe('bytes */10')
+    },
+  )
 
   test.each(['bytes=4-2', 'bytes=a-b', 'lines=1-2', 'bytes=', 'bytes=-', 'bytes=0-1,3-4', 'bytes 0-1'])(
     '%s may be ignored: the whole',
@@ -365,6 +368,23 @@ describe('a deletion', () => {
     await app.ask(`GET /v1/operations/${submitted.json.id}?wait=20`)
     expect(await unused()).toContain(id)
     expect((await app.ask(`DELETE /v1/blobs/${id}`)).status).toBe(204)
+  })
+
+  test('beside the request for an operation that has it among its files: one of the two is refused', async () => {
+    for (let n = 0; n < 20; n++) {
+      const { id } = (await post(`asked for and deleted ${n}`)).json
+      const items = [{ kind: 'reader', input: { file: id } }]
+      const asking =
+        n % 2 === 0
+          ? app.ask('POST /v1/operations', { body: items[0] })
+          : app.ask('POST /v1/operations:batch', { body: { items } })
+      const [submitted, deleted] = await Promise.all([asking, app.ask(`DELETE /v1/blobs/${id}`)])
+      expect([
+        [202, 409],
+        [400, 204],
+      ]).toContainEqual([submitted.status, deleted.status])
+      if (submitted.status === 202) await app.ask(`POST /v1/operations/${submitted.json.id ?? submitted.json.items[0].id}/cancel`)
+    }
   })
 
   test('of what an operation asks for makes it invalid', async () => {

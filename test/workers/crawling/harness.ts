@@ -122,7 +122,7 @@ export const openCrawling = async ({ clock = systemClock, isStarted = true, ...o
   const kinds = createKinds(works)
   const relay = createRelay({ bus, projections, queries, clock, logger })
   const supervisor = createSupervisor({ bus, executor, projections, queries, leases, clock: systemClock, logger })
-  const submit = createSubmit({ executor, kinds, secrets, blobs: { has: async () => false } })
+  const submit = createSubmit({ executor, kinds, secrets, blobs: { has: async () => false, using: (work) => work() } })
   const workers = { bus, executor, leases, kinds, secrets, clock: systemClock, logger }
   const runtime = createRuntime({ ...workers, name: 'worker', host: 'crawler-1', log, leaseMs })
   const heartbeat = createHeartbeat({ leases, clock: systemClock, logger, node: { id, host: 'crawler-1' } })

@@ -34,7 +34,7 @@ const submitOf = ({ executor, log, settings, clock }: Crawling) => {
     executor,
     kinds,
     secrets: openSecrets({ log, masterKey: Buffer.alloc(32, 7) }),
-    blobs: { has: async () => false },
+    blobs: { has: async () => false, using: (work) => work() },
   })
 }
 
