@@ -7,8 +7,6 @@ export type JsonSchema = JsonObject | boolean
 /** Keywords whose schemas describe the same value: one, a list of them, or one for each name. */
 const sameOne = ['if', 'then', 'else'] as const
 const sameLists = ['allOf', 'anyOf', 'oneOf'] as const
-/** Keywords whose schemas describe members or items. */
-const belowOne = ['additionalProperties', 'unevaluatedProperties', 'items', 'unevaluatedItems', 'contains'] as const
 
 const schemaIn = (value: JsonValue | undefined): readonly JsonObject[] => (isObject(value) ? [value as JsonObject] : [])
 const listIn = (value: JsonValue | undefined): readonly JsonObject[] => (Array.isArray(value) ? value.flatMap(schemaIn) : [])
@@ -87,17 +85,17 @@ const placeOf = (root: JsonObject, described: readonly JsonObject[]): SchemaPlac
 export const jsonSchemaPlace = (schema: JsonSchema): SchemaPlace | undefined =>
   isObject(schema) ? placeOf(schema, [schema]) : undefined
 
-/** Every schema in a schema, itself first. */
-const schemasIn = (schema: JsonObject): readonly JsonObject[] => [
-  schema,
-  ...[
-    ...[...sameOne, ...belowOne, 'not', 'propertyNames'].flatMap((keyword) => schemaIn(schema[keyword])),
-    ...[...sameLists, 'prefixItems'].flatMap((keyword) => listIn(schema[keyword])),
-    ...['properties', 'patternProperties', 'dependentSchemas', '$defs', 'definitions'].flatMap((keyword) =>
-      namedIn(schema[keyword]),
-    ),
-  ].flatMap(schemasIn),
-]
+/** Every object in a schema, itself first; also those where no keyword puts a schema, because a reference may lead there. */
+const objectsIn = (value: JsonValue): readonly JsonObject[] => {
+  const found: JsonObject[] = []
+  const add = (part: JsonValue | undefined): void => {
+    if (typeof part !== 'object' || part === null) return
+    if (!Array.isArray(part)) found.push(part as JsonObject)
+    for (const inside of Object.values(part)) add(inside as JsonValue)
+  }
+  add(value)
+  return found
+}
 
 const known = new WeakMap<JsonObject, boolean>()
 
@@ -106,17 +104,22 @@ export const jsonSchemaHoldsSecrets = (schema: JsonSchema): boolean => {
   if (!isObject(schema)) return false
   const cached = known.get(schema)
   if (cached !== undefined) return cached
-  const answer = schemasIn(schema).some(({ secret }) => secret === true)
+  const answer = objectsIn(schema).some(({ secret }) => secret === true)
   known.set(schema, answer)
   return answer
 }
 
-/** A reference that leads out of the schema, or is found while it is applied: where it leads, secrets would not be seen. */
+/**
+ * A reference that leads out of the schema, or is found while it is applied, or an `$id` that gives references below it another root: where it
+ * leads, secrets would not be seen.
+ */
 export const foreignReference = (schema: JsonSchema): string | undefined => {
   if (!isObject(schema)) return undefined
-  for (const { $ref, $dynamicRef } of schemasIn(schema)) {
+  for (const part of objectsIn(schema)) {
+    const { $ref, $dynamicRef, $id } = part
     if (typeof $dynamicRef === 'string') return $dynamicRef
     if (typeof $ref === 'string' && !isLocal($ref)) return $ref
+    if (typeof $id === 'string' && part !== schema) return $id
   }
   return undefined
 }

@@ -41,7 +41,10 @@ const faultOf = (schema: JsonSchema): ManifestFault | undefined => {
   const reference = foreignReference(schema)
   return reference === undefined
     ? undefined
-    : { pointer: '/input', message: `it refers to ${reference}: a reference has to stay in the schema (#/$defs/name)` }
+    : {
+        pointer: '/input',
+        message: `${reference} leads out of the schema: references stay in it (#/$defs/name), and only the whole may have an $id`,
+      }
 }
 
 /** Lanes, keys of limits and targets are shown to everybody. */
