@@ -83,6 +83,9 @@ const defaultAbandonMs = 5_000
 const defaultOutputCapBytes = 8 * 1024 * 1024
 const firstPauseMs = 50
 const longestPauseMs = 2_000
+/** Texts are cut after secrets were masked: before, a part of one might stay. */
+const longestNote = 1_000
+const longestMessage = 10_000
 
 type AttemptCommand = OperationCommand extends infer Command
   ? Command extends { readonly id: string; readonly attempt: number }
@@ -149,9 +152,9 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   const shown = createWorkOutput(output, redact)
 
   const shownReport = ({ phase, fraction, detail }: RecordedProgress): RecordedProgress => ({
-    phase: phase && redact.text(phase),
+    phase: phase && redact.text(phase).slice(0, longestNote),
     fraction,
-    detail: detail && redact.text(detail),
+    detail: detail && redact.text(detail).slice(0, longestNote),
   })
 
   const progress = createProgressThrottle({
@@ -289,12 +292,17 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
     return recorded?.state
   }
 
-  /** A result that the log cannot take (too large, no JSON) fails the operation: the next attempt would make the same. */
+  /** An outcome that the log cannot take (too large, no JSON) fails the attempt: a result for good, because the next one would be the same. */
   const recordOutcome = async (outcome: AttemptCommand): Promise<Recorded | undefined> => {
     try {
       return await record(outcome)
     } catch (error) {
-      if (!(error instanceof Unacceptable) || outcome.type !== 'SucceedAttempt') throw error
+      if (!(error instanceof Unacceptable)) throw error
+      if (outcome.type === 'FailAttempt') {
+        const { details: _details, ...smaller } = outcome.error
+        return await record({ ...outcome, error: smaller })
+      }
+      if (outcome.type !== 'SucceedAttempt') throw error
       const refused = { type: 'result-unacceptable', message: messageOf(error), retryable: false }
       return await record({ type: 'FailAttempt', error: refused, now: clock.now() })
     }
@@ -340,8 +348,8 @@ const errorOf = (error: unknown, redact: Redaction): OperationError =>
   error instanceof WorkFailed
     ? {
         type: redact.text(error.type),
-        message: redact.text(error.message),
+        message: redact.text(error.message).slice(0, longestMessage),
         retryable: error.retryable,
         ...(error.details === undefined ? {} : { details: redact.json(error.details) as never }),
       }
-    : { type: crashed, message: redact.text(messageOf(error)), retryable: true }
+    : { type: crashed, message: redact.text(messageOf(error)).slice(0, longestMessage), retryable: true }

@@ -4,7 +4,6 @@ import { anyJson } from '../../lib/json-schemas.ts'
 
 /** A line that is longer is output, whatever it holds: parsing it would hold up everything else. */
 const longestJsonBytes = 1024 * 1024
-const longestNote = 1_000
 const newline = 0x0a
 
 const ProgressLine = z.strictObject({
@@ -64,8 +63,8 @@ export const createLineProtocol = (progress: (report: Progress) => void): LinePr
     const { fraction, phase, detail } = parsed.data.progress
     progress({
       ...(fraction === undefined ? {} : { fraction }),
-      ...(phase === undefined ? {} : { phase: phase.slice(0, longestNote) }),
-      ...(detail === undefined ? {} : { detail: detail.slice(0, longestNote) }),
+      ...(phase === undefined ? {} : { phase }),
+      ...(detail === undefined ? {} : { detail }),
     })
     return true
   }

@@ -101,6 +101,16 @@ test('a result that the log cannot take fails the operation', async () => {
     expect(await engine.ended(await engine.request(kind))).toMatchObject({ attempt: 1, error: { type: 'result-unacceptable' } })
 })
 
+test('an error that the log cannot take fails the attempt without its details', async () => {
+  const details = 'x'.repeat(2_000_000)
+  const fails = work('chatty', () => Promise.reject(new WorkFailed('no-way', details, { retryable: false, details })), {
+    input: any,
+  })
+  const engine = await openEngine({ works: [fails] })
+  const { error } = await engine.ended(await engine.request('chatty'))
+  expect(error).toEqual({ type: 'no-way', message: 'x'.repeat(10_000), retryable: false })
+})
+
 test('a work that answers with nothing succeeded with null', async () => {
   const engine = await openEngine({ works: [work('mute', async () => undefined as never, { input: any })] })
   expect(await engine.ended(await engine.request('mute'))).toMatchObject({ state: 'succeeded', result: null })
