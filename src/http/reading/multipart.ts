@@ -47,6 +47,8 @@ export const readMultipart = async (
     else fields.append(name, value)
   })
   parser.on('file', (name, content, fileName, _encoding, type) => {
+    // Whoever reads it hears of its failure; without a listener of its own one that nobody reads any more would end the process.
+    content.on('error', () => undefined)
     if (onFile === undefined) return void content.resume()
     open.add(content)
     files.push(onFile({ name, fileName, type, content }).catch(fail))

@@ -191,3 +191,12 @@ test('a file that is cut off, or too large, or whose reader fails, is given up',
   }
   await expect(reading((c) => readMultipart(c, { maxBytes: 5_000_000, onFile: failing }), sent)).rejects.toThrow('no archive')
 })
+
+test('a file that nobody reads, or whose reader gives up at once, harms nobody', async () => {
+  const sent = multipart([['name="file"; filename="x"', randomBytes(2_000_000)]])
+  await expect(reading((c) => readMultipart(c, { maxBytes: 5_000_000 }), { ...sent, cutAt: 1_000_000 })).rejects.toMatchObject({
+    slug: 'invalid',
+  })
+  const refusing = (): Promise<void> => Promise.reject(new Error('no files here'))
+  await expect(reading((c) => readMultipart(c, { maxBytes: 5_000_000, onFile: refusing }), sent)).rejects.toThrow('no files here')
+})
