@@ -12,8 +12,9 @@ export const blobs: Projection = {
   schema: [
     `CREATE TABLE blobs (
       id TEXT PRIMARY KEY, position TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, content_type TEXT NOT NULL, created_at TEXT NOT NULL,
-      file TEXT NOT NULL, revision INTEGER NOT NULL
+      file TEXT NOT NULL, revision INTEGER NOT NULL, is_used INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID`,
+    `CREATE INDEX blobs_by_use ON blobs (is_used, position)`,
     `CREATE TABLE uses (operation TEXT NOT NULL, blob TEXT NOT NULL, PRIMARY KEY (operation, blob)) STRICT, WITHOUT ROWID`,
     `CREATE INDEX users ON uses (blob, operation)`,
   ],
@@ -28,7 +29,7 @@ const noteBlob = (event: RecordedEvent, tx: Tx): void => {
   const id = event.stream.slice(blobPrefix.length)
   if (type === 'BlobStored')
     tx.run(
-      `INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO blobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ${isUsed('?1')})`,
       id,
       event.position,
       data.size,
@@ -42,11 +43,19 @@ const noteBlob = (event: RecordedEvent, tx: Tx): void => {
 
 const ends: ReadonlySet<string> = new Set(terminalTypes)
 
+/** Whether an operation that has not ended uses a blob. */
+const isUsed = (id: string): string => `EXISTS (SELECT 1 FROM uses WHERE blob = ${id})`
+
 const noteUse = (event: RecordedEvent, tx: Tx): void => {
+  const operation = operationOf(event)
   if (event.type === 'OperationRequested') {
-    for (const file of (event.data as OperationRequest).files ?? [])
-      tx.run(`INSERT OR IGNORE INTO uses VALUES (?, ?)`, operationOf(event), file)
-  } else if (ends.has(event.type)) tx.run(`DELETE FROM uses WHERE operation = ?`, operationOf(event))
+    for (const file of (event.data as OperationRequest).files ?? []) {
+      tx.run(`INSERT OR IGNORE INTO uses VALUES (?, ?)`, operation, file)
+      tx.run(`UPDATE blobs SET is_used = 1 WHERE id = ?`, file)
+    }
+  } else if (ends.has(event.type))
+    for (const { blob } of tx.all<{ blob: string }>(`DELETE FROM uses WHERE operation = ? RETURNING blob`, operation))
+      tx.run(`UPDATE blobs SET is_used = ${isUsed('?1')} WHERE id = ?1`, blob)
 }
 
 interface Record {
@@ -98,11 +107,7 @@ export const blobQueries = (views: Views) => ({
   }): ListOf<StoredBlob> =>
     listOf<Record, StoredBlob>(views, {
       select: `SELECT * FROM blobs`,
-      conditions: [
-        unused === undefined
-          ? undefined
-          : { sql: `${unused ? 'NOT ' : ''}EXISTS (SELECT 1 FROM uses WHERE uses.blob = blobs.id)`, values: [] },
-      ],
+      conditions: [unused === undefined ? undefined : { sql: `is_used = ?`, values: [unused ? 0 : 1] }],
       keys: ['position'],
       order: 'DESC',
       limit,

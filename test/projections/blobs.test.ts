@@ -66,6 +66,7 @@ test.each(['OperationSucceeded', 'OperationFailed', 'OperationCancelled', 'Opera
     const [one, two] = [newId(), newId()]
     await tell(one, requested({ files: [used] }), started())
     await tell(two, requested({ files: [used] }))
+    await store('used', 'mended')
     expect(queries.userOf(used)).toBe(one)
     expect(queries.userOf(other)).toBeUndefined()
     expect(ids(queries.list({ limit: 9, unused: true }).items)).toEqual([other])
@@ -74,6 +75,6 @@ test.each(['OperationSucceeded', 'OperationFailed', 'OperationCancelled', 'Opera
     expect(queries.userOf(used)).toBe(two)
     await tell(two, event(type, { attempt: 1, reason: null, result: null, error: {}, timeoutMs: 1 }))
     expect(queries.userOf(used)).toBeUndefined()
-    expect(ids(queries.list({ limit: 9, unused: true }).items)).toEqual([other, used])
+    expect(ids(queries.list({ limit: 9, unused: true }).items)).toEqual([used, other])
   },
 )
