@@ -54,13 +54,14 @@ export const createRedaction = (secretTexts: readonly string[]): Redaction => {
 
 /** One that is told further secrets while it is in use; streams search for them from their next piece on. */
 export const createGrowingRedaction = (): Redaction & { learn(secretTexts: readonly string[]): void } => {
-  const known: string[] = []
+  const known = new Set<string>()
   let current = noRedaction
   return {
     learn: (secretTexts) => {
-      if (secretTexts.length === 0) return
-      known.push(...secretTexts)
-      current = createRedaction(known)
+      // Thousands of targets may open the same secret, and what is searched for is made anew with each further one.
+      if (secretTexts.every((text) => known.has(text))) return
+      for (const text of secretTexts) known.add(text)
+      current = createRedaction([...known])
     },
     text: (text) => current.text(text),
     json: (value) => current.json(value),
