@@ -158,12 +158,16 @@ export const createFiringService = ({
 
   /** An interval goes on from the new time where the clock was set back; else nothing would be fired until it has come so far again. */
   const restartIntervals = async (): Promise<void> => {
-    const ahead = queries().intervalsAhead(clock.now(), toleranceMs, pageSize)
-    for (const due of ahead) {
-      const command = { type: 'RestartInterval', key: due.key, uid: due.uid, from: instant(clock.now()) } as const
-      await executor.execute(schedule, command, contextOf(due, newId()))
+    for (let ahead = queries().intervalsAhead(clock.now(), toleranceMs, pageSize); ahead.length > 0 && timer !== undefined; ) {
+      let last: Position | null = null
+      for (const due of ahead) {
+        const command = { type: 'RestartInterval', key: due.key, uid: due.uid, from: instant(clock.now()) } as const
+        const outcome = await executor.execute(schedule, command, contextOf(due, newId()))
+        if (outcome.refused === undefined && outcome.position !== null) last = outcome.position
+      }
+      const isShown = last !== null && (await projections.reached(last, views))
+      ahead = isShown ? queries().intervalsAhead(clock.now(), toleranceMs, pageSize) : []
     }
-    if (ahead.length === pageSize) timer?.look()
   }
 
   /** Whether the clock was set since the last look. */
