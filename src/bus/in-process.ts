@@ -7,7 +7,9 @@ const defaultCap = 10_000
 interface Consumer {
   readonly options: ConsumeOptions
   readonly handle: (job: Job) => Promise<void>
+  /** Jobs that are being handled, and those of them that count towards the concurrency. */
   busy: number
+  counted: number
   /** Told each time a handler returned. */
   idle: () => void
 }
@@ -28,7 +30,7 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
   }
 
   /** The first job, over all of its kinds, that a consumer would take. */
-  const next = ({ kinds }: ConsumeOptions): Job | undefined => {
+  const next = (kinds: readonly string[]): Job | undefined => {
     let best: JobQueue | undefined
     for (const kind of kinds) {
       const queue = queues.get(kind)
@@ -40,16 +42,20 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
   }
 
   const feed = (consumer: Consumer): void => {
-    while (!consumer.options.signal.aborted && consumer.busy < consumer.options.concurrency) {
-      const job = next(consumer.options)
+    const { kinds, beside = [], concurrency, signal } = consumer.options
+    while (!signal.aborted) {
+      const job = next(consumer.counted < concurrency ? kinds : beside)
       if (job === undefined) return
+      const counts = beside.includes(queueOf(job.kind)) ? 0 : 1
       consumer.busy++
+      consumer.counted += counts
       // A handler that throws loses the job; the supervisor publishes it again.
       void Promise.resolve()
         .then(() => consumer.handle(job))
         .catch(() => undefined)
         .then(() => {
           consumer.busy--
+          consumer.counted -= counts
           consumer.idle()
           feed(consumer)
         })
@@ -66,7 +72,7 @@ export const createInProcessBus = ({ cap = defaultCap }: { readonly cap?: number
     },
     consume: (options, handle) =>
       new Promise((resolve) => {
-        const consumer: Consumer = { options, handle, busy: 0, idle: () => undefined }
+        const consumer: Consumer = { options, handle, busy: 0, counted: 0, idle: () => undefined }
         const end = () => {
           const at = consumers.indexOf(consumer)
           if (at >= 0) consumers.splice(at, 1)

@@ -22,7 +22,10 @@ export const ownQueue = 'own.*'
 export interface ConsumeOptions {
   /** Names of queues, as `queueOf` gives them. */
   readonly kinds: readonly string[]
+  /** Handlers at a time, those of `beside` not counted. */
   readonly concurrency: number
+  /** Those of `kinds` whose handlers wait for nothing: their jobs are handed out however many others are being handled. */
+  readonly beside?: readonly string[] | undefined
   readonly signal: AbortSignal
 }
 

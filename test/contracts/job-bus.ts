@@ -129,6 +129,30 @@ export const jobBusContract = (name: string, open: () => Promise<JobBus>): void 
       expect(second.ids()).toContain('b')
     })
 
+    test('jobs of kinds beside the others are handed out however many others are being handled', async () => {
+      const bus = await opened()
+      const { promise: held, resolve: release } = Promise.withResolvers<void>()
+      const stop = new AbortController()
+      const seen: string[] = []
+      const { promise: enough, resolve: seenEnough } = Promise.withResolvers<void>()
+      const options = { kinds: ['probe', 'control'], beside: ['control'], concurrency: 1, signal: stop.signal }
+      const ended = bus.consume(options, async ({ operationId, kind }) => {
+        seen.push(operationId)
+        if (seen.length === 3) seenEnough()
+        if (kind === 'probe') await held
+      })
+      ends.push(async () => {
+        release()
+        stop.abort()
+        await ended
+      })
+      await bus.publish([job('first')])
+      await expect.poll(() => seen, { timeout: 60_000 }).toEqual(['first'])
+      await bus.publish([job('second'), job('one', { kind: 'control' }), job('two', { kind: 'control' })])
+      await enough
+      expect(seen.toSorted()).toEqual(['first', 'one', 'two'])
+    })
+
     test('an aborted signal consumes nothing', async () => {
       const bus = await opened()
       await bus.publish([job('a')])

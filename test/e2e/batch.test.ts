@@ -36,7 +36,7 @@ test('a batch whose server is killed in the middle is there as a whole or not at
 
 test('a bulk retry whose server is killed in the middle makes one new operation of each', async () => {
   const dataDir = temporaryDirectory()
-  const env = { LEASE_MS: '1000', WORKER_CONCURRENCY: '500' }
+  const env = { LEASE_MS: '1000' }
   const first = await startServer({ dataDir, env })
   await post(first.url, '/v1/operations:batch', { items: items('bulk', 600_000) })
   const cancel = { filter: { label: 'run:bulk' }, expected: 400 }

@@ -21,18 +21,49 @@ const common = {
   policy: { attempts: 1, timeoutMs: dayMs, backoff: noBackoff, whenLost: 'retry' },
 } as const
 
+/** Bulk operations that one process runs at a time. */
+const mostAtATime = 4
+
+/** Starts them whatever else runs: slots that others hold may be just what they are to free. One too many is rung for again. */
+const atOnce = () => {
+  const running = new Set<string>()
+  let start: ((operationId: string) => Promise<boolean>) | undefined
+  const scheduler: NonNullable<Work['scheduler']> = {
+    attach: (given) => {
+      start = given
+    },
+    wake: (id) => {
+      if (running.size < mostAtATime) start?.(id).catch(() => undefined)
+    },
+  }
+  const during = async <Result>(id: string, work: () => Promise<Result>): Promise<Result> => {
+    running.add(id)
+    try {
+      return await work()
+    } finally {
+      running.delete(id)
+    }
+  }
+  return { scheduler, during }
+}
+
 type Act = (id: string, input: Input, context: TargetContext) => Promise<JsonValue>
 
-const overTargets =
-  (act: Act): Work<Input>['run'] =>
-  async (input, { targets }) => ({ ...(await targets({ parallel }, (id, context) => act(id, input, context))) })
+const overTargets = (act: Act): Pick<Work<Input>, 'run' | 'scheduler'> => {
+  const { scheduler, during } = atOnce()
+  return {
+    scheduler,
+    run: async (input, { operationId, targets }) =>
+      during(operationId, async () => ({ ...(await targets({ parallel }, (id, context) => act(id, input, context))) })),
+  }
+}
 
 /** Cancels the operations that are its targets; each is recorded under the name of who asked. Source: native contract, section 13. */
 export const bulkCancel = ({ executor }: { readonly executor: Executor }): Work<Input> => ({
   ...common,
   kind: 'bulk.cancel',
   description: 'Cancels the operations that a filter found',
-  run: overTargets(async (id, { reason }, context) => {
+  ...overTargets(async (id, { reason }, context) => {
     const outcome = await executor.execute(
       operation,
       { type: 'CancelOperation', id, reason },
@@ -49,7 +80,7 @@ export const bulkRetry = ({ retry }: { readonly retry: Retry }): Work<Input> => 
   ...common,
   kind: 'bulk.retry',
   description: 'Retries the operations that a filter found',
-  run: overTargets(async (id, _input, context) => {
+  ...overTargets(async (id, _input, context) => {
     try {
       const commandId = childId(context.operationId, id)
       // Its cause is the operation that it repeats.

@@ -235,7 +235,9 @@ export const createRuntime = (options: RuntimeOptions): Runtime => {
       })
       void followLog(await log.head())
       for (const work of kinds.all) work.scheduler?.attach(startScheduled, lease.worker)
-      consuming = bus.consume({ kinds: queues, concurrency, signal: stopping.signal }, handle)
+      // Their schedulers answer at once, so they need not wait until a slot is free.
+      const beside = kinds.all.flatMap(({ kind, scheduler }) => (scheduler === undefined ? [] : [queueOf(kind)]))
+      consuming = bus.consume({ kinds: queues, beside, concurrency, signal: stopping.signal }, handle)
     },
     stop: async (graceMs) => {
       stopping.abort()

@@ -5,7 +5,7 @@ import { messageOf } from '../../../lib/errors.ts'
 import { sha256 } from '../../../lib/ids.ts'
 import { within } from '../../../lib/time-limit.ts'
 import { type ConsumeOptions, type Job, queueOf } from '../../job-bus.ts'
-import { createJobQueue } from '../../jobs-by-priority.ts'
+import { createJobQueue, type JobQueue } from '../../jobs-by-priority.ts'
 import { jobsTopic } from '../create-topics.ts'
 import type { DeadLetterReason } from '../jobs/dead-letters.ts'
 import { jobOfMessage, type Source } from '../jobs/job-messages.ts'
@@ -47,7 +47,7 @@ export interface ConsumerPorts {
  */
 export const consumeJobs = async (
   { kafka, settings, clock, logger, publish, bury, isConnected }: ConsumerPorts,
-  { kinds, concurrency, signal }: ConsumeOptions,
+  { kinds, concurrency, beside = [], signal }: ConsumeOptions,
   handle: (job: Job) => Promise<void>,
 ): Promise<void> => {
   if (signal.aborted) return
@@ -55,6 +55,9 @@ export const consumeJobs = async (
   const groupId = groupOf(settings, kinds)
   const taken = new Set(kinds)
   const queue = createJobQueue({ cap: queueCap })
+  const besideQueue = createJobQueue({ cap: queueCap })
+  const lineOf = ({ kind }: Job): JobQueue => (beside.includes(queueOf(kind)) ? besideQueue : queue)
+  let counted = 0
   const sources = new WeakMap<Job, Source>()
   const failures = new WeakMap<Job, number>()
   const handling = new Set<Job>()
@@ -62,12 +65,15 @@ export const consumeJobs = async (
   let idle: () => void = () => undefined
 
   const feed = (): void => {
-    while (!signal.aborted && handling.size < concurrency) {
-      const job = queue.pop()
+    while (!signal.aborted) {
+      const job = besideQueue.pop() ?? (counted < concurrency ? queue.pop() : undefined)
       if (job === undefined) return
+      const counts = lineOf(job) === queue ? 1 : 0
       handling.add(job)
+      counted += counts
       void handled(job).then(() => {
         handling.delete(job)
+        counted -= counts
         idle()
         feed()
       })
@@ -88,7 +94,7 @@ export const consumeJobs = async (
       logger.warn({ err: error, operationId: job.operationId, failed }, 'a job could not be handled; trying again')
       const again = (): void => {
         retrying.delete(job)
-        queue.push(job)
+        lineOf(job).push(job)
         feed()
       }
       if (!signal.aborted) retrying.set(job, clock.after(firstRetryMs * 2 ** (failed - 1), again))
@@ -102,7 +108,7 @@ export const consumeJobs = async (
       const job = jobOfMessage(message)
       const source = { topic: batch.topic, partition: batch.partition, message }
       if ('reason' in job) buried.push(bury(source, job))
-      else if (taken.has(queueOf(job.kind)) && queue.push(job)) sources.set(job, slim(source))
+      else if (taken.has(queueOf(job.kind)) && lineOf(job).push(job)) sources.set(job, slim(source))
     }
     feed()
     await Promise.all(buried)
@@ -129,7 +135,7 @@ export const consumeJobs = async (
   // Publish the queued and unclaimed jobs again, so that others start them at once; a duplicate job does no harm.
   const left = [...handling, ...retrying.keys()]
   for (const cancel of retrying.values()) cancel()
-  for (let job = queue.pop(); job !== undefined; job = queue.pop()) left.push(job)
+  for (const line of [besideQueue, queue]) for (let job = line.pop(); job !== undefined; job = line.pop()) left.push(job)
   const handOn = async (): Promise<void> => {
     const otherwise = 'the brokers did not take them in time'
     await within({ clock, ms: handOnMs, otherwise }, publish(left)).catch((error: unknown) =>
