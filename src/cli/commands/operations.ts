@@ -1,28 +1,20 @@
 import { type Command, Option } from 'commander'
-import { systemClock } from '../../lib/clock.ts'
-import { isObject, type JsonObject } from '../../lib/json.ts'
-import { CommandFailed } from '../exit-codes.ts'
-import { type Client, createClient } from '../http-client.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import { createClient } from '../http-client.ts'
+import { judge, pathOf, untilFinished } from '../operation-end.ts'
+import { filterNames, withFilters } from '../operation-filters.ts'
 import { given, jsonOption, queryOf, type ServerCommandOptions, several, wholeNumber, withAsOf, withServer } from '../options.ts'
 import { type TailOptions, tailOutput } from '../tail-output.ts'
 import { print, printJson, printResource, printTable } from '../terminal.ts'
+import { bulkCommands } from './operations-bulk.ts'
 
-const longestWaitS = 60
-const finished = ['succeeded', 'failed', 'cancelled', 'timed-out']
-const filters = ['state', 'kind', 'face', 'lane', 'principal', 'from', 'to', 'order', 'limit', 'cursor', 'asOf']
+const filters = [...filterNames, 'order', 'limit', 'cursor', 'asOf']
 
-/** `operations ls|get|submit|wait|tail|cancel|retry` against a server. */
+/** `operations ls|get|submit|wait|tail|cancel|retry` against a server, and those of many operations at once. */
 export const operationsCommand = (program: Command): void => {
   const group = program.command('operations').description('manage operations')
 
-  withAsOf(withServer(group.command('ls').description('list operations, newest first')))
-    .option('--state <state>', 'only these states', several)
-    .option('--kind <kind>', 'only these kinds', several)
-    .option('--face <face>', 'only from these faces', several)
-    .option('--lane <lane>', 'only in these lanes', several)
-    .option('--principal <name>', 'only requested by these principals', several)
-    .option('--from <time>', 'requested at or after')
-    .option('--to <time>', 'requested before')
+  withFilters(withAsOf(withServer(group.command('ls').description('list operations, newest first'))))
     .option('--order <order>', 'asc or desc')
     .option('--limit <n>', 'maximum number of items', wholeNumber)
     .option('--cursor <cursor>', 'the "next" of the previous page')
@@ -39,6 +31,7 @@ export const operationsCommand = (program: Command): void => {
     .option('--limits <key>', 'a limit that holds it; may be given up to 8 times', several)
     .option('--priority <n>', '0 to 1000; lower numbers run first', wholeNumber)
     .option('--run-at <time>', 'the earliest start')
+    .option('--label <label>', 'a label: "key=value" or "key"', several)
     .option('--attempts <n>', 'maximum number of attempts', wholeNumber)
     .option('--timeout-ms <ms>', 'time limit of one attempt', wholeNumber)
     .option('--idempotency-key <key>', 'repeated requests with the same key submit one operation')
@@ -79,9 +72,9 @@ export const operationsCommand = (program: Command): void => {
       const body = options.failedTargets ? { targets: 'failed' } : {}
       return printResource(await createClient(options).json(`${pathOf(id)}/retry`, { method: 'POST', body }), options)
     })
-}
 
-const pathOf = (id: string): string => `/v1/operations/${encodeURIComponent(id)}`
+  bulkCommands(group)
+}
 
 async function ls(options: ServerCommandOptions): Promise<void> {
   const page = await createClient(options).json('/v1/operations', { query: queryOf({ ...options }, filters) })
@@ -96,6 +89,7 @@ interface SubmitOptions extends ServerCommandOptions {
   readonly limits?: string[]
   readonly priority?: number
   readonly runAt?: string
+  readonly label?: readonly string[]
   readonly attempts?: number
   readonly timeoutMs?: number
   readonly idempotencyKey?: string
@@ -103,13 +97,13 @@ interface SubmitOptions extends ServerCommandOptions {
 }
 
 async function submit(kind: string, options: SubmitOptions): Promise<void> {
-  const { lane, limits, priority, runAt, attempts, timeoutMs, idempotencyKey, wait } = options
+  const { lane, limits, priority, runAt, label, attempts, timeoutMs, idempotencyKey, wait } = options
   const client = createClient(options)
   const policy = { ...given({ attempts, timeoutMs }) }
   const body = {
     kind,
     input: await jsonOption(options.input, '--input'),
-    ...given({ lane, limits, priority, runAt }),
+    ...given({ lane, limits, priority, runAt, labels: label && labelsOf(label) }),
     ...(Object.keys(policy).length === 0 ? {} : { policy }),
   }
   const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
@@ -120,21 +114,10 @@ async function submit(kind: string, options: SubmitOptions): Promise<void> {
   judge(ended)
 }
 
-/** Asks again and again, each time as long as the server is willing to hold the answer back. */
-async function untilFinished(client: Client, id: string, timeoutS = Number.POSITIVE_INFINITY): Promise<JsonObject> {
-  const deadline = systemClock.monotonic() + timeoutS * 1000
-  for (;;) {
-    const left = Math.max(0, Math.ceil((deadline - systemClock.monotonic()) / 1000))
-    const query = new URLSearchParams({ wait: String(Math.min(left, longestWaitS)) })
-    const operation = await client.json(pathOf(id), { query })
-    if (finished.includes(String(operation.state))) return operation
-    if (systemClock.monotonic() >= deadline)
-      throw new CommandFailed('waitedTooLong', `operation ${id} is still ${operation.state} after ${timeoutS} s`)
-  }
-}
-
-function judge(operation: JsonObject): void {
-  if (operation.state === 'succeeded') return
-  const message = isObject(operation.error) ? `: ${operation.error.message}` : ''
-  throw new CommandFailed('notSucceeded', `operation ${operation.id} ended as ${operation.state}${message}`)
-}
+const labelsOf = (labels: readonly string[]): JsonObject =>
+  Object.fromEntries(
+    labels.map((label) => {
+      const [, key = '', value = ''] = /^([^=:]*)[=:]?(.*)$/s.exec(label) ?? []
+      return [key, value]
+    }),
+  )

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { runCommand, startServer } from '../../e2e/harness.ts'
+
+test('labels, counts, batches, and cancels of many from a terminal', async () => {
+  const { url } = await startServer()
+  const run = (...words: string[]) => runCommand(['operations', ...words, '--url', url])
+  const items = [1, 2].map((echo) => ({ kind: 'probe', input: { echo, sleepMs: 600_000 }, labels: { run: '9' } }))
+  const submitted = await run('batch', JSON.stringify(items))
+  expect(submitted).toMatchObject({ code: 0, stderr: '' })
+  const ids = submitted.stdout.trim().split('\n')
+  await run('submit', 'probe', '--label', 'run=9', '--label', 'urgent', '--input', '{"sleepMs":600000}')
+  const listed = JSON.parse((await run('ls', '--label', 'run:9', '--label', 'urgent', '--json')).stdout)
+  expect(listed.items.map(({ labels }: { labels: object }) => labels)).toEqual([{ run: '9', urgent: '' }])
+  expect((await run('counts', '--label', 'run')).stdout).toMatch(/^BY +NAME +COUNT\n[\s\S]*kind +probe +3\nface +native +3\n$/)
+  const refused = await run('batch', JSON.stringify([...items, { kind: 'prob', input: {} }]), '--each')
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('1 of 3 items were refused') })
+  const preview = await run('cancel-all', '--label', 'run:9', '--state', 'pending', '--state', 'running')
+  expect(preview.stdout).toContain('5 operations are found; --expected 5 does it')
+  for (const id of ids) expect(preview.stdout).toContain(id)
+  expect(await run('cancel-all', '--label', 'run:9', '--expected', '4')).toMatchObject({ code: 1 })
+  const done = await run('cancel-all', '--label', 'run:9', '--expected', '5', '--reason', 'enough', '--wait', '--json')
+  expect(JSON.parse(done.stdout)).toMatchObject({ state: 'succeeded', result: { succeeded: 5 } })
+  for (const id of ids) expect((await run('wait', id)).code).toBe(4)
+  const retried = await run('retry-all', '--label', 'urgent', '--expected', '1', '--wait', '--json')
+  expect(JSON.parse(retried.stdout)).toMatchObject({ kind: 'bulk.retry', result: { succeeded: 1 } })
+})

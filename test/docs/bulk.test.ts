@@ -1,0 +1,17 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startApp, type TestApp } from '../http/app.ts'
+import { examplesOf, expressionOf, printed } from './examples.ts'
+
+let app: TestApp
+beforeAll(async () => {
+  app = await startApp()
+})
+afterAll(() => app.stop())
+
+test.each(examplesOf('docs/bulk.md').filter(({ command }) => command.startsWith('curl')))(
+  '$command',
+  async ({ command, shown }) => {
+    const answer = await printed(command, { S: app.url, J: 'Content-Type: application/json' })
+    expect(answer).toMatch(expressionOf(shown))
+  },
+)
