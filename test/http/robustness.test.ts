@@ -32,6 +32,34 @@ describe('absurd requests are answered, not survived by chance', () => {
     expect(heard).toMatch(/\r\ntraceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-01\r\n/)
   })
 
+  test.each([
+    ['POST /v1/blobs', 'Content-Length: 99999999999', 413],
+    ['POST /v1/blobs', 'Content-Length: 5\r\nRepr-Digest: none', 400],
+    ['POST /v1/operations', 'Content-Length: 5\r\nContent-Type: text/plain', 415],
+    ['POST /v1/operations', 'Content-Length: 99999999\r\nContent-Type: application/json', 413],
+    ['POST /v1/nothing', 'Content-Length: 5', 404],
+    ['PUT /v1/kinds', 'Content-Length: 5', 405],
+  ])('a body that is announced by Expect and refused by its head is not asked for: %s, %s', async (line, headers, status) => {
+    const heard = await say(`${line} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\nExpect: 100-continue\r\n\r\n`)
+    expect(heard).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+    expect(heard).toMatch(/\r\nConnection: close\r\n/)
+  })
+
+  test.each([
+    ['POST /v1/blobs', 'hello', 201],
+    ['POST /v1/operations', '{"kind":"probe","input":{}}', 202],
+  ])('a body that is announced by Expect is asked for once: %s', async (line, body, status) => {
+    const headers = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close`
+    const socket = connect(Number(new URL(server.it.url).port), '127.0.0.1')
+    let heard = ''
+    socket.setEncoding('utf8').on('data', (text) => (heard += text))
+    socket.write(`${line} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n`)
+    await expect.poll(() => heard, { timeout: 20_000 }).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    socket.write(body)
+    await new Promise((resolve) => socket.on('close', resolve))
+    expect(heard.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 100', `HTTP/1.1 ${status}`])
+  })
+
   test('a smuggled body is not taken', async () => {
     const heard = await say(
       'POST /v1/operations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n',

@@ -1,4 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, STATUS_CODES } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
@@ -29,7 +36,7 @@ const limits = {
 
 /** A server of plain HTTP. */
 export const httpServer = (listener: RequestListener, clock: Clock): Server =>
-  withRefusals(createServer(limits, listener), { clock, isOpen: () => true })
+  withRefusals(withContinue(createServer(limits, listener), listener), { clock, isOpen: () => true })
 
 /** The same behind TLS. Clients that are asked for a certificate may show none, or any: who is let in is decided by request. */
 export const tlsServer = (
@@ -44,7 +51,27 @@ export const tlsServer = (
   // Before its handshake has ended a client cannot be told anything.
   const opened = new WeakSet<Socket>()
   server.on('secureConnection', (socket) => opened.add(socket))
-  return withRefusals(server, { clock, isOpen: (socket) => !(socket instanceof TLSSocket) || opened.has(socket) })
+  return withRefusals(withContinue(server, listener), {
+    clock,
+    isOpen: (socket) => !(socket instanceof TLSSocket) || opened.has(socket),
+  })
+}
+
+/**
+ * A client that sends `Expect: 100-continue` is asked for its body when somebody reads it: what is refused by its head alone is not sent.
+ * Node closes the connection behind an answer that comes without the 100.
+ */
+const withContinue = <Made extends Server>(server: Made, listener: RequestListener): Made => {
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const read = incoming._read
+    incoming._read = (size) => {
+      incoming._read = read
+      if (!outgoing.headersSent) outgoing.writeContinue()
+      read.call(incoming, size)
+    }
+    listener(incoming, outgoing)
+  })
+  return server
 }
 
 /** What is refused before it becomes a request is answered with a problem all the same. */
