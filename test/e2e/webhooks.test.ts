@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
+import { newId } from '../../src/lib/ids.ts'
+import { eventStoreDbUrl, kafkaBrokers } from '../engines/running.ts'
 import { type Delivery, openReceiver } from '../http/receiver.ts'
+import { openCluster } from './cluster.ts'
 import { allEvents, getJson, type Json, postJson, type ServerProcess, startServer, submitProbe } from './harness.ts'
 
 /** Requests of one webhook at a time: so many may be under way when a server is killed. */
@@ -51,3 +54,31 @@ test('kill -9 in the middle of deliveries: nothing is lost, order is kept, and o
   }
   expect(got.length - wanted.length).toBeLessThanOrEqual(kills * mostUnderWay + refusing)
 })
+
+test.skipIf(eventStoreDbUrl === undefined || kafkaBrokers === undefined)(
+  'of two servers one delivers; when either is killed, the other goes on',
+  { timeout: 180_000 },
+  async () => {
+    const receiver = await openReceiver()
+    const cluster = openCluster({ eventStoreDbUrl: eventStoreDbUrl ?? '', kafkaBrokers: kafkaBrokers ?? '' })
+    const servers = [cluster.server('one'), cluster.server('two')] as const
+    await Promise.all(servers.map((server) => server.start()))
+    const name = newId()
+    await postJson(`${servers[0].url()}/v1/webhooks`, { name, url: receiver.url, filter: { type: 'OperationRequested' } })
+    const submitted: string[] = []
+    const isDelivered = (id: string): boolean => receiver.deliveries.some(({ event }) => event.subject === `operation-${id}`)
+    for (const [killed, other] of [
+      [servers[0], servers[1]],
+      [servers[1], servers[0]],
+    ] as const) {
+      for (let n = 0; n < 10; n++) submitted.push(await submitProbe(killed.url(), { echo: n }))
+      await receiver.until(() => submitted.some(isDelivered))
+      await killed.kill('SIGKILL')
+      submitted.push(await submitProbe(other.url(), { echo: 'after' }))
+      await receiver.until(() => submitted.every(isDelivered))
+      await killed.start()
+    }
+    const ids = receiver.deliveries.map(({ event }) => event.id)
+    expect(ids.length - new Set(ids).size).toBeLessThanOrEqual(servers.length * mostUnderWay)
+  },
+)
