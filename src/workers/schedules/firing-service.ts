@@ -131,9 +131,34 @@ export const createFiringService = ({
     }
   }
 
+  /** An interval goes on from the new time where the clock was set back; else nothing would be fired until it has come so far again. */
+  const restartIntervals = async (): Promise<void> => {
+    for (let ahead = queries().intervalsAhead(clock.now(), toleranceMs, pageSize); ahead.length > 0 && timer !== undefined; ) {
+      let last: Position | null = null
+      for (const due of ahead) {
+        const command = { type: 'RestartInterval', key: due.key, uid: due.uid, from: instant(clock.now()) } as const
+        const outcome = await executor.execute(schedule, command, contextOf(due, newId()))
+        if (outcome.refused === undefined && outcome.position !== null) last = outcome.position
+      }
+      const isShown = last !== null && (await projections.reached(last, views))
+      ahead = isShown ? queries().intervalsAhead(clock.now(), toleranceMs, pageSize) : []
+    }
+  }
+
+  /** Whether the clock was set since the last look. */
+  const lookAtClock = (): 'set back' | 'right' => {
+    const before = offset
+    offset = clock.now() - clock.monotonic()
+    if (offset - before > toleranceMs) awakeSince = clock.now()
+    return before - offset > toleranceMs ? 'set back' : 'right'
+  }
+
   /** Looks at everything that is due once. Answers whether something was recorded and the view shows it, so that more may be due. */
   const pass = async (): Promise<{ readonly moved: boolean; readonly failed: boolean }> => {
+    // In one turn: a clock that leaps forward in between would make what it leaps over look late instead of missed.
+    const clockWas = lookAtClock()
     const now = clock.now()
+    if (clockWas === 'set back') await restartIntervals()
     let last: Position | null = null
     let failed = false
     for (let page = queries().due(now, pageSize); page.length > 0 && timer !== undefined; ) {
@@ -156,35 +181,12 @@ export const createFiringService = ({
     return { moved: isShown, failed: failed || !isShown }
   }
 
-  /** An interval goes on from the new time where the clock was set back; else nothing would be fired until it has come so far again. */
-  const restartIntervals = async (): Promise<void> => {
-    for (let ahead = queries().intervalsAhead(clock.now(), toleranceMs, pageSize); ahead.length > 0 && timer !== undefined; ) {
-      let last: Position | null = null
-      for (const due of ahead) {
-        const command = { type: 'RestartInterval', key: due.key, uid: due.uid, from: instant(clock.now()) } as const
-        const outcome = await executor.execute(schedule, command, contextOf(due, newId()))
-        if (outcome.refused === undefined && outcome.position !== null) last = outcome.position
-      }
-      const isShown = last !== null && (await projections.reached(last, views))
-      ahead = isShown ? queries().intervalsAhead(clock.now(), toleranceMs, pageSize) : []
-    }
-  }
-
-  /** Whether the clock was set since the last look. */
-  const lookAtClock = (): 'set back' | 'as ever' => {
-    const before = offset
-    offset = clock.now() - clock.monotonic()
-    if (offset - before > toleranceMs) awakeSince = clock.now()
-    return before - offset > toleranceMs ? 'set back' : 'as ever'
-  }
-
   const work = async (): Promise<boolean> => {
     if (!isCaughtUp) {
       isCaughtUp = await projections.reached(await log.head(), views)
       if (!isCaughtUp) return false
       await restartIntervals()
     }
-    if (lookAtClock() === 'set back') await restartIntervals()
     awaited = new Set()
     for (;;) {
       const { moved, failed } = await pass()
