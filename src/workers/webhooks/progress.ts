@@ -38,6 +38,7 @@ export const createProgress = ({
   lanes,
   executor,
   clock,
+  signal,
   onTrouble,
 }: {
   readonly webhook: Pick<WebhookRow, 'run' | 'progressRevision'>
@@ -47,6 +48,8 @@ export const createProgress = ({
   readonly lanes: () => Iterable<Lane>
   readonly executor: Executor
   readonly clock: Clock
+  /** Gives up what cannot be stored; then everything rejects with its reason. */
+  readonly signal: AbortSignal
   readonly onTrouble: (reason: string) => void
 }): Progress => {
   const recorded = new Map(
@@ -90,7 +93,7 @@ export const createProgress = ({
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error
         onTrouble(messageOf(error))
-        await clock.sleep(retryMs)
+        await clock.sleep(retryMs, signal)
       }
     }
   }

@@ -70,12 +70,12 @@ export const createSender = (options: SenderOptions): Sender => {
   let quiet = { events: 0, since: clock.monotonic() }
 
   const progress = createProgress({
-    ...{ webhook, open: options.open, reached: () => reached, lanes: lanes.all, executor, clock },
+    ...{ webhook, open: options.open, reached: () => reached, lanes: lanes.all, executor, clock, signal: requesting.signal },
     onTrouble: (reason) => logger.warn({ webhook: name, reason }, 'the progress of a webhook could not be stored; trying again'),
   })
 
   const broken = (error: unknown): void => {
-    if (isBroken) return
+    if (isBroken || requesting.signal.aborted) return
     isBroken = true
     end()
     if (!(error instanceof TakenOver)) logger.error({ err: error, webhook: name }, 'a webhook stopped delivering')
