@@ -5,8 +5,8 @@ export type Release = () => void
 
 /** Limits the attempts that run at a time. Free slots go to the lowest priority number, then to the earliest arrival. */
 export interface Slots {
-  /** Undefined once the slots were closed. */
-  take(priority: number): Promise<Release | undefined>
+  /** Undefined once the slots were closed, or `signal` was aborted before there was one. */
+  take(priority: number, signal?: AbortSignal): Promise<Release | undefined>
   /** Nobody gets a slot any more; those who wait are told. */
   close(): void
 }
@@ -14,6 +14,7 @@ export interface Slots {
 interface Waiting {
   readonly priority: number
   readonly sequence: number
+  hasLeft: boolean
   readonly resolve: (release: Release | undefined) => void
 }
 
@@ -23,6 +24,12 @@ export const createSlots = (count: number): Slots => {
   let sequence = 0
   let isClosed = false
 
+  const next = (): Waiting | undefined => {
+    let one = waiting.pop()
+    while (one?.hasLeft) one = waiting.pop()
+    return one
+  }
+
   const grant = (): Release => {
     let isHeld = true
     free--
@@ -30,19 +37,35 @@ export const createSlots = (count: number): Slots => {
       if (!isHeld) return
       isHeld = false
       free++
-      if (free > 0) waiting.pop()?.resolve(grant())
+      if (free > 0) next()?.resolve(grant())
     }
   }
 
   return {
-    take: (priority) => {
-      if (isClosed) return Promise.resolve(undefined)
+    take: (priority, signal) => {
+      if (isClosed || signal?.aborted) return Promise.resolve(undefined)
       if (free > 0) return Promise.resolve(grant())
-      return new Promise((resolve) => waiting.push({ priority, sequence: sequence++, resolve }))
+      const { promise, resolve } = Promise.withResolvers<Release | undefined>()
+      const leave = (): void => {
+        one.hasLeft = true
+        resolve(undefined)
+      }
+      const one: Waiting = {
+        priority,
+        sequence: sequence++,
+        hasLeft: false,
+        resolve: (release) => {
+          signal?.removeEventListener('abort', leave)
+          resolve(release)
+        },
+      }
+      signal?.addEventListener('abort', leave, { once: true })
+      waiting.push(one)
+      return promise
     },
     close: () => {
       isClosed = true
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) next.resolve(undefined)
+      for (let one = next(); one !== undefined; one = next()) one.resolve(undefined)
     },
   }
 }

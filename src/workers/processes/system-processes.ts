@@ -102,7 +102,8 @@ export const createProcesses = ({
     run: async (program) => {
       await ready
       program.signal.throwIfAborted()
-      const release = await slots.take(0)
+      const release = await slots.take(0, program.signal)
+      if (release === undefined) program.signal.throwIfAborted()
       if (release === undefined) throw new Unavailable('no program is started any more: the process ends')
       try {
         program.signal.throwIfAborted()

@@ -40,3 +40,15 @@ test('closed slots are given to nobody', async () => {
   expect(await waiting).toBeUndefined()
   expect(await slots.take(1)).toBeUndefined()
 })
+
+test('who gives up waiting gets no slot, and holds up nobody', async () => {
+  const slots = createSlots(1)
+  const release = await slots.take(1)
+  const ending = new AbortController()
+  const [given, waiting] = [slots.take(1, ending.signal), slots.take(2)]
+  ending.abort()
+  expect(await given).toBeUndefined()
+  expect(await slots.take(1, ending.signal)).toBeUndefined()
+  release?.()
+  expect(await waiting).toBeTypeOf('function')
+})
