@@ -41,6 +41,15 @@ export const createLastingPrograms = ({
 }): Pick<Processes, 'runLasting' | 'forgetLasting'> => {
   const start = async (program: LastingProgram): Promise<ProgramRecord> => {
     const folder = await makeFolder(directory, program.name)
+    try {
+      return await startIn(folder, program)
+    } catch (error) {
+      await removeFolder(folder)
+      throw error
+    }
+  }
+
+  const startIn = async (folder: ProgramFolder, program: LastingProgram): Promise<ProgramRecord> => {
     const variables = { ...environment, HOME: folder.home, TMPDIR: folder.temporary, ...program.environment }
     const file = await findProgram(program.argv[0] ?? '', { base: program.base, path: variables.PATH })
     await writeFile(folder.stdin, program.stdin ?? '', { mode: 0o600 })
