@@ -49,6 +49,8 @@ export interface LineProtocol {
 export const createLineProtocol = (progress: (report: Progress) => void): LineProtocol => {
   /** A whole line that is JSON. */
   let held: Buffer | undefined
+  /** The held line that was found to be JSON: a large one is parsed once, however many chunks come behind it. */
+  let known: Buffer | undefined
   /** The beginning of a line that may be JSON. */
   let begun: Buffer[] = []
   let begunBytes = 0
@@ -87,9 +89,12 @@ export const createLineProtocol = (progress: (report: Progress) => void): LinePr
       if (held !== undefined) yield held
       held = line
     }
-    if (held !== undefined && (!mayBeJson(held) || jsonIn(held) === undefined)) {
-      yield held
-      held = undefined
+    if (held !== undefined && held !== known) {
+      if (mayBeJson(held) && jsonIn(held) !== undefined) known = held
+      else {
+        yield held
+        held = undefined
+      }
     }
     yield* beginning(chunk.subarray(from))
   }
