@@ -1,3 +1,5 @@
+import { pointerTo } from './json-pointer.ts'
+
 /** A number in a JSON text that a double cannot hold. */
 export interface InexactNumber {
   /** JSON Pointer (RFC 6901). */
@@ -103,12 +105,4 @@ const significant = (digits: string, places: number): readonly [string, number] 
   return begin === end ? ['', 0] : [digits.slice(begin, end), places + digits.length - end]
 }
 
-const pointerOf = (frames: readonly Frame[]): string =>
-  frames
-    .map(
-      ({ index, name }) =>
-        `/${String(index ?? JSON.parse(name))
-          .replaceAll('~', '~0')
-          .replaceAll('/', '~1')}`,
-    )
-    .join('')
+const pointerOf = (frames: readonly Frame[]): string => pointerTo(frames.map(({ index, name }) => index ?? JSON.parse(name)))

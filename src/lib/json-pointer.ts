@@ -7,6 +7,10 @@ export const namesOf = (pointer: string): readonly string[] =>
     .slice(1)
     .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'))
 
+/** The JSON Pointer (RFC 6901) that leads through some names, `""` through none. */
+export const pointerTo = (names: readonly PropertyKey[]): string =>
+  names.map((name) => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+
 /** The value at a JSON Pointer (RFC 6901), `""` for the whole; undefined where there is none. Inherited members are no values. */
 export const valueAt = (value: JsonValue, pointer: string): JsonValue | undefined => {
   if (pointer === '') return value

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { pointerTo } from './json-pointer.ts'
 
 /** Why a value does not fit its schema, one entry per wrong or unknown member; pointers (RFC 6901) begin with the members of `under`. */
 export const schemaProblems = (
@@ -8,9 +9,6 @@ export const schemaProblems = (
   error.issues.flatMap((issue) => {
     const path = [...under, ...issue.path]
     return issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ pointer: pointerOf([...path, key]), message: 'unknown member' }))
-      : [{ pointer: pointerOf(path), message: issue.message }]
+      ? issue.keys.map((key) => ({ pointer: pointerTo([...path, key]), message: 'unknown member' }))
+      : [{ pointer: pointerTo(path), message: issue.message }]
   })
-
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { FeedError } from '../../events/crawling/feed.ts'
 import { pythonRepr } from '../../events/crawling/python-repr.ts'
 import type { JsonValue } from '../../lib/json.ts'
+import { pointerTo } from '../../lib/json-pointer.ts'
 import { withoutCrawlSecrets } from './crawl-secrets.ts'
 
 /** A payload may be a megabyte; a reason quotes no more of it than this many characters. */
@@ -33,25 +34,25 @@ const ranks = { wrong: 0, missing: 1, additional: 2 } as const
 
 function describe(issue: z.core.$ZodIssue, payload: JsonValue): RankedError[] {
   const given = at(payload, issue.path)
-  const wrong = (message: string): RankedError[] => [{ pointer: pointerOf(issue.path), message, rank: ranks.wrong }]
+  const wrong = (message: string): RankedError[] => [{ pointer: pointerTo(issue.path), message, rank: ranks.wrong }]
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({
-        pointer: pointerOf([...issue.path, key]),
+        pointer: pointerTo([...issue.path, key]),
         message: `Additional properties are not allowed (${quote(key)} was unexpected)`,
         rank: ranks.additional,
       }))
     case 'invalid_type':
       if (given === undefined) {
         const name = String(issue.path.at(-1) ?? '')
-        return [{ pointer: pointerOf(issue.path), message: `${quote(name)} is a required property`, rank: ranks.missing }]
+        return [{ pointer: pointerTo(issue.path), message: `${quote(name)} is a required property`, rank: ranks.missing }]
       }
       return wrong(`${quote(given)} is not of type ${quote(jsonTypes[issue.expected] ?? issue.expected)}`)
     case 'invalid_value':
       return given === undefined
         ? [
             {
-              pointer: pointerOf(issue.path),
+              pointer: pointerTo(issue.path),
               message: `${quote(String(issue.path.at(-1)))} is a required property`,
               rank: ranks.missing,
             },
@@ -81,6 +82,3 @@ const quote = (value: JsonValue | undefined): string => {
   const shown = pythonRepr(JSON.stringify(value ?? null))
   return shown.length > longestQuote ? `${shown.slice(0, longestQuote)}…` : shown
 }
-
-const pointerOf = (path: readonly PropertyKey[]): string =>
-  path.map((member) => `/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')

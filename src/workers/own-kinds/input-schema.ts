@@ -3,7 +3,7 @@ import { jsonSchemaInput } from '../../commands/schemas/json-schema-input.ts'
 import { foreignReference, type JsonSchema, jsonSchemaPlace } from '../../commands/schemas/json-schema-places.ts'
 import type { SchemaPlace } from '../../commands/schemas/schema-place.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { namesOf } from '../../lib/json-pointer.ts'
+import { namesOf, pointerTo } from '../../lib/json-pointer.ts'
 import type { Manifest, ManifestFault } from './manifest.ts'
 import { pointersIn } from './pointers.ts'
 
@@ -72,7 +72,7 @@ const secretInPlace = ({ input, lane, limits = [], targets }: Manifest): Manifes
 const pointerOf = ({ instancePath, keyword, params }: ErrorObject): string => {
   const name =
     keyword === 'required' ? params.missingProperty : keyword === 'additionalProperties' ? params.additionalProperty : undefined
-  return name === undefined ? instancePath : `${instancePath}/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return name === undefined ? instancePath : instancePath + pointerTo([name])
 }
 
 const wordsOf = ({ keyword, message = 'invalid', params }: ErrorObject): string => {
