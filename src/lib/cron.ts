@@ -112,7 +112,8 @@ const wallClock = (zone: string): WallClock => {
 }
 
 const minuteMs = 60_000
-const offsets = new Map<string, (at: number) => number>()
+/** Names of zones count whatever their case, so that there is no end of them. */
+const offsets = createRecent<(at: number) => number>(200)
 
 /** By how many milliseconds a zone is ahead of UTC. Throws where it is unknown. */
 const offsetIn = (zone: string): ((at: number) => number) => {
@@ -130,6 +131,7 @@ const offsetIn = (zone: string): ((at: number) => number) => {
   }
   offset(0)
   offsets.set(zone, offset)
+  offsets.age()
   return offset
 }
 
