@@ -1,3 +1,4 @@
+import { text as readAll } from 'node:stream/consumers'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { JsonObject } from '../../lib/json.ts'
 import { CommandFailed } from '../exit-codes.ts'
@@ -28,7 +29,7 @@ export const webhooksCommand = (program: Command): void => {
     .option('--correlation <id>', 'only with these correlation ids', several)
     .option('--principal <name>', 'only caused by these principals', several)
     .option('--from <position>', 'begin behind this position; 0 sends the whole history')
-    .option('--secret <secret>', 'sign with this secret; default: one is made and printed once')
+    .option('--secret-stdin', 'sign with the secret from stdin; default: one is made and printed once')
     .option('--paused', 'send nothing until it is resumed')
     .addHelpText(
       'after',
@@ -76,7 +77,7 @@ async function ls(options: ServerCommandOptions): Promise<void> {
 
 interface AddOptions extends ServerCommandOptions {
   readonly from?: string
-  readonly secret?: string
+  readonly secretStdin?: boolean
   readonly paused?: boolean
 }
 
@@ -87,7 +88,9 @@ async function add(
   target: string,
   options: AddOptions & { readonly [Filter in (typeof filters)[number]]?: readonly string[] },
 ): Promise<void> {
-  const { from, secret, paused } = options
+  const { from, secretStdin, paused } = options
+  // Not as an argument: every user of the machine sees those.
+  const secret = secretStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : undefined
   const filter = Object.fromEntries(filters.flatMap((one) => (options[one] === undefined ? [] : [[one, options[one]]])))
   const body = {
     ...{ name, url: target, filter },

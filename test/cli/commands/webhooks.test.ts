@@ -1,3 +1,4 @@
+import { Webhook } from 'standardwebhooks'
 import { expect, test } from 'vitest'
 import { type Json, runCommand, startServer, submitProbe } from '../../e2e/harness.ts'
 import { openReceiver } from '../../http/receiver.ts'
@@ -29,4 +30,21 @@ test('webhooks are added, listed, shown, paused, resumed, their parked events li
   expect((await run('add', '--help')).stdout).toContain('intendant webhooks add orders')
   expect((await run('rm', 'orders')).stdout).toBe('the webhook orders is deleted\n')
   expect((await run('get', 'orders')).code).toBe(3)
+})
+
+test("a secret of one's own comes from stdin, and signs", async () => {
+  const receiver = await openReceiver()
+  const { url } = await startServer()
+  const secret = 'one of my own'
+  const added = await runCommand(['webhooks', 'add', 'signed', receiver.url, '--secret-stdin', '--json'], {
+    env: { INTENDANT_URL: url },
+    input: `${secret}\n`,
+  })
+  expect(added).toMatchObject({ code: 0, stderr: '' })
+  expect(added.stdout).not.toContain(secret)
+  await submitProbe(url, { echo: 1 })
+  await receiver.until((all) => all.length > 0)
+  const [first] = receiver.deliveries
+  const receive = new Webhook(new TextEncoder().encode(secret), { format: 'raw' })
+  expect(receive.verify(first?.body ?? '', first?.headers as Record<string, string>)).toMatchObject({ id: first?.event.id })
 })
