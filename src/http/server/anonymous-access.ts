@@ -9,6 +9,8 @@ import { createOwnHosts } from './own-hosts.ts'
 export interface AnonymousAccess {
   /** Throws the problems `misdirected` (a foreign host: DNS rebinding) and `foreign-origin` (an unsafe request of a foreign page). */
   check(arrival: Arrival, safe: boolean): void
+  /** Whether a page of another origin asks that is not in `ALLOWED_ORIGINS`. */
+  isForeign(arrival: Arrival): boolean
   /** The answer without its `Access-Control` headers where a foreign page asked. */
   shared(arrival: Arrival, answer: Reply): Reply
 }
@@ -25,6 +27,7 @@ export const createAnonymousAccess = ({
     return origins.isForeign({ origin, site }, { host: arrival.addressed.hosts.at(-1), isSecure: arrival.isSecure })
   }
   return {
+    isForeign,
     check: (arrival, safe) => {
       for (const host of arrival.addressed.hosts)
         if (!isOwnHost(host, arrival.isSecure))

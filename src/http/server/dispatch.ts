@@ -123,9 +123,12 @@ export const createDispatch = ({
   }
 
   /** What a client says of itself counts before what its certificate says. */
-  async function authenticated({ headers, clientCertificate }: Arrival): Promise<Principal | null> {
+  async function authenticated(arrival: Arrival): Promise<Principal | null> {
+    const { headers, clientCertificate, method } = arrival
     const { authorization } = headers
     if (authorization !== undefined || clientCertificate?.verified !== true) return credentials.authenticate(authorization)
+    // A browser shows its certificate whichever page sends the request.
+    if (!safeMethods.has(method) && anonymousAccess.isForeign(arrival)) return null
     return credentials.byCertificate(clientCertificate.commonName)
   }
 

@@ -179,6 +179,10 @@ test('a client certificate that the authority stands behind is a principal, any 
   const asReader = { headers: { Authorization: `Bearer ${token}` } }
   expect((await askTls(app.tls, 'POST /v1/operations', agent, { body, ...asReader })).status).toBe(403)
   expect((await askTls(app.tls, 'GET /v1/operations', agent, { headers: { Authorization: 'Bearer wrong' } })).status).toBe(401)
+  // A browser shows its certificate for the pages of others, too.
+  const foreign = { headers: { Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site' } }
+  expect((await askTls(app.tls, 'POST /v1/operations', agent, { body, ...foreign })).status).toBe(401)
+  expect((await askTls(app.tls, 'POST /v1/operations', agent, { body, headers: { Origin: app.tls } })).status).toBe(202)
   // Without TLS there is no certificate.
   expect((await app.ask('GET /v1/operations')).status).toBe(401)
   credentials.remove('agent-7')
