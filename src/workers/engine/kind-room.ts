@@ -34,9 +34,13 @@ export const createKindRoom = (): KindRoom => {
         if (!isHeld) return
         isHeld = false
         taken.running--
-        const next = taken.waiting.pop()
-        if (next !== undefined) again(next).catch(() => undefined)
-        else if (taken.running === 0) byKind.delete(job.kind)
+        // A job that takes no room, because its operation runs already, holds up none of those behind it.
+        while (taken.running < limit) {
+          const next = taken.waiting.pop()
+          if (next === undefined) break
+          again(next).catch(() => undefined)
+        }
+        if (taken.running === 0) byKind.delete(job.kind)
       }
     },
   }

@@ -50,3 +50,15 @@ test('a kind without a limit takes all', async () => {
   for (const id of ['a', 'b', 'c']) await take(job(id, 'probe'))
   expect(running()).toEqual(['a', 'b', 'c'])
 })
+
+test('a job that needs no room any more holds up none of those behind it', async () => {
+  const room = createKindRoom()
+  const taken: string[] = []
+  const again = async ({ operationId }: Job): Promise<void> => {
+    if (operationId !== 'gone' && room.take(job(operationId, 'own.a'), 1, again) !== undefined) taken.push(operationId)
+  }
+  const leave = room.take(job('a', 'own.a'), 1, again)
+  for (const id of ['gone', 'b', 'c']) room.take(job(id, 'own.a'), 1, again)
+  leave?.()
+  expect(taken).toEqual(['b'])
+})
