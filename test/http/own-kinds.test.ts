@@ -25,6 +25,7 @@ const sound = { description: 'Sound', run: ['true'] }
 const faults: readonly (readonly [string, unknown, string])[] = [
   ['not JSON', '{', ''],
   ['no object', '[]', ''],
+  ['a schema of another draft', { ...sound, input: { $schema: 'http://json-schema.org/draft-07/schema#' } }, '/input/$schema'],
   ['no kind', { ...sound, kind: undefined }, '/kind'],
   ['a kind of another name', { ...sound, kind: 'mine' }, '/kind'],
   ['a kind with an empty part', { ...sound, kind: 'own.a..b' }, '/kind'],

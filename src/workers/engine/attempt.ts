@@ -85,6 +85,7 @@ const firstPauseMs = 50
 const longestPauseMs = 2_000
 /** Texts are cut after secrets were masked: before, a part of one might stay. */
 const longestNote = 1_000
+const longestType = 200
 const longestMessage = 10_000
 
 type AttemptCommand = OperationCommand extends infer Command
@@ -347,7 +348,7 @@ const stackOf = (error: unknown): string => (error instanceof Error && error.sta
 const errorOf = (error: unknown, redact: Redaction): OperationError =>
   error instanceof WorkFailed
     ? {
-        type: redact.text(error.type),
+        type: redact.text(error.type).slice(0, longestType),
         message: redact.text(error.message).slice(0, longestMessage),
         retryable: error.retryable,
         ...(error.details === undefined ? {} : { details: redact.json(error.details) as never }),

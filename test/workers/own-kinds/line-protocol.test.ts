@@ -111,3 +111,19 @@ test('how the bytes are cut into chunks changes nothing', async () => {
     }),
   )
 })
+
+test('an error line may say more than is asked for', async () => {
+  const error = { type: 't'.repeat(300), message: 'no room', retryable: false }
+  expect((await readText(`${JSON.stringify({ error: { ...error, code: 5 } })}\n`)).error).toEqual(error)
+})
+
+test('short lines that come together are passed on together', async () => {
+  const protocol = createLineProtocol(() => undefined)
+  const chunks: Buffer[] = []
+  const source = (async function* () {
+    yield Buffer.from('y\n'.repeat(30_000))
+  })()
+  for await (const chunk of protocol.output(source)) chunks.push(chunk)
+  expect(chunks.length).toBeLessThan(3)
+  expect(Buffer.concat(chunks).toString()).toBe('y\n'.repeat(30_000))
+})
