@@ -89,11 +89,12 @@ export const createClient = (options: ServerOptions): Client => {
   }
 }
 
-/** What a refused request becomes: the problem's own words. */
+/** What a refused request becomes: the problem's own words, and what to do without credentials. */
 export const refusal = async (response: Response): Promise<CommandFailed> => {
   const text = await response.text()
   const outcome = response.status === 404 ? 'notFound' : 'failed'
-  return new CommandFailed(outcome, `${response.status}: ${wordsOf(text) ?? response.statusText}`)
+  const hint = response.status === 401 ? '. Set INTENDANT_TOKEN to the token of a credential, or give --token.' : ''
+  return new CommandFailed(outcome, `${response.status}: ${wordsOf(text) ?? response.statusText}${hint}`)
 }
 
 const wordsOf = (text: string): string | undefined => {
@@ -108,8 +109,21 @@ const wordsOf = (text: string): string | undefined => {
   }
 }
 
+/** Codes of OpenSSL for a certificate of an authority that is not known here. */
+const untrusted: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
 const outOfReach = (base: string, error: unknown): CommandFailed => {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  if (isObject(cause) && untrusted.has(String(cause.code)))
+    return new CommandFailed(
+      'outOfReach',
+      `the certificate of ${base} is not trusted: ${cause.code}. Set NODE_EXTRA_CA_CERTS to the PEM file of its authority.`,
+    )
   const reason = messageOf(cause) || (isObject(cause) ? String(cause.code) : 'no answer')
   return new CommandFailed(
     'outOfReach',

@@ -60,10 +60,16 @@ export const jsonOption = async (option: string, name: string): Promise<JsonValu
   }
 }
 
+/** Says why a file that the user named cannot be read. */
+export const unreadable = (file: string, error: unknown): string => {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${code}`
+}
+
 const textOf = async (file: string, name: string): Promise<string> => {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    throw new CommandFailed('usage', `${name}: ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw new CommandFailed('usage', `${name}: ${unreadable(file, error)}`)
   }
 }

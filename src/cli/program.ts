@@ -7,7 +7,7 @@ import { complain } from './terminal.ts'
 /** Runs one command line (without the program's own name) and answers with its exit code. */
 export const run = async (words: readonly string[]): Promise<number> => {
   const program = new Command('intendant')
-    .description('an event-sourced operations control plane')
+    .description('runs long operations and records everything that happens to them')
     .version(version)
     .exitOverride()
   for (const load of meant(words)) (await load())(program)

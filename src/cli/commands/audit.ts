@@ -18,10 +18,11 @@ interface ReplayOptions extends ServerCommandOptions {
 
 /** `audit replay`: what happened in a stream, and the state it folds to at a moment of the past. */
 export const auditCommand = (program: Command): void => {
-  const group = program.command('audit').description('inspect past state')
+  const group = program.command('audit').description('look at past states')
   withAsOf(withServer(group.command('replay').description("print a stream's events and the state that they lead to")))
     .requiredOption('--stream <stream>', 'the stream, such as operation-<id>')
     .option('--data-dir <directory>', 'read the files of a stopped server')
+    .addHelpText('after', '\nExample:\n  intendant audit replay --stream operation-01a22ec4-26d8-72e1-8752-99cce2817773')
     .action(replay)
 }
 

@@ -9,7 +9,7 @@ import { messageOf } from '../../lib/errors.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { CommandFailed } from '../exit-codes.ts'
 import { createClient, refusal } from '../http-client.ts'
-import { queryOf, type ServerCommandOptions, wholeNumber, withAsOf, withServer } from '../options.ts'
+import { queryOf, type ServerCommandOptions, unreadable, wholeNumber, withAsOf, withServer } from '../options.ts'
 import { harmless, print, printJson, printTable } from '../terminal.ts'
 
 /** `blobs ls|put|get|rm`: files of any size on a server. Each is read and written as a stream, and compared with its id. */
@@ -71,7 +71,7 @@ const opened = async (file: string): Promise<Readable> => {
   try {
     if (!(await stat(file)).isDirectory()) return createReadStream(file)
   } catch (error) {
-    throw new CommandFailed('usage', `${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+    throw new CommandFailed('usage', unreadable(file, error))
   }
   throw new CommandFailed('usage', `${file} is a directory`)
 }

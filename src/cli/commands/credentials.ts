@@ -45,14 +45,21 @@ export const credentialsCommand = (program: Command): void => {
   })
 
   withFile(group.command('rm <name>').description('remove a credential')).action((name: string, options: Options) => {
-    if (!open(options).remove(name)) throw new CommandFailed('notFound', `there is no credential "${name}"`)
+    const credentials = open(options)
+    if (!credentials.remove(name)) throw new CommandFailed('notFound', `there is no credential "${name}"`)
     if (options.json) return printJson({ removed: name })
     print(`${name} is removed`)
+    if (credentials.list().length === 0) complain(noneLeft(fileOf(options)))
   })
 }
 
-const open = (options: Options): Credentials =>
-  openCredentials(options.file ?? loadClientConfig().credentialsFile ?? dataDirectory(directoryOf(options)).credentials)
+const fileOf = (options: Options): string =>
+  options.file ?? loadClientConfig().credentialsFile ?? dataDirectory(directoryOf(options)).credentials
+
+const open = (options: Options): Credentials => openCredentials(fileOf(options))
+
+const noneLeft = (file: string): string =>
+  `No credential is left: a running server refuses every request. To open it again, delete ${file} and restart the server.`
 
 const addExamples = `
 Examples:

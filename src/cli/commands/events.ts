@@ -17,6 +17,7 @@ export const eventsCommand = (program: Command): void => {
   withAsOf(filtered(group.command('ls').description('list events')))
     .option('--order <order>', 'asc (default) or desc')
     .option('--limit <n>', 'maximum number of items', wholeNumber)
+    .addHelpText('after', '\nExample:\n  intendant events ls --type OperationFailed --order desc --limit 10')
     .action(async (options: ServerCommandOptions & { readonly asOf?: string }) => {
       const query = queryOf({ ...options }, [...filters, 'after', 'order', 'limit', 'asOf'])
       const page = await createClient(options).json('/v1/events', { query })
@@ -27,6 +28,7 @@ export const eventsCommand = (program: Command): void => {
 
   filtered(group.command('tail').description('follow new events until stopped'))
     .option('--limit <n>', 'stop after this many events', wholeNumber)
+    .addHelpText('after', '\nExample:\n  intendant events tail --category operation')
     .action(tail)
 }
 

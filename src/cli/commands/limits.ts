@@ -13,7 +13,7 @@ export const limitsCommand = (program: Command): void => {
     .option('--cursor <cursor>', 'the "next" of the previous page')
     .action(ls)
   withAsOf(withServer(group.command('get <key>').description('show one limit'))).action(get)
-  withServer(group.command('set <key>').description('make or replace a limit; operations that wait feel it at once'))
+  withServer(group.command('set <key>').description('create or replace a limit; it applies to waiting operations at once'))
     .option('--concurrency <count>', 'operations that run at a time; 0 holds all of them', wholeNumber)
     .option('--rate <count/ms>', 'attempts that start within a time in milliseconds, such as 10/60000')
     .addHelpText('after', '\nExample:\n  intendant limits set site:example.com --concurrency 2 --rate 10/60000')

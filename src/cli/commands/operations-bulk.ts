@@ -19,14 +19,18 @@ export const bulkCommands = (group: Command): void => {
     .action(counts)
 
   withServer(group.command('batch <items>').description('submit many operations, all or none'))
-    .option('--each', 'each one by itself: the others are submitted where one is refused')
+    .option('--each', 'submit the others if one is refused')
     .addHelpText('after', batchHelp)
     .action(batch)
 
   for (const action of ['cancel', 'retry'] as const)
     withFilters(withServer(group.command(`${action}-all`).description(`${action} all operations that the filters find`)))
       .option('--reason <text>', 'why')
-      .option('--expected <n>', 'do it, if as many are found; without it they are only counted', wholeNumber)
+      .option(
+        '--expected <n>',
+        `${action} them if the filters find exactly n; without this option they are only counted`,
+        wholeNumber,
+      )
       .option('--wait', 'wait until it is done')
       .addHelpText('after', `\nExample:\n  intendant operations ${action}-all --kind probe --label team:search --expected 12`)
       .action((options: BulkOptions) => changeAll(action, options))
@@ -68,7 +72,8 @@ async function changeAll(action: 'cancel' | 'retry', options: BulkOptions): Prom
   if (expected === undefined) {
     if (options.json) return printJson(answer)
     for (const id of answer.sample as readonly string[]) print(id)
-    return print(`${answer.count} operations are found; --expected ${answer.count} does it`)
+    if (answer.count === 0) return print(`The filters find no operation to ${action}.`)
+    return print(`The filters find ${answer.count}. Nothing is done yet: to ${action} them, add --expected ${answer.count}`)
   }
   const operation = wait === undefined ? answer : await untilFinished(client, String(answer.id))
   printResource(operation, options)

@@ -18,12 +18,14 @@ export const operationsCommand = (program: Command): void => {
     .option('--order <order>', 'asc or desc')
     .option('--limit <n>', 'maximum number of items', wholeNumber)
     .option('--cursor <cursor>', 'the "next" of the previous page')
+    .addHelpText('after', '\nExample:\n  intendant operations ls --state running --state retrying --limit 20')
     .action(ls)
 
-  withAsOf(withServer(group.command('get <id>').description('show one operation'))).action(
-    async (id: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
+  withAsOf(withServer(group.command('get <id>').description('show one operation')))
+    .addHelpText('after', '\nExample:\n  intendant operations get 01a22ec4-26d8-72e1-8752-99cce2817773')
+    .action(async (id: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
       printResource(await createClient(options).json(pathOf(id), { query: queryOf({ ...options }, ['asOf']) }), options),
-  )
+    )
 
   withServer(group.command('submit <kind>').description('submit a new operation'))
     .option('--input <json>', 'its input; "-" reads stdin, "@file" reads a file', '{}')
@@ -36,10 +38,15 @@ export const operationsCommand = (program: Command): void => {
     .option('--timeout-ms <ms>', 'time limit of one attempt', wholeNumber)
     .option('--idempotency-key <key>', 'repeated requests with the same key submit one operation')
     .option('--wait [seconds]', 'wait until it ends', wholeNumber)
+    .addHelpText(
+      'after',
+      `\nExample:\n  intendant operations submit probe --input '{"sleepMs": 2000}' --label team=search --wait`,
+    )
     .action(submit)
 
   withServer(group.command('wait <id>').description('wait until an operation ends'))
     .option('--timeout <seconds>', 'maximum wait', wholeNumber)
+    .addHelpText('after', '\nExample:\n  intendant operations wait 01a22ec4-26d8-72e1-8752-99cce2817773 --timeout 60')
     .action(async (id: string, options: ServerCommandOptions & { timeout?: number }) => {
       const operation = await untilFinished(createClient(options), id, options.timeout)
       printResource(operation, options)
@@ -60,12 +67,16 @@ export const operationsCommand = (program: Command): void => {
 
   withServer(group.command('cancel <id>').description('cancel an operation'))
     .option('--reason <text>', 'why')
+    .addHelpText(
+      'after',
+      `\nExample:\n  intendant operations cancel 01a22ec4-26d8-72e1-8752-99cce2817773 --reason 'no longer needed'`,
+    )
     .action(async (id: string, options: ServerCommandOptions & { reason?: string }) => {
       const body = options.reason === undefined ? {} : { reason: options.reason }
       printResource(await createClient(options).json(`${pathOf(id)}/cancel`, { method: 'POST', body }), options)
     })
 
-  withServer(group.command('retry <id>').description('retry as a new operation'))
+  withServer(group.command('retry <id>').description('run an ended operation again, as a new one'))
     .option('--failed-targets', 'only those targets that failed or were skipped')
     .addHelpText('after', '\nExample:\n  intendant operations retry 01a22ec4-26d8-72e1-8752-99cce2817773 --failed-targets')
     .action(async (id: string, options: ServerCommandOptions & { readonly failedTargets?: boolean }) => {

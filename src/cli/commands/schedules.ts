@@ -15,7 +15,7 @@ export const schedulesCommand = (program: Command): void => {
     async (name: string, options: ServerCommandOptions & { readonly asOf?: string }) =>
       printResource(await createClient(options).json(pathOf(name), { query: queryOf({ ...options }, ['asOf']) }), options),
   )
-  withServer(group.command('add <name> <kind>').description('make a schedule; one of --cron, --every-ms and --at says when'))
+  withServer(group.command('add <name> <kind>').description('create a schedule; give one of --cron, --every-ms and --at'))
     .option('--cron <pattern>', 'five fields, or six that begin with seconds')
     .option('--time-zone <zone>', 'of the pattern, such as Europe/Berlin (default UTC)')
     .option('--every-ms <ms>', 'the time between slots', wholeNumber)

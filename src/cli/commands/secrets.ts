@@ -15,7 +15,9 @@ export const secretsCommand = (program: Command): void => {
     group
       .command('forget <subject>')
       .description('erase the key of a subject, such as operation-<id>: its sealed values are unreadable for ever'),
-  ).action(forget)
+  )
+    .addHelpText('after', '\nExample:\n  intendant secrets forget operation-01a22ec4-26d8-72e1-8752-99cce2817773')
+    .action(forget)
 }
 
 async function ls(options: ServerCommandOptions & { readonly limit?: number; readonly cursor?: string }): Promise<void> {

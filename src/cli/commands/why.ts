@@ -28,6 +28,7 @@ export const whyCommand = (program: Command): void => {
   withAsOf(withServer(program.command('why <id>').description('show what led to an operation or an event, and what it caused')))
     .option('--limit <n>', 'maximum number of effects', wholeNumber)
     .option('--cursor <cursor>', 'continue where a page of effects ended')
+    .addHelpText('after', '\nExample:\n  intendant why 01a22ec4-26d8-72e1-8752-99cce2817773')
     .action(why)
 }
 

@@ -139,5 +139,7 @@ test('each way to fail has its exit code', async () => {
   expect(unreachable).toMatchObject({ code: 6, stdout: '' })
   expect(unreachable.stderr).toContain('no server at http://127.0.0.1:1')
   expect(await code('operations', 'ls', '--url', 'ftp://x')).toBe(2)
+  const noFile = await runCommand(['operations', 'submit', 'probe', '--input', '@no-such.json'])
+  expect(noFile).toMatchObject({ code: 2, stderr: 'intendant: --input: there is no file no-such.json\n' })
   expect(await code('worker')).toBe(1)
 })
