@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type LimitTerms, limit as limitDecider, limitStream } from '../../commands/limit.ts'
 import { PlainName } from '../../commands/submit.ts'
+import { mostRateCount } from '../../events/limit.ts'
 import type { Known } from '../../projections/known.ts'
 import { type LimitResource, limitQueries } from '../../projections/operations/limits.ts'
 import { headerOf } from '../faces/arrival.ts'
@@ -17,11 +18,13 @@ import { Problem } from '../replies/problem.ts'
 import { problems } from './schemas.ts'
 
 const mostConcurrency = 100_000
-const mostCount = 100_000
 const longestPerMs = 366 * 24 * 3_600_000
 
 const concurrency = z.number().int().min(0).max(mostConcurrency)
-const rate = z.strictObject({ count: z.number().int().min(1).max(mostCount), perMs: z.number().int().min(1).max(longestPerMs) })
+const rate = z.strictObject({
+  count: z.number().int().min(1).max(mostRateCount),
+  perMs: z.number().int().min(1).max(longestPerMs),
+})
 
 const LimitBody = z
   .strictObject({

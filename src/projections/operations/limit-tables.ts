@@ -1,5 +1,5 @@
 import { type AdmissionEvent, admissionStream } from '../../events/admission.ts'
-import { type LimitEvent, limitPrefix } from '../../events/limit.ts'
+import { type LimitEvent, limitPrefix, mostRateCount } from '../../events/limit.ts'
 import type { RecordedEvent } from '../../stores/event-log.ts'
 import type { Tx } from '../projection.ts'
 import type { OperationRow } from './operation-row.ts'
@@ -9,7 +9,8 @@ export const phases = { waiting: 0, admitted: 1, running: 2 } as const
 
 /**
  * Tables beside the operations, which those without limits never touch. `limit_members` has a row for each key that an unfinished
- * operation names; `limit_starts` one for each key and attempt that started, counted from 1 for each key.
+ * operation names; `limit_starts` one for each of the newest starts of a key, counted from 1 for each key: as many as
+ * the greatest rate counts.
  */
 export const limitSchema: readonly string[] = [
   `CREATE TABLE limits (
@@ -95,6 +96,13 @@ export const limitTables = (tx: Tx) => {
           at,
           limits,
         )
+      for (const limits of new Set(starts.map(({ limits }) => limits)))
+        for (const key of JSON.parse(limits) as readonly string[])
+          tx.run(
+            `DELETE FROM limit_starts WHERE key = ?1 AND n <= (SELECT max(n) FROM limit_starts WHERE key = ?1) - ?2`,
+            key,
+            mostRateCount,
+          )
       starts = []
       if (revision !== undefined && revision >= 0) tx.run(`INSERT OR REPLACE INTO admissions VALUES (1, ?)`, revision)
       revision = undefined
