@@ -8,10 +8,7 @@ beforeAll(async () => {
 })
 afterAll(() => app.stop())
 
-test.each(examplesOf('docs/bulk.md').filter(({ command }) => command.startsWith('curl')))(
-  '$command',
-  async ({ command, shown }) => {
-    const answer = await printed(command, { S: app.url, J: 'Content-Type: application/json' })
-    expect(answer).toMatch(expressionOf(shown))
-  },
-)
+test.each(examplesOf('docs/bulk.md'))('$command', async ({ command, shown }) => {
+  const answer = await printed(command, { S: app.url, INTENDANT_URL: app.url, J: 'Content-Type: application/json' })
+  expect(answer).toMatch(expressionOf(shown))
+})

@@ -25,9 +25,14 @@ export const examplesOf = (file: string): readonly Example[] =>
       }),
   )
 
-/** What a command prints in a shell with these variables. */
+/** What a command prints in a shell with these variables; `npx intendant` is this program. */
 export const printed = async (command: string, variables: Readonly<Record<string, string>>): Promise<string> =>
-  (await run('bash', ['-c', command], { env: { PATH: process.env.PATH, ...variables } })).stdout
+  (
+    await run('bash', ['-c', command.replaceAll('npx intendant', `${process.execPath} bin/intendant.js`)], {
+      cwd: root,
+      env: { PATH: process.env.PATH, NO_COLOR: '1', ...variables },
+    })
+  ).stdout
 
 /** What a document shows as an expression: `…` stands for anything, and a time for any time. White space at the end does not count. */
 export const expressionOf = (shown: string): RegExp =>

@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,8 +15,6 @@ const listener = createServer((socket) => socket.end())
 let app: TestApp
 beforeAll(async () => {
   cpSync(join(root, 'examples/kinds'), kindsDir, { recursive: true })
-  writeFileSync(join(directory, 'intendant'), `#!/bin/sh\nexec node "${join(root, 'bin/intendant.js')}" "$@"\n`)
-  chmodSync(join(directory, 'intendant'), 0o755)
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
   app = await startApp({ KINDS_DIR: kindsDir, PATH: process.env.PATH ?? '' })
 })
@@ -31,9 +29,8 @@ test.each(examplesOf('docs/kinds.md'))('$command', async ({ command, shown }) =>
   const answer = await printed(command, {
     S: app.url,
     INTENDANT_URL: app.url,
-    KINDS_DIR: kindsDir,
+    K: kindsDir,
     PORT: String(typeof address === 'object' ? address?.port : ''),
-    PATH: `${directory}:${process.env.PATH}`,
   })
   expect(answer).toMatch(expressionOf(shown))
 })

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => app.stop())
 
 test.each(examplesOf('docs/limits.md'))('$command', async ({ command, shown }) => {
-  const answer = await printed(command, { S: app.url })
+  const answer = await printed(command, { S: app.url, J: 'Content-Type: application/json' })
   expect(answer).toMatch(expressionOf(shown))
   if (!command.includes('"sleepMs"')) return
   const { id } = JSON.parse(answer)

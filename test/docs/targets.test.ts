@@ -23,7 +23,7 @@ afterAll(async () => {
 })
 
 test.each(examplesOf(file))('$command', async ({ command, shown }) => {
-  const answer = await printed(command, { S: app.url, ID: id })
+  const answer = await printed(command, { S: app.url, J: 'Content-Type: application/json', ID: id })
   expect(answer.replaceAll('\r', '')).toMatch(expressionOf(shown))
   if (id === '') id = JSON.parse(answer).id
 })
