@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -218,9 +218,32 @@ export const processesContract = (
       expect(existsSync(join(directory, 'done'))).toBe(true)
     })
 
-    test('does not wait for a process outside of the group that holds the pipes', async () => {
+    test('ends nothing of a program whose folder has a longer name', async () => {
+      const { start } = opened()
+      const directory = temporaryDirectory()
+      const long = start(shell('echo here; until test -e go; do sleep 0.02; done'), { name: 'target-10', directory })
+      await long.stdout.until('here')
+      await start(['true'], { name: 'target-1' }).ended
+      writeFileSync(join(directory, 'go'), '')
+      expect(await long.ended).toMatchObject({ code: 0 })
+    })
+
+    test('ends what left the group, deaf and talking', async () => {
+      const { stdout, ended } = opened({ graceMs: 200 }).start(
+        shell(
+          'setsid sh -c "trap : TERM; touch out; while :; do echo on; sleep 0.05; done" & until test -e out; do sleep 0.02; done; echo $!; sleep 0.2',
+        ),
+      )
+      expect(await ended).toMatchObject({ code: 0 })
+      expect(stdout.text()).toContain('on')
+      const pid = Number(/\d+/.exec(stdout.text())?.[0])
+      expect(pid).toBeGreaterThan(0)
+      expect(runs(pid)).toBe(false)
+    })
+
+    test('does not wait for a process outside of the group, without the environment of the program, that holds the pipes', async () => {
       const { stdout, ended } = opened().start(
-        shell('setsid sh -c "touch out; exec sleep 30" & until test -e out; do sleep 0.02; done; echo $!'),
+        shell('env -i setsid sleep 30 & until grep -q sleep /proc/$!/comm; do sleep 0.02; done; echo $!'),
       )
       expect(await ended).toMatchObject({ code: 0 })
       const pid = Number(stdout.text())

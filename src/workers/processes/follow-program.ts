@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
 import { AttemptAborted } from '../engine/attempt.ts'
 import { CannotStart } from './find-program.ts'
-import { askToEnd, endGroup, kill } from './process-group.ts'
+import { askToEnd, endGroup, endStrays, kill } from './process-group.ts'
 import type { Program, ProgramEnd } from './processes.ts'
 import type { PipedGate } from './start-gate.ts'
 
@@ -22,6 +22,7 @@ export const followProgram = async (
   gate: PipedGate,
   {
     failed,
+    folder,
     graceMs: usualGraceMs,
     shutdownGraceMs,
     clock,
@@ -29,6 +30,8 @@ export const followProgram = async (
   }: {
     /** Is there where the program could not be executed. */
     readonly failed: string
+    /** Stands in the environment of the program and of what it starts. */
+    readonly folder: string
     readonly graceMs: number
     readonly shutdownGraceMs: number
     readonly clock: Clock
@@ -70,7 +73,8 @@ export const followProgram = async (
     cancelKill?.()
     gate.stdin.destroy()
     const graceMs = killAt === undefined ? (program.graceMs ?? usualGraceMs) : Math.max(0, killAt - clock.monotonic())
-    if (!(await endGroup(pid, graceMs, clock))) logger.error({ pid }, 'what a program left behind could not be ended')
+    if (!(await endGroup(pid, graceMs, clock)) || !(await endStrays(folder, graceMs, clock)))
+      logger.error({ pid }, 'what a program left behind could not be ended')
     const giveUp = [gate.stdout, gate.stderr].map((stream) => endWhenSilent(stream, clock))
     await taken
     for (const cancel of giveUp) cancel()

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../lib/clock.ts'
-import { endGroup } from './process-group.ts'
+import { endGroup, endStrays } from './process-group.ts'
 import { bootId, isInEnvironment, membersOf, processOf } from './process-table.ts'
 import { foldersIn, type ProgramFolder, type ProgramRecord, readRecord, removeFolder } from './program-folders.ts'
 
@@ -20,6 +20,8 @@ export const endOrphans = async (
       logger.warn({ pid, folder: folder.path }, 'a program that a killed server left behind is ended')
       if (!(await endGroup(pid, graceMs, clock))) logger.error({ pid }, 'a program that was left behind could not be ended')
     }
+    if (!(await endStrays(folder.path, graceMs, clock)))
+      logger.error({ folder: folder.path }, 'what left its program could not be ended')
     await removeFolder(folder)
   }
   await Promise.all(

@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
-import { membersOf } from './process-table.ts'
+import { membersOf, withEnvironment } from './process-table.ts'
 
 /** Asks the processes of a group to end (TERM). */
 export const askToEnd = (group: number): void => {
@@ -38,10 +38,33 @@ export const endGroup = async (group: number, graceMs: number, clock: Clock): Pr
   return isGone(group, killedWithinMs, clock)
 }
 
-/** False where the group has no process any more. */
-const send = (group: number, signal: NodeJS.Signals | 0): boolean => {
+/**
+ * Ends what left its group, as with `setsid`: the path in its environment, which is that of the program's folder, tells it. TERM, KILL after `graceMs`.
+ * Resolves to false where something of it cannot be ended.
+ */
+export const endStrays = async (path: string, graceMs: number, clock: Clock): Promise<boolean> => {
+  for (const [signal, ms] of [
+    ['SIGTERM', graceMs],
+    ['SIGKILL', killedWithinMs],
+  ] as const) {
+    const until = clock.monotonic() + ms
+    for (let pauseMs = shortestLookMs; ; pauseMs = Math.min(2 * pauseMs, longestLookMs)) {
+      const strays = withEnvironment(`${path}/`)
+      if (strays.length === 0) return true
+      if (clock.monotonic() >= until) break
+      for (const { pid } of strays) sendTo(pid, signal)
+      await clock.sleep(pauseMs)
+    }
+  }
+  return false
+}
+
+const send = (group: number, signal: NodeJS.Signals | 0): boolean => sendTo(-group, signal)
+
+/** False where there is no such process any more; a negative number is a group. */
+const sendTo = (target: number, signal: NodeJS.Signals | 0): boolean => {
   try {
-    process.kill(-group, signal)
+    process.kill(target, signal)
     return true
   } catch (error) {
     // EPERM: it is there, and belongs to another user by now.

@@ -37,6 +37,14 @@ export const isInEnvironment = (pid: number, text: string): boolean =>
     ?.split('\0')
     .some((variable) => variable.includes(text)) ?? false
 
+/** Every process in whose environment a text stands, and that has not ended. */
+export const withEnvironment = (text: string): readonly SystemProcess[] =>
+  allPids()
+    .filter((pid) => isInEnvironment(pid, text))
+    .map(processOf)
+    .filter((process) => process !== undefined)
+    .filter(({ state }) => state !== 'Z' && state !== 'X')
+
 const allPids = (): readonly number[] => {
   try {
     return readdirSync('/proc')

@@ -88,7 +88,14 @@ export const createProcesses = ({
     if (running.size === 0) process.on('exit', killAll)
     running.add(entry)
     try {
-      return await followProgram(program, gate, { failed: folder.failed, graceMs, shutdownGraceMs, clock, logger })
+      return await followProgram(program, gate, {
+        failed: folder.failed,
+        folder: folder.path,
+        graceMs,
+        shutdownGraceMs,
+        clock,
+        logger,
+      })
     } finally {
       running.delete(entry)
       if (running.size === 0) process.off('exit', killAll)

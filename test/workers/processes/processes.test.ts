@@ -57,6 +57,14 @@ test('the next server ends the children of a program that has ended meanwhile', 
   expect(runs(child)).toBe(false)
 })
 
+test('the next server ends what left the group of a program', async () => {
+  const directory = join(temporaryDirectory(), 'programs')
+  const pids = await orphaned(directory, 'setsid sleep 1000 & echo $$ $!; sleep 1000')
+  expect(pids.map(runs)).toEqual([true, true])
+  await nextServer(directory)
+  expect(pids.map(runs)).toEqual([false, false])
+})
+
 const stranger = (): number => {
   const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore', env: {} })
   onTestFinished(() => {
