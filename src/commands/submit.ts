@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { OperationRequest, Policy, RequestedTargets } from '../events/operation.ts'
 import { instant, isInstant, parseInstant } from '../lib/clock.ts'
-import type { JsonValue } from '../lib/json.ts'
+import { isObject, type JsonValue } from '../lib/json.ts'
 import { valueAt } from '../lib/json-pointer.ts'
 import { schemaProblems } from '../lib/schema-problems.ts'
 import type { Position } from '../stores/event-log.ts'
@@ -83,6 +83,8 @@ const defaultPriority = 100
 export const RunAt = z.iso.datetime({ offset: true, abort: true }).refine(isInstant, 'a time of the years 0000 to 9999 in UTC')
 
 const mostLabels = 32
+const labelKey = /^[A-Za-z0-9._/-]{1,63}$/
+const longestLabel = 255
 const mostLimits = 8
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -96,16 +98,35 @@ export const PlainName = z
   .regex(plain, 'no control characters')
   .refine((name) => name.isWellFormed(), 'well-formed text')
 
-/** Source: native contract, section 13. */
+const faultOfLabel = (key: string, value: unknown): string | undefined => {
+  if (!labelKey.test(key)) return 'a key is 1 to 63 characters of A-Z, a-z, 0-9 and ._/-'
+  if (typeof value !== 'string') return 'the value is a text'
+  return value.length <= longestLabel && value.isWellFormed()
+    ? undefined
+    : `at most ${longestLabel} characters of well-formed text`
+}
+
+/** A record of Zod would drop the key `__proto__`. Source: native contract, section 13. */
 export const Labels = z
-  .record(
-    z.string().regex(/^[A-Za-z0-9._/-]{1,63}$/, 'a key is 1 to 63 characters of A-Z, a-z, 0-9 and ._/-'),
-    z
-      .string()
-      .max(255)
-      .refine((value) => value.isWellFormed(), 'well-formed text'),
-  )
-  .refine((labels) => Object.keys(labels).length <= mostLabels, `at most ${mostLabels} labels`)
+  .unknown()
+  .transform((given, context): Readonly<Record<string, string>> => {
+    const fault = (message: string, path: readonly string[] = []): void =>
+      void context.issues.push({ code: 'custom', message, path: [...path], input: given })
+    if (!isObject(given)) fault('an object of texts')
+    const labels = Object.entries(isObject(given) ? given : {})
+    if (labels.length > mostLabels) fault(`at most ${mostLabels} labels`)
+    for (const [key, value] of labels.slice(0, mostLabels)) {
+      const message = faultOfLabel(key, value)
+      if (message !== undefined) fault(message, [key])
+    }
+    return Object.fromEntries(labels) as Record<string, string>
+  })
+  .meta({
+    type: 'object',
+    propertyNames: { pattern: labelKey.source },
+    additionalProperties: { type: 'string', maxLength: longestLabel },
+    maxProperties: mostLabels,
+  })
 
 export const LimitKeys = z
   .array(PlainName)

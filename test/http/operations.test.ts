@@ -225,9 +225,10 @@ describe('the list', () => {
 describe('labels', () => {
   test('are shown, kept by a retry, and filter the list: all of them must fit', async () => {
     const { it } = server
-    const labels = { team: 'search', 'app.kubernetes.io/name': 'a:b', empty: '' }
+    const labels = JSON.parse('{"team":"search","app.kubernetes.io/name":"a:b","empty":"","__proto__":"kept"}')
     const failed = await it.probe({ failAttempts: 9 }, { policy: { attempts: 1 }, labels, limits: ['licence'] }, wait)
     expect(failed.json).toMatchObject({ labels, limits: ['licence'] })
+    expect(failed.text).toContain('"__proto__":"kept"')
     const again = (await it.ask(`POST /v1/operations/${failed.json.id}/retry`)).json
     expect(again).toMatchObject({ labels, limits: ['licence'] })
     await it.probe({}, { labels: { team: 'ads' } })
