@@ -3,7 +3,7 @@ import { defineEvents, type EventOf } from './define.ts'
 import { sealed } from './sealed.ts'
 
 const text = z.string().min(1).max(1000)
-const anyOf = z.union([text, z.array(text).max(100)])
+const anyOf = z.union([text, z.array(text).min(1).max(100)])
 
 /** Which events a webhook wants, as `GET /v1/events` takes it: of each member any of its values. */
 export const WebhookFilter = z.strictObject({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { PlainName } from '../../commands/submit.ts'
 import { WebhookFilter } from '../../events/webhook.ts'
 
 const isTarget = (text: string): boolean => {
@@ -6,11 +7,7 @@ const isTarget = (text: string): boolean => {
   return url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '' && url.password === ''
 }
 
-const Name = z
-  .string()
-  .min(1)
-  .max(200)
-  .refine((name) => name !== '.' && name !== '..', 'not a name that can stand in a path')
+const Name = PlainName.refine((name) => name !== '.' && name !== '..', 'not a name that can stand in a path')
 
 const Secret = z
   .string()

@@ -113,6 +113,8 @@ test.each([
   ['an empty name', { name: '', url }, 'invalid', 400, '/name'],
   ['a name of dots', { name: '..', url }, 'invalid', 400, '/name'],
   ['a long name', { name: 'x'.repeat(201), url }, 'invalid', 400, '/name'],
+  ['a control character in the name', { name: 'a\0b', url }, 'invalid', 400, '/name'],
+  ['a filter without values', { url, filter: { type: [] } }, 'invalid', 400, '/filter/type'],
   ['a malformed secret', { url, secret: 'whsec_?' }, 'invalid', 400, '/secret'],
   ['a malformed position', { url, from: 'x' }, 'invalid', 400, '/from'],
   ['a position that is not there yet', { url, from: '9999999999999999' }, 'invalid', 400, '/from'],
