@@ -6,6 +6,7 @@ import { createWalGauge } from '../../files/wal-gauge.ts'
 import { isHidden } from '../../hidden-streams.ts'
 import { checksum } from '../damage/checksum.ts'
 import { lastPosition } from '../schema.ts'
+import { holdsAny } from './stale-copies.ts'
 import type { Batch, BatchResult, WriteRequest, WriteResult } from './write-requests.ts'
 
 /** Streams whose last revision is remembered, so that most appends read nothing. */
@@ -168,6 +169,7 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     const { db, sql } = ready()
     db.exec('BEGIN IMMEDIATE')
     const known = find(sql, stream)
+    const texts = known === undefined ? [] : (sql.texts.all(known.id) as unknown as readonly [data: string][]).flat()
     if (known !== undefined) {
       sql.raiseFloor.run(position)
       sql.deleteEvents.run(known.id)
@@ -177,9 +179,9 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     streams.delete(stream)
     // The write-ahead log still holds the old pages: only an emptied one has forgotten. Also where nothing was deleted now,
     // because this may repeat a call that failed just here.
-    return emptyWal(db)
-      ? { done: 'forgotten' }
-      : { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
+    if (!emptyWal(db) || !scrub(db, texts))
+      return { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
+    return { done: 'forgotten' }
   }
 
   /** Changes nothing, and is on disk like an append when it is answered. */
@@ -230,6 +232,14 @@ const emptyWal = (db: DatabaseSync): boolean => {
   }
 }
 
+/** Writes the whole file anew where a copy of a deleted row was left behind, which is rare. False as `emptyWal`. */
+const scrub = (db: DatabaseSync, texts: readonly string[]): boolean => {
+  const path = db.location()
+  if (path === null || texts.length === 0 || !holdsAny(path, texts)) return true
+  db.exec('VACUUM')
+  return emptyWal(db)
+}
+
 const holds = (expected: Expected, actual: number): boolean => {
   switch (expected) {
     case 'any':
@@ -266,6 +276,7 @@ const prepare = (db: DatabaseSync) => {
     ),
     raiseFloor: db.prepare('UPDATE floor SET position = ?'),
     touchFloor: db.prepare('UPDATE floor SET position = position'),
+    texts: db.prepare('SELECT data FROM events WHERE stream = ?', rows),
     deleteEvents: db.prepare('DELETE FROM events WHERE stream = ?'),
     deleteStream: db.prepare('DELETE FROM streams WHERE id = ?'),
   }
