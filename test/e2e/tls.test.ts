@@ -27,21 +27,22 @@ test('the examples of docs/operations.md answer as they say', async () => {
   let dataDir: string | undefined
   const inDirectory = (text: string): string => text.replaceAll(/\b([a-z0-9-]+\.(?:pem|key))\b/g, (name) => file(name))
   for (const { command, answer } of blocksOf('docs/operations.md', 'TLS and proxies')) {
-    const words = [...inDirectory(command).matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
-    if (command.includes('intendant serve')) {
-      const env = Object.fromEntries(
-        words.filter((word) => /^TLS_\w+=/.test(word)).map((word) => word.split('=') as [string, string]),
-      )
+    const all = [...inDirectory(command).matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
+    const words = all.slice(all.findIndex((word) => !/^[A-Z_]+=/.test(word))).map((word) => word.replace(':8443', `:${port}`))
+    const env = Object.fromEntries(all.slice(0, all.length - words.length).map((word) => word.split('=') as [string, string]))
+    if (command.includes('intendant.js serve')) {
       const shared = dataDir === undefined ? {} : { CREDENTIALS_FILE: `${dataDir}/credentials.json` }
       const server = await startServer({ env: { ...env, ...shared, TLS_PORT: '0' } })
       port = /https:\/\/[^:"]+:(\d+)/.exec(server.output())?.[1] ?? ''
       expect(port).not.toBe('')
-    } else if (command.startsWith('npx intendant')) {
+    } else if (command.includes('npx intendant credentials')) {
       dataDir = file('data')
-      const added = await runCommand([...words.slice(2), '--data-dir', dataDir])
-      expect(added).toMatchObject({ code: 0 })
-    } else {
-      const [program = '', ...rest] = words.map((word) => word.replace(':8443', `:${port}`))
+      expect(await runCommand([...words.slice(2), '--data-dir', dataDir])).toMatchObject({ code: 0 })
+    } else if (command.includes('npx intendant')) {
+      expect(await runCommand(words.slice(2), { env })).toMatchObject({ code: 0 })
+      // Each server of the test has a port of its own: none has to be ended for the next one.
+    } else if (words[0] !== 'kill') {
+      const [program = '', ...rest] = words
       const { stdout } = await run(program, program === 'curl' ? ['--silent', '--show-error', ...rest] : rest)
       expect(stdout.trimEnd()).toBe(answer)
     }
