@@ -1,6 +1,18 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
-import { eventsOf, startServer, submitProbe, terminalTypes, untilEnded, untilState } from './harness.ts'
+import {
+  eventsOf,
+  type Json,
+  postJson,
+  startServer,
+  submitProbe,
+  temporaryDirectory,
+  terminalTypes,
+  untilEnded,
+  untilState,
+} from './harness.ts'
 
 const leaseMs = 500
 
@@ -32,9 +44,13 @@ test('an attempt that was frozen past its lease is lost; only a later attempt gi
 })
 
 test('work that is not to be repeated fails when its worker was lost', async () => {
-  const server = await startServer({ env: { LEASE_MS: String(leaseMs) } })
-  const id = await submitProbe(server.url, { sleepMs: 800 }, { policy: { attempts: 1 } })
+  const kinds = temporaryDirectory()
+  const manifest = { kind: 'own.once', description: 'Never repeated', run: ['sleep', '0.8'], policy: { whenLost: 'fail' } }
+  writeFileSync(join(kinds, 'once.json'), JSON.stringify(manifest))
+  const server = await startServer({ env: { LEASE_MS: String(leaseMs), KINDS_DIR: kinds } })
+  const answer = await postJson(`${server.url}/v1/operations`, { kind: 'own.once', input: {} })
+  const id = String(((await answer.json()) as Json).id)
   await untilState(server.url, id, 'running')
   await freezePastLease(server)
-  expect(await untilEnded(server.url, id)).toMatchObject({ state: 'failed', error: { type: 'worker-lost' } })
+  expect(await untilEnded(server.url, id)).toMatchObject({ state: 'failed', attempt: 1, error: { type: 'worker-lost' } })
 })
