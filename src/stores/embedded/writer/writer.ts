@@ -6,7 +6,7 @@ import { createWalGauge } from '../../files/wal-gauge.ts'
 import { isHidden } from '../../hidden-streams.ts'
 import { checksum } from '../damage/checksum.ts'
 import { lastPosition } from '../schema.ts'
-import { holdsAny } from './stale-copies.ts'
+import { holdsTwice } from './stale-copies.ts'
 import type { Batch, BatchResult, WriteRequest, WriteResult } from './write-requests.ts'
 
 /** Streams whose last revision is remembered, so that most appends read nothing. */
@@ -167,9 +167,10 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
 
   const forget = (stream: string): WriteResult => {
     const { db, sql } = ready()
-    db.exec('BEGIN IMMEDIATE')
     const known = find(sql, stream)
-    const texts = known === undefined ? [] : (sql.texts.all(known.id) as unknown as readonly [data: string][]).flat()
+    // Before the deletion: killed behind it, a repetition would not know what to look for.
+    if (known !== undefined) scrub(db, (sql.texts.all(known.id) as unknown as readonly [data: string][]).flat())
+    db.exec('BEGIN IMMEDIATE')
     if (known !== undefined) {
       sql.raiseFloor.run(position)
       sql.deleteEvents.run(known.id)
@@ -179,9 +180,9 @@ export const createWriter = ({ open, reopens, acknowledged = 0 }: WriterOptions)
     streams.delete(stream)
     // The write-ahead log still holds the old pages: only an emptied one has forgotten. Also where nothing was deleted now,
     // because this may repeat a call that failed just here.
-    if (!emptyWal(db) || !scrub(db, texts))
-      return { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
-    return { done: 'forgotten' }
+    return emptyWal(db)
+      ? { done: 'forgotten' }
+      : { done: 'failed', message: 'the write-ahead log is being read and could not be emptied' }
   }
 
   /** Changes nothing, and is on disk like an append when it is answered. */
@@ -232,12 +233,14 @@ const emptyWal = (db: DatabaseSync): boolean => {
   }
 }
 
-/** Writes the whole file anew where a copy of a deleted row was left behind, which is rare. False as `emptyWal`. */
-const scrub = (db: DatabaseSync, texts: readonly string[]): boolean => {
+/**
+ * Sees to it that the texts stand nowhere but in their rows: writes the whole file anew where a copy was left behind, which is rare, or where
+ * nobody can tell because the write-ahead log is being read.
+ */
+const scrub = (db: DatabaseSync, texts: readonly string[]): void => {
   const path = db.location()
-  if (path === null || texts.length === 0 || !holdsAny(path, texts)) return true
-  db.exec('VACUUM')
-  return emptyWal(db)
+  if (path === null) return
+  if (!emptyWal(db) || holdsTwice(path, texts)) db.exec('VACUUM')
 }
 
 const holds = (expected: Expected, actual: number): boolean => {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { holdsAny } from '../../../../src/stores/embedded/writer/stale-copies.ts'
+import { holdsTwice } from '../../../../src/stores/embedded/writer/stale-copies.ts'
 import { temporaryDirectory } from '../../temporary.ts'
 
 const text = `{"keyId":"019ab2c4-0000-7000-8000-000000000000","wrapped":"${'abcdefgh'.repeat(12)}"}`
@@ -11,16 +11,22 @@ const fileWith = (before: number, content: string): string => {
   return path
 }
 
-test.each([0, 1, 4_194_250, 4_194_280, 4_194_303, 4_194_304, 8_388_500, 8_388_607])(
-  'a copy is found behind %i bytes',
+test.each([0, 1, 4_194_100, 4_194_150, 4_194_303, 4_194_304, 8_388_400, 8_388_607])(
+  'a second copy is found behind %i bytes',
   (before) => {
-    expect(holdsAny(fileWith(before, text), ['another text that is long enough to be told from all others', text])).toBe(true)
-    expect(holdsAny(fileWith(before, text.slice(0, 60)), [text])).toBe(true)
-    expect(holdsAny(fileWith(before, text.slice(-60)), [text])).toBe(true)
+    const others = ['another text that is long enough to be told from all others', text]
+    expect(holdsTwice(fileWith(before, text + text), others)).toBe(true)
+    expect(holdsTwice(fileWith(before, text + text.slice(0, 60)), others)).toBe(true)
+    expect(holdsTwice(fileWith(before, text.slice(-60) + text), others)).toBe(true)
   },
 )
 
-test('what is not there is not found', () => {
-  expect(holdsAny(fileWith(5_000_000, text.slice(10, -10)), [text])).toBe(false)
-  expect(holdsAny(fileWith(0, ''), [])).toBe(false)
-})
+test.each([0, 4_194_100, 4_194_200, 4_194_256, 4_194_257, 4_194_300, 8_388_480])(
+  'one alone is none, behind %i bytes',
+  (before) => {
+    expect(holdsTwice(fileWith(before, text), [text])).toBe(false)
+    expect(holdsTwice(fileWith(before, text.slice(10, -10) + text), [text])).toBe(false)
+  },
+)
+
+test('nothing is not there twice', () => expect(holdsTwice(fileWith(0, ''), [])).toBe(false))
