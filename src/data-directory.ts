@@ -12,6 +12,8 @@ export const dataDirectory = (directory: string) => ({
   kinds: join(directory, 'kinds'),
   /** Folders of programs that run. */
   programs: join(directory, 'programs'),
+  /** Clones and checkouts of templates, and work directories of the services made of them. */
+  robot: join(directory, 'robot'),
   /** What a restore has written and not put into its place yet. */
   restoring: join(directory, 'restoring'),
 })

@@ -87,6 +87,9 @@ export const eventId = (commandId: string, index: number): string => {
 /** Lower-case hexadecimal SHA-256. */
 export const sha256 = (content: string | Uint8Array): string => hash('sha256', content, 'hex')
 
+/** Lower-case hexadecimal MD5: for names that a published API derives so. */
+export const md5 = (content: string): string => hash('md5', content, 'hex')
+
 /** `bytes` random bytes, base64url: for tokens. */
 export const randomToken = (bytes: number): string => randomBytes(bytes).toString('base64url')
 

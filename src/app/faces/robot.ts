@@ -1,0 +1,29 @@
+import { service } from '../../commands/robot/service.ts'
+import { serviceName } from '../../commands/robot/service-name.ts'
+import { type RobotFaceSettings, robotSettings, robotVariables } from '../../commands/robot/settings.ts'
+import { cloneKind } from '../../commands/robot/template.ts'
+import { webHook } from '../../commands/robot/web-hook.ts'
+import { dataDirectory } from '../../data-directory.ts'
+import { robotTemplates } from '../../projections/robot/templates.ts'
+import { faceModule } from '../face-module.ts'
+
+/** ZeroRobot's API. */
+export const robot = faceModule<RobotFaceSettings>({
+  name: 'robot',
+  variables: robotVariables,
+  settings: (environment, { dataDir }) => {
+    const settings = robotSettings(environment)
+    return { ...settings, directory: settings.dir ?? dataDirectory(dataDir).robot }
+  },
+  deciders: [service, serviceName, webHook],
+  projections: [robotTemplates],
+  kinds: { [cloneKind]: { reads: ['robot-templates'] } },
+  works: async (node) => {
+    const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')
+    return robotWorks(node)
+  },
+  serve: async ({ ports, settings }) => {
+    const { createRobotFace } = await import('../../http/robot/face.ts')
+    return { face: createRobotFace({ ports, settings }) }
+  },
+})

@@ -1,0 +1,17 @@
+/** Texts that the contract fixes. Source: robot contract, section 3.2. */
+export const messages = {
+  badBody: 'bad request body',
+  unauthorized: 'Unauthorized Access',
+  internal: 'internal error',
+  gitMissing: 'git is not installed',
+  noGodMode: 'god mode is not enabled on the service, you cannot read the logs',
+  malformedUidInKey: 'Template uid not valid',
+  serviceNotFound: (guid: string) => `service with guid '${guid}' not found`,
+  taskNotFound: (guid: string) => `task with guid '${guid}' not found`,
+  templateNotFound: (text: string) => `template '${text}' not found`,
+  malformedUid: (text: string) => `format of the template uid (${text}) not valid`,
+  nameTaken: (name: string) => `a service with name '${name}' already exists`,
+  ambiguous: (name: string) =>
+    `template with name '${name}' is confusing, can't select template based only on its name, please use full UID`,
+  notCreated: (name: string, uid: string, why: string) => `fail to create service ${name} ${uid}: ${why}`,
+} as const

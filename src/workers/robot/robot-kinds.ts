@@ -1,0 +1,18 @@
+import type { BlobFiles } from '../../commands/blob-files.ts'
+import { createSubmit } from '../../commands/submit.ts'
+import type { Work } from '../work.ts'
+import { createCheckouts } from './checkouts.ts'
+import { cloneWork } from './git/clone-work.ts'
+import type { RobotPorts } from './robot-ports.ts'
+
+/** The works of every kind `robot.…`. */
+export const robotWorks = ({
+  blobFiles,
+  ...node
+}: Omit<RobotPorts, 'submit' | 'checkouts'> & { readonly blobFiles: BlobFiles }): readonly Work[] => {
+  const works = new Map<string, Work>()
+  const submit = createSubmit({ ...node, blobs: blobFiles, kinds: works })
+  const ports: RobotPorts = { ...node, submit, checkouts: createCheckouts(node) }
+  for (const work of [cloneWork(ports)]) works.set(work.kind, work)
+  return [...works.values()]
+}

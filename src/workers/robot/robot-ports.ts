@@ -1,0 +1,23 @@
+import type { Logger } from 'pino'
+import type { Executor } from '../../commands/execute.ts'
+import type { RobotFaceSettings } from '../../commands/robot/settings.ts'
+import type { Submit } from '../../commands/submit.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Projections } from '../../projections/projection.ts'
+import type { Secrets } from '../../stores/secrets.ts'
+import type { Processes } from '../processes/processes.ts'
+import type { Checkouts } from './checkouts.ts'
+
+/** What the works of this face are made of. */
+export interface RobotPorts {
+  readonly executor: Executor
+  readonly projections: Projections
+  readonly processes: Processes
+  readonly secrets: Secrets
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly settings: RobotFaceSettings
+  /** Requests operations of the kinds of this face, and of no other; `internal` is to be said. */
+  readonly submit: Submit
+  readonly checkouts: Checkouts
+}
