@@ -11,10 +11,7 @@ import { faceModule } from '../face-module.ts'
 export const robot = faceModule<RobotFaceSettings>({
   name: 'robot',
   variables: robotVariables,
-  settings: (environment, { dataDir }) => {
-    const settings = robotSettings(environment)
-    return { ...settings, directory: settings.dir ?? dataDirectory(dataDir).robot }
-  },
+  settings: (environment, { dataDir }) => robotSettings(environment, dataDirectory(dataDir).robot),
   deciders: [service, serviceName, webHook],
   projections: [robotTemplates],
   kinds: { [cloneKind]: { reads: ['robot-templates'] } },

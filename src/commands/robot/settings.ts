@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
+import { type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
 
 /** Every setting of the robot face. */
 export const RobotSettings = z.object({
@@ -31,16 +32,35 @@ export const RobotSettings = z.object({
 })
 export type RobotSettings = z.infer<typeof RobotSettings>
 
-/**
- * The settings of an environment (`ROBOT_NAME_SCOPE=template`), defaults where a variable is missing. Throws an `Error` whose message has
- * one line per variable that cannot be honoured.
- */
-export const robotSettings = (environment: Environment): RobotSettings => settingsFrom('ROBOT', RobotSettings, environment)
-
-export const robotVariables = variablesOf('ROBOT', RobotSettings)
-
 /** With what other settings tell the face. */
 export interface RobotFaceSettings extends RobotSettings {
   /** Folder of clones, checkouts and work directories. */
   readonly directory: string
+  /** From ROBOT_PROXY and the variables that name proxies everywhere. */
+  readonly proxyFor: ProxyFor
+  /** GIT_SSH_COMMAND of the server's environment; it has to say by itself that nobody is asked. */
+  readonly sshCommand: string | undefined
+  /** SSH_AUTH_SOCK of the server's environment. */
+  readonly sshAgent: { readonly SSH_AUTH_SOCK?: string }
 }
+
+/**
+ * The settings of an environment (`ROBOT_NAME_SCOPE=template`), defaults where a variable is missing. Throws an `Error` whose message has
+ * one line per variable that cannot be honoured.
+ */
+export const robotSettings = (environment: Environment, directory: string): RobotFaceSettings => {
+  const settings = settingsFrom('ROBOT', RobotSettings, environment)
+  const { GIT_SSH_COMMAND, SSH_AUTH_SOCK } = environment
+  return {
+    ...settings,
+    directory: settings.dir ?? directory,
+    proxyFor: proxiesOf(environment, 'ROBOT_PROXY'),
+    sshCommand: GIT_SSH_COMMAND || undefined,
+    sshAgent: SSH_AUTH_SOCK === undefined ? {} : { SSH_AUTH_SOCK },
+  }
+}
+
+/** The defaults alone, for tests. */
+export const defaultRobotSettings = (directory: string): RobotFaceSettings => robotSettings({}, directory)
+
+export const robotVariables = [...variablesOf('ROBOT', RobotSettings), 'ROBOT_PROXY']

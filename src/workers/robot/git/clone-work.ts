@@ -1,17 +1,38 @@
-import { CloneInput, cloneKind } from '../../../commands/robot/template.ts'
-import { noBackoff, type Work, WorkFailed } from '../../work.ts'
+import { CloneInput, type CloneOutcome, cloneKind } from '../../../commands/robot/template.ts'
+import { printTemplateUid } from '../../../commands/robot/template-uid.ts'
+import type { JsonValue } from '../../../lib/json.ts'
+import { noBackoff, type Work } from '../../work.ts'
 import type { RobotPorts } from '../robot-ports.ts'
+import { readTemplates } from './read-templates.ts'
+
+/** Fetch, checkout and reading together take no longer than this beyond what git may take. */
+const marginMs = 120_000
 
 /** Clones or fetches a template repository and loads the templates of one revision. Source: robot contract, section 7. */
-export const cloneWork = ({ settings }: Pick<RobotPorts, 'settings'>): Work =>
+export const cloneWork = ({ settings, checkouts }: Pick<RobotPorts, 'settings' | 'checkouts'>): Work =>
   ({
     kind: cloneKind,
     face: 'robot',
     description: 'Clones or fetches a template repository and loads its templates',
     submittable: false,
     input: CloneInput,
-    policy: { attempts: 1, timeoutMs: settings.gitTimeoutMs + 60_000, backoff: noBackoff, whenLost: 'retry' },
-    run: async () => {
-      throw new WorkFailed('git-failed', 'cloning is not built yet', { retryable: false })
+    policy: { attempts: 1, timeoutMs: settings.gitTimeoutMs + marginMs, backoff: noBackoff, whenLost: 'retry' },
+    run: async ({ repository, revision: wanted }, context) => {
+      const { revision, commit, directory } = await checkouts.refresh(repository, wanted, context)
+      const { templates, skipped } = await readTemplates(directory)
+      for (const folder of skipped) await context.output(`${folder} has no manifest and is skipped\n`)
+      const { host, account, repository: name } = repository
+      const outcome: CloneOutcome = {
+        repository,
+        revision,
+        commit,
+        templates: templates.map(({ directory: folder, manifest, name: template }) => ({
+          uid: printTemplateUid({ host, account, repository: name, name: template, version: manifest.version }),
+          directory: folder,
+          manifest,
+        })),
+        upgrades: [],
+      }
+      return outcome as unknown as JsonValue
     },
   }) satisfies Work<CloneInput> as Work
