@@ -70,7 +70,8 @@ export const createCrawlingFace = ({
     // The index shows the server's health, whatever it is: contract crawling, section 2.
     alwaysAnswers: (_method, path) => path === '/',
     access: (method, path) => {
-      if (method === 'OPTIONS') return 'open'
+      // Clients of the robot face look whether a server is there: robot contract, row 21.
+      if (method === 'OPTIONS' || (method === 'HEAD' && path === '/')) return 'open'
       return method === 'POST' && path !== '/' && paths.includes(path) ? 'write' : 'read'
     },
     close: () => {

@@ -6,8 +6,10 @@ import type { HttpPorts } from '../faces/http-ports.ts'
 import { createChanges } from '../reading/view-changes.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
+import { templateDocuments } from './documents.ts'
 import { robotError } from './error-body.ts'
 import { messages } from './messages.ts'
+import { robotSummaries } from './summaries.ts'
 import { templateRoutes } from './templates.ts'
 import type { RobotMount, RobotTools } from './tools.ts'
 
@@ -41,6 +43,8 @@ export const createRobotFace = ({
         ? robotError(403, { message: `the credentials do not have the scope ${scope}` })
         : robotError(401, { message: messages.unauthorized }, { 'WWW-Authenticate': 'Bearer realm="Authentication Required"' }),
     failed,
+    summaries: robotSummaries,
+    documents: templateDocuments,
   }
 }
 

@@ -71,7 +71,7 @@ export const createCheckouts = ({
     const write = async (commit: string, context: GitContext): Promise<string> => {
       const directory = directoryOf(commit)
       if (await isFolder(directory)) return directory
-      await writeCheckout({ git, clone: clone.directory, commit, directory, bounds: settings, context })
+      await writeCheckout({ git, clone: clone.directory, commit, directory, bounds: settings, now: clock.now(), context })
       return directory
     }
     return { clone, directoryOf, write }

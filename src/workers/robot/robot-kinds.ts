@@ -9,10 +9,10 @@ import type { RobotPorts } from './robot-ports.ts'
 export const robotWorks = ({
   blobFiles,
   ...node
-}: Omit<RobotPorts, 'submit' | 'checkouts'> & { readonly blobFiles: BlobFiles }): readonly Work[] => {
+}: Omit<RobotPorts, 'submit' | 'checkouts' | 'requestUpgrades'> & { readonly blobFiles: BlobFiles }): readonly Work[] => {
   const works = new Map<string, Work>()
   const submit = createSubmit({ ...node, blobs: blobFiles, kinds: works })
-  const ports: RobotPorts = { ...node, submit, checkouts: createCheckouts(node) }
+  const ports: RobotPorts = { ...node, submit, checkouts: createCheckouts(node), requestUpgrades: async () => [] }
   for (const work of [cloneWork(ports)]) works.set(work.kind, work)
   return [...works.values()]
 }

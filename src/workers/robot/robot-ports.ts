@@ -1,12 +1,23 @@
 import type { Logger } from 'pino'
 import type { Executor } from '../../commands/execute.ts'
 import type { RobotFaceSettings } from '../../commands/robot/settings.ts'
+import type { BoundTemplate } from '../../commands/robot/template.ts'
 import type { Submit } from '../../commands/submit.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import type { Processes } from '../processes/processes.ts'
+import type { WorkContext } from '../work.ts'
 import type { Checkouts } from './checkouts.ts'
+
+/**
+ * Requests the upgrade of every service of these templates; again with the same operation it requests nothing else. A service whose name is
+ * taken under the new uid stays as it is, and `output` is told. The ids of the operations.
+ */
+export type RequestUpgrades = (
+  templates: readonly BoundTemplate[],
+  context: Pick<WorkContext, 'operationId' | 'correlationId' | 'actor' | 'output'>,
+) => Promise<readonly string[]>
 
 /** What the works of this face are made of. */
 export interface RobotPorts {
@@ -20,4 +31,5 @@ export interface RobotPorts {
   /** Requests operations of the kinds of this face, and of no other; `internal` is to be said. */
   readonly submit: Submit
   readonly checkouts: Checkouts
+  readonly requestUpgrades: RequestUpgrades
 }

@@ -2,9 +2,9 @@ import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { RobotFaceSettings } from '../../../commands/robot/settings.ts'
 import type { Clock } from '../../../lib/clock.ts'
-import { randomHex } from '../../../lib/ids.ts'
 import { WorkFailed } from '../../work.ts'
 import type { Git, GitContext } from './git.ts'
+import { besides, removeLeftovers } from './leftovers.ts'
 
 const branches = 'refs/remotes/origin/'
 const tags = 'refs/tags/'
@@ -80,7 +80,8 @@ export const createClone = ({
     directory,
     fetch: async (context) => {
       if (await isThere()) return fetchInto(directory, context)
-      const half = `${directory}.${randomHex(12)}`
+      const half = besides(directory)
+      await removeLeftovers(directory, clock.now())
       try {
         await mkdir(dirname(directory), { recursive: true, mode: 0o700 })
         await git.run(['init', '--quiet', '--bare', '--', half], context)

@@ -43,7 +43,9 @@ const safe = [
   ...['core.hooksPath=/dev/null', 'core.fsmonitor=false', 'core.askPass=', 'credential.helper=', 'init.templateDir='],
   ...['submodule.recurse=false', 'fetch.recurseSubmodules=false', 'gc.auto=0', 'maintenance.auto=false', 'safe.directory=*'],
   ...['protocol.allow=never', 'protocol.http.allow=always', 'protocol.https.allow=always', 'protocol.ssh.allow=always'],
-  ...['http.lowSpeedLimit=1', `http.lowSpeedTime=${silenceS}`, 'advice.detachedHead=false', 'core.quotePath=false'],
+  ...['http.lowSpeedLimit=1', `http.lowSpeedTime=${silenceS}`, 'core.quotePath=false'],
+  // The memory and the processor time that a hostile pack can cost.
+  ...['pack.threads=1', 'core.bigFileThreshold=16m'],
 ].flatMap((setting) => ['-c', setting])
 
 const environment = {

@@ -2,9 +2,9 @@ import { chmod, lstat, mkdir, readdir, realpath, rename, rm } from 'node:fs/prom
 import { dirname, join, relative, sep } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { RobotFaceSettings } from '../../../commands/robot/settings.ts'
-import { randomHex } from '../../../lib/ids.ts'
 import { WorkFailed } from '../../work.ts'
 import type { Git, GitContext } from './git.ts'
+import { besides, removeLeftovers } from './leftovers.ts'
 
 type Bounds = Pick<RobotFaceSettings, 'maxFileBytes' | 'maxCheckoutBytes' | 'maxCheckoutFiles'>
 
@@ -23,6 +23,7 @@ export const writeCheckout = async ({
   commit,
   directory,
   bounds,
+  now,
   context,
 }: {
   readonly git: Git
@@ -30,12 +31,15 @@ export const writeCheckout = async ({
   readonly commit: string
   readonly directory: string
   readonly bounds: Bounds
+  /** Milliseconds since the epoch. */
+  readonly now: number
   readonly context: GitContext
 }): Promise<void> => {
   await git.stream(['-C', clone, 'ls-tree', '-r', '-l', '-z', '--end-of-options', commit], context, (stream) =>
     checkEntries(stream, bounds),
   )
-  const half = `${directory}.${randomHex(12)}`
+  const half = besides(directory)
+  await removeLeftovers(directory, now)
   const index = `${half}.index`
   try {
     await mkdir(dirname(directory), { recursive: true, mode: 0o700 })
