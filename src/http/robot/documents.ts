@@ -63,7 +63,7 @@ const TemplateDocument = z
     },
   })
 
-const aRepository = { 'A repository': { url: 'https://git.example.org/acme/templates.git', branch: 'main' } }
+const aRepository = { 'A repository on this machine': { url: 'http://127.0.0.1:8000/acme/templates.git', branch: 'main' } }
 const gitFailure = `git failed: its words are in stack_trace; or: ${messages.gitMissing}`
 
 /** Source: robot contract, rows 2 to 4. */

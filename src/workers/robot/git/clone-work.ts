@@ -3,7 +3,8 @@ import { printTemplateUid } from '../../../commands/robot/template-uid.ts'
 import type { JsonValue } from '../../../lib/json.ts'
 import { noBackoff, type Work } from '../../work.ts'
 import type { RobotPorts } from '../robot-ports.ts'
-import { type FoundTemplate, readTemplates } from './read-templates.ts'
+import { readManifests } from './read-manifests.ts'
+import type { FoundTemplate } from './read-templates.ts'
 
 /** Fetch, checkout and reading together take no longer than this beyond what git may take. */
 const marginMs = 120_000
@@ -11,9 +12,10 @@ const marginMs = 120_000
 /** Clones or fetches a template repository and loads the templates of one revision. Source: robot contract, section 7. */
 export const cloneWork = ({
   settings,
+  clock,
   checkouts,
   requestUpgrades,
-}: Pick<RobotPorts, 'settings' | 'checkouts' | 'requestUpgrades'>): Work =>
+}: Pick<RobotPorts, 'settings' | 'clock' | 'checkouts' | 'requestUpgrades'>): Work =>
   ({
     kind: cloneKind,
     face: 'robot',
@@ -23,7 +25,7 @@ export const cloneWork = ({
     policy: { attempts: 1, timeoutMs: settings.gitTimeoutMs + marginMs, backoff: noBackoff, whenLost: 'retry' },
     run: async ({ repository, revision: wanted, upgrade }, context) => {
       const { revision, commit, directory } = await checkouts.refresh(repository, wanted, context)
-      const { templates, skipped } = await readTemplates(directory)
+      const { templates, skipped } = await readManifests(directory, { signal: context.signal, clock })
       for (const folder of skipped) await context.output(`${folder} has no manifest and is skipped\n`)
       const { host, account, repository: name } = repository
       const uidOf = ({ name: template, manifest: { version } }: FoundTemplate): string =>

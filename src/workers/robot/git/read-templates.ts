@@ -10,9 +10,9 @@ import { schemaProblems } from '../../../lib/schema-problems.ts'
 import { WorkFailed } from '../../work.ts'
 
 const manifestNames = ['template.json', 'template.yaml', 'template.yml']
-const mostManifestBytes = 262_144
+const mostManifestBytes = 65_536
 const mostTemplates = 1_000
-/** What the outcome of a clone holds of all manifests together. */
+/** Of all manifests together: the outcome of a clone holds them. */
 const mostManifestsBytes = 524_288
 
 /** A template as its folder describes it. */
@@ -92,7 +92,7 @@ const documentIn = async (path: string, file: string): Promise<unknown> => {
   if (found.size > mostManifestBytes) throw invalid(file, '', `it has more than ${mostManifestBytes} bytes`)
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path))
-    return file.endsWith('.json') ? JSON.parse(text) : parse(text, { maxAliasCount: 100, prettyErrors: true, uniqueKeys: true })
+    return file.endsWith('.json') ? JSON.parse(text) : parse(text, { maxAliasCount: 100, uniqueKeys: false })
   } catch (error) {
     throw invalid(file, '', `it cannot be read: ${messageOf(error)}`)
   }
