@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { type GitServer, startGitServer, template } from '../../workers/robot/git-server.ts'
 import { startApp, type TestApp } from '../app.ts'
+import { sayTo } from '../raw.ts'
 
 let git: GitServer
 let app: TestApp
@@ -144,6 +146,54 @@ describe('POST /templates', () => {
   })
 })
 
+test('a clone that takes longer than 120 s goes on, and 503 names it', async () => {
+  const repository = git.repository('slow')
+  repository.commit(template('vm', {}))
+  const waitMs = 120_000
+  const clock: Clock = { ...systemClock, after: (ms, fire) => systemClock.after(ms === waitMs ? 100 : ms, fire) }
+  const other = await startApp({}, { clock })
+  const held = Promise.withResolvers<void>()
+  git.before = () => held.promise
+  const answer = await other.ask('POST /templates', { body: { url: repository.url } })
+  expect(answer).toMatchObject({ status: 503, json: { code: 503 } })
+  const id = answer.headers.get('operation-id') ?? ''
+  expect(answer.json.message).toContain(id)
+  expect(answer.headers.get('retry-after')).toBe('5')
+  held.resolve()
+  git.before = () => undefined
+  expect((await other.ask(`GET /v1/operations/${id}?wait=60`)).json.state).toBe('succeeded')
+  await other.stop()
+})
+
+test('a clone that is cancelled answers 500, and a repository can wait for another', async () => {
+  const repository = git.repository('cancelled')
+  repository.commit(template('vm', {}))
+  const came = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  git.before = ({ url }) => {
+    if (url?.includes('cancelled') !== true) return
+    came.resolve()
+    return held.promise
+  }
+  const first = post({ url: repository.url })
+  await came.promise
+  const second = post({ url: repository.url })
+  const list = await app.ask('GET /v1/operations?kind=robot.clone&state=running')
+  await app.ask(`POST /v1/operations/${list.json.items[0].id}/cancel`)
+  expect(await first).toMatchObject({ status: 500, json: { code: 500, stack_trace: '' } })
+  held.resolve()
+  git.before = () => undefined
+  expect((await second).status).toBe(201)
+})
+
+test('without git on the server', async () => {
+  const other = await startApp({ PATH: '/nowhere' })
+  expect(await other.ask('POST /templates', { body: { url: 'http://127.0.0.1/acme/none' } })).toMatchObject({
+    ...{ status: 500, json: { code: 500, message: 'git is not installed' } },
+  })
+  await other.stop()
+})
+
 describe('PUT /templates', () => {
   test('needs a repository that was cloned', async () => {
     const url = `http://127.0.0.1:${git.port}/acme/never`
@@ -183,6 +233,13 @@ describe('every path of the face', () => {
     const answer = await app.ask(`${method} /templates`)
     expect(answer).toMatchObject({ status: 405, json: { code: 405 } })
     expect(answer.headers.get('allow')).toBe('GET, HEAD, POST, PUT')
+  })
+
+  test('the refusals of the server are in its words', async () => {
+    const large = await app.ask('POST /templates', { raw: `{"url": "${'x'.repeat(1_048_576)}"}` })
+    expect(large).toMatchObject({ status: 413, json: { code: 413 } })
+    const text = await sayTo(app.url, 'GET /templates HTTP/1.1\r\nHost: elsewhere.example\r\nConnection: close\r\n\r\n')
+    expect(text).toMatch(/^HTTP\/1\.1 421 .*\{"code":421,"message":"/s)
   })
 
   test('HEAD answers as GET without a body', async () => {

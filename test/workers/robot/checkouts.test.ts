@@ -149,6 +149,13 @@ describe('is refused, and leaves nothing', () => {
     expect(left.filter((path) => String(path).includes('/'))).toEqual([])
   })
 
+  test('an address that gives machines of a cloud their credentials', async () => {
+    const { refresh } = await open()
+    await expect(refresh({ url: 'http://169.254.169.254/latest/meta-data' })).rejects.toMatchObject({
+      type: 'repository-refused',
+    })
+  })
+
   test('a private address, where the operator forbids them', async () => {
     const repository = server.repository('nearby')
     repository.commit({ a: '' })
@@ -190,6 +197,28 @@ test('a clone that takes too long fails', async () => {
   server.before = () => release.promise
   await expect(refresh(repository)).rejects.toMatchObject({ type: 'git-failed', message: expect.stringContaining('1 s') })
   release.resolve()
+})
+
+test('an ssh address goes to the command of the operator, else to an ssh that asks nobody', async () => {
+  const repository = server.repository('shell')
+  const commit = repository.commit(template('vm', {}))
+  const folder = temporaryDirectory()
+  const bare = join(server.directory, 'bare', 'acme', 'shell.git')
+  const ssh = join(folder, 'ssh')
+  // Stands for a machine: it does what it is told to, but with the bare repository of the test.
+  writeFileSync(ssh, `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/words\n[ "$1" = -G ] || exec git-upload-pack ${bare}\n`, {
+    mode: 0o755,
+  })
+  const { refresh } = await open({ sshCommand: ssh, sshAgent: { SSH_AUTH_SOCK: '/agent' } })
+  expect((await refresh({ url: 'ssh://git@git.example.org:2222/acme/shell.git' })).commit).toBe(commit)
+  expect(readFileSync(join(folder, 'words'), 'utf8')).toContain(
+    `-p\n2222\ngit@git.example.org\ngit-upload-pack '/acme/shell.git'\n`,
+  )
+
+  const usual = await open({}, { PATH: `${folder}:${process.env.PATH}` })
+  await usual.refresh({ url: 'git@git.example.org:acme/shell' })
+  const words = readFileSync(join(folder, 'words'), 'utf8').split('\n')
+  expect(words).toEqual(expect.arrayContaining(['-oBatchMode=yes', 'git@git.example.org', "git-upload-pack 'acme/shell'"]))
 })
 
 test('without git says so', async () => {

@@ -116,19 +116,21 @@ export const createGit = (
     return output
   }
 
-  /** The addresses of the host that may be reached, so that git goes to none but these. */
+  /** The addresses of the host that may be reached, so that git goes to none but these; none where the host is an address itself. */
   const pinned = async (): Promise<readonly string[]> => {
     const literal = host.replace(/^\[|\]$/g, '')
     const found = isIP(literal) === 0 ? await addressesOf(literal) : [literal]
     const refusals = found.map((address) => targets.refusal(address))
     const allowed = found.filter((_address, index) => refusals[index] === null)
-    if (allowed.length === 0)
+    if (allowed.length === 0 && found.length > 0)
       throw new WorkFailed('repository-refused', `${key} may not be reached: ${refusals[0]}`, { retryable: false })
     return isIP(literal) === 0 ? allowed : []
   }
 
   const addressesOf = async (name: string): Promise<readonly string[]> => {
     const found = await lookup(name, { all: true }).catch((error: unknown) => {
+      // git says it in its own words.
+      if (settings.allowPrivate) return []
       throw failure(`the host of ${key} is not known`, messageOf(error))
     })
     return found.map(({ address }) => address)
@@ -138,7 +140,8 @@ export const createGit = (
     const url = isHttp ? new URL(remote) : undefined
     const proxy = url && settings.proxyFor(url)
     // A proxy looks names up by itself: what can be known here is checked, and nothing is pinned.
-    const addresses = settings.allowPrivate || proxy !== undefined ? [] : await pinned()
+    const isPinned = proxy === undefined && (isHttp || !settings.allowPrivate)
+    const addresses = isPinned ? await pinned() : []
     if (proxy !== undefined) await checked(() => targets.checkForProxy(host))
     const config: [string, string][] = []
     let ssh = settings.sshCommand ?? 'ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=30'
