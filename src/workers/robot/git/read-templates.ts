@@ -1,11 +1,11 @@
 import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import { parse } from 'yaml'
 import { TemplateManifest } from '../../../commands/robot/manifest.ts'
+import { templateSchema } from '../../../commands/robot/template-schema.ts'
 import { isTemplateName } from '../../../commands/robot/template-uid.ts'
-import { foreignReference } from '../../../commands/schemas/json-schema-places.ts'
 import { messageOf } from '../../../lib/errors.ts'
+import type { JsonObject } from '../../../lib/json.ts'
 import { schemaProblems } from '../../../lib/schema-problems.ts'
 import { WorkFailed } from '../../work.ts'
 
@@ -135,13 +135,9 @@ const programsOf = ({ actions, hooks }: TemplateManifest): (readonly [string, re
   }),
 ]
 
-const ajv = new Ajv2020({ strict: false, validateFormats: false, addUsedSchema: false, logger: false })
-
 const checkSchema = (file: string, key: string, schema: NonNullable<TemplateManifest['schema']>): void => {
-  const reference = foreignReference(schema as never)
-  if (reference !== undefined) throw invalid(file, key, `it refers to ${reference}, which is outside of the schema`)
   try {
-    ajv.compile(schema)
+    templateSchema(schema as JsonObject)
   } catch (error) {
     throw invalid(file, key, messageOf(error))
   }
