@@ -63,6 +63,3 @@ export const repositoryLane = (key: string): string => `robot-repository:${md5(k
 
 /** Operations on one service run one after the other. */
 export const serviceLane = (guid: string): string => `robot:${guid}`
-
-/** Whose secret the user info of a repository is. */
-export const repositorySubject = (key: string): string => `robotRepository-${md5(key)}`

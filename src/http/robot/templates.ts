@@ -1,13 +1,8 @@
 import { z } from 'zod'
 import { type GitUrl, isRevisionName, parseGitUrl } from '../../commands/robot/git-url.ts'
-import {
-  type CloneInput,
-  type CloneOutcome,
-  cloneKind,
-  repositoryLane,
-  repositorySubject,
-} from '../../commands/robot/template.ts'
+import { type CloneInput, type CloneOutcome, cloneKind, repositoryLane } from '../../commands/robot/template.ts'
 import { parseTemplateReference, type TemplateUid } from '../../commands/robot/template-uid.ts'
+import { sealingSubject } from '../../events/sealed.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
 import { templateQueries } from '../../projections/robot/templates.ts'
@@ -46,7 +41,7 @@ export const templateRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     const input: CloneInput = {
       repository: {
         ...{ key: url.key, remote: withoutUserInfo(url), host: url.host, account: url.account, repository: url.repository },
-        userInfo: url.userInfo === undefined ? null : await ports.seal(repositorySubject(url.key), url.userInfo),
+        userInfo: url.userInfo === undefined ? null : await ports.seal(sealingSubject(requestContext(c).commandId), url.userInfo),
       },
       revision: branch,
       upgrade,

@@ -92,6 +92,9 @@ describe('POST /templates', () => {
     const operation = await app.ask(`GET /v1/operations/${answer.headers.get('operation-id')}`)
     const events = await app.ask(`GET /v1/streams/operation-${answer.headers.get('operation-id')}`)
     for (const { text } of [answer, operation, events]) expect(text).not.toContain('s3cret')
+    expect((await app.ask('GET /v1/secrets')).json.items).toEqual(
+      expect.arrayContaining([expect.objectContaining({ subject: `operation-${answer.headers.get('operation-id')}` })]),
+    )
   })
 
   test.each([
