@@ -4,6 +4,7 @@ import { type RobotFaceSettings, robotSettings, robotVariables } from '../../com
 import { cloneKind } from '../../commands/robot/template.ts'
 import { webHook } from '../../commands/robot/web-hook.ts'
 import { dataDirectory } from '../../data-directory.ts'
+import { robotServices } from '../../projections/robot/services.ts'
 import { robotTemplates } from '../../projections/robot/templates.ts'
 import { faceModule } from '../face-module.ts'
 
@@ -13,7 +14,7 @@ export const robot = faceModule<RobotFaceSettings>({
   variables: robotVariables,
   settings: (environment, { dataDir }) => robotSettings(environment, dataDirectory(dataDir).robot),
   deciders: [service, serviceName, webHook],
-  projections: [robotTemplates],
+  projections: [robotTemplates, robotServices],
   kinds: { [cloneKind]: { reads: ['robot-templates'] } },
   works: async (node) => {
     const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isSealed } from '../../events/sealed.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 
 /** The words for the state of a part of a service. Source: robot contract, section 6.2. */
@@ -21,7 +22,9 @@ export interface ServiceState {
 
 /** What an attempt leaves behind: in the result of a success, in `error.details` of a failure. */
 export interface LeftBehind {
-  /** JSON merge patch. */
+  /** Members that take the place of those of the data, `null` too: what `update_data` does where no hook decides. */
+  readonly members?: JsonObject | undefined
+  /** JSON merge patch. A sealed value in it takes the place of whatever was there. */
   readonly data?: JsonObject | undefined
   readonly state?: readonly StateChange[] | undefined
 }
@@ -33,14 +36,18 @@ export interface ServiceMemory {
 
 /** A service's memory after an attempt. Source: robot contract, section 6.2. */
 export const remember = ({ data, state }: ServiceMemory, left: LeftBehind): ServiceMemory => ({
-  data: left.data === undefined ? data : (mergePatch(data, left.data) as JsonObject),
+  data: mergePatch(withMembers(data, left.members), left.data ?? {}) as JsonObject,
   state: (left.state ?? []).reduce(changeState, state),
 })
 
-/** Source: RFC 7396, section 2. */
+/** Entries, because the name `__proto__` is one as any other. */
+const withMembers = (data: JsonObject, members: JsonObject | undefined): JsonObject =>
+  members === undefined ? data : Object.fromEntries([...Object.entries(data), ...Object.entries(members)])
+
+/** Sealed values count as texts. Source: RFC 7396, section 2. */
 export const mergePatch = (target: JsonValue, patch: JsonValue): JsonValue => {
-  if (!isObject(patch)) return patch
-  const merged = new Map(isObject(target) ? Object.entries(target as JsonObject) : [])
+  if (!isObject(patch) || isSealed(patch)) return patch
+  const merged = new Map(isObject(target) && !isSealed(target) ? Object.entries(target as JsonObject) : [])
   for (const [name, value] of Object.entries(patch as JsonObject)) {
     if (value === null) merged.delete(name)
     else if (value !== undefined) merged.set(name, mergePatch(merged.get(name) ?? null, value))
