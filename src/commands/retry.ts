@@ -63,7 +63,6 @@ export const createRetry =
     const { input, subject } = await openInput(kind.input, request.input as JsonValue, operationId, secrets)
     // Sealed values that it takes as they are: a forgotten one is refused now, not by the attempt.
     for (const { $sealed, subject: theirs = sealingSubject(operationId) } of sealedIn(input)) await secrets.open(theirs, $sealed)
-    const { attempts, timeoutMs } = request.policy
     const { lane, priority, face, externalRef, parent, labels, limits } = request
     return submit(
       {
@@ -79,7 +78,7 @@ export const createRetry =
         targets: targets === 'failed' && gone?.isListed ? await those(places, request, log, stream) : request.targets,
         retryOf: operationId,
         subject,
-        policy: { attempts, timeoutMs },
+        wholePolicy: request.policy,
       },
       { ...context, causationId: context.causationId ?? operationId },
       { internal: true },

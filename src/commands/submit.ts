@@ -24,6 +24,8 @@ export interface SubmitRequest {
   /** RFC 3339; not before this time. */
   readonly runAt?: string | null
   readonly policy?: Partial<Pick<Policy, 'attempts' | 'timeoutMs' | 'lostAttempts'>>
+  /** The whole policy in place of the kind's, without the bounds of `policy`; the program alone sets it. */
+  readonly wholePolicy?: Policy | undefined
   /** At most 32; keys are 1 to 63 characters of `[A-Za-z0-9._/-]`, values at most 255 characters. */
   readonly labels?: Readonly<Record<string, string>> | undefined
   /** At most 8 keys of limits. */
@@ -183,7 +185,7 @@ export const createPrepare =
         priority: request.priority ?? defaultPriority,
         runAt: request.runAt == null ? null : instant(parseInstant(request.runAt)),
         input: (await sealInput(kind.input, input, id, secrets, request.subject)) as never,
-        policy: { ...kind.policy, ...present(request.policy ?? {}) },
+        policy: request.wholePolicy ?? { ...kind.policy, ...present(request.policy ?? {}) },
         externalRef: request.externalRef ?? null,
         parent: request.parent ?? null,
         retryOf: request.retryOf ?? null,

@@ -4,6 +4,7 @@ import { type RobotFaceSettings, robotSettings, robotVariables } from '../../com
 import { cloneKind } from '../../commands/robot/template.ts'
 import { webHook } from '../../commands/robot/web-hook.ts'
 import { dataDirectory } from '../../data-directory.ts'
+import { serviceEvents } from '../../events/robot/service.ts'
 import { robotServices } from '../../projections/robot/services.ts'
 import { robotTemplates } from '../../projections/robot/templates.ts'
 import { faceModule } from '../face-module.ts'
@@ -15,6 +16,7 @@ export const robot = faceModule<RobotFaceSettings>({
   settings: (environment, { dataDir }) => robotSettings(environment, dataDirectory(dataDir).robot),
   deciders: [service, serviceName, webHook],
   projections: [robotTemplates, robotServices],
+  sealed: [serviceEvents],
   kinds: { [cloneKind]: { reads: ['robot-templates'] } },
   works: async (node) => {
     const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')

@@ -23,15 +23,15 @@ export interface TemplateSchema {
 const mostSchemaBytes = 16_384
 const mostCached = 100
 
-/** Templates come from strangers: their patterns run in linear time. */
-const linearPatterns = Object.assign(
-  (pattern: string) => {
-    const expression = RE2JS.compile(pattern)
-    // ajv tells patterns apart by their text.
-    return { test: (text: string): boolean => expression.test(text), toString: () => pattern }
-  },
-  { code: 'linearPatterns' },
-)
+/** A pattern of a template, which comes from strangers, as a test that takes linear time. Throws where it is none. */
+export const linearPattern = (pattern: string): { test(text: string): boolean; toString(): string } => {
+  const expression = patterns.get(pattern) ?? RE2JS.compile(pattern)
+  patterns.set(pattern, expression)
+  // ajv tells patterns apart by their text.
+  return { test: (text) => expression.test(text), toString: () => pattern }
+}
+const patterns = new LRUCache<string, RE2JS>({ max: mostCached })
+const linearPatterns = Object.assign((pattern: string) => linearPattern(pattern), { code: 'linearPatterns' })
 
 /** Without the pass that optimises what is compiled, which takes four times as long as the rest. */
 const options: Options = {

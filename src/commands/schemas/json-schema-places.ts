@@ -4,6 +4,17 @@ import type { SchemaPlace } from './schema-place.ts'
 /** A JSON Schema 2020-12; `true` takes everything. */
 export type JsonSchema = JsonObject | boolean
 
+/** How a schema marks its secrets. */
+export interface SecretKeyword {
+  /** The member that is true there. */
+  readonly name: string
+  /** The test that a name of `patternProperties` stands for. */
+  pattern(text: string): { test(name: string): boolean }
+}
+
+/** The keyword of kinds of one's own. */
+const ownKeyword: SecretKeyword = { name: 'secret', pattern: (text) => new RegExp(text, 'u') }
+
 /** Keywords whose schemas describe the same value: one, a list of them, or one for each name. */
 const sameOne = ['if', 'then', 'else'] as const
 const sameLists = ['allOf', 'anyOf', 'oneOf'] as const
@@ -46,12 +57,12 @@ const samePlace = (root: JsonObject, schemas: readonly JsonObject[]): readonly J
   return [...found]
 }
 
-const memberSchemas = (schema: JsonObject, name: string): readonly JsonObject[] => {
+const memberSchemas = (schema: JsonObject, name: string, { pattern: testOf }: SecretKeyword): readonly JsonObject[] => {
   const { properties, patternProperties, additionalProperties, unevaluatedProperties } = schema
   const named = isObject(properties) && Object.hasOwn(properties, name) ? schemaIn((properties as JsonObject)[name]) : []
   const matching = isObject(patternProperties)
     ? Object.entries(patternProperties as JsonObject).flatMap(([pattern, below]) =>
-        new RegExp(pattern, 'u').test(name) ? schemaIn(below) : [],
+        testOf(pattern).test(name) ? schemaIn(below) : [],
       )
     : []
   const others = [...schemaIn(additionalProperties), ...schemaIn(unevaluatedProperties)]
@@ -63,27 +74,29 @@ const itemSchemas = ({ prefixItems, items, unevaluatedItems, contains }: JsonObj
   return [...(first === undefined ? [...schemaIn(items), ...schemaIn(unevaluatedItems)] : schemaIn(first)), ...schemaIn(contains)]
 }
 
-const placeOf = (root: JsonObject, described: readonly JsonObject[]): SchemaPlace | undefined => {
+const placeOf = (root: JsonObject, described: readonly JsonObject[], keyword: SecretKeyword): SchemaPlace | undefined => {
   if (described.length === 0) return undefined
   const schemas = samePlace(root, described)
   return {
-    isSecret: schemas.some(({ secret }) => secret === true),
+    isSecret: schemas.some((schema) => schema[keyword.name] === true),
     member: (name) =>
       placeOf(
         root,
-        schemas.flatMap((schema) => memberSchemas(schema, name)),
+        schemas.flatMap((schema) => memberSchemas(schema, name, keyword)),
+        keyword,
       ),
     item: (index) =>
       placeOf(
         root,
         schemas.flatMap((schema) => itemSchemas(schema, index)),
+        keyword,
       ),
   }
 }
 
 /** The place that a whole value has. */
-export const jsonSchemaPlace = (schema: JsonSchema): SchemaPlace | undefined =>
-  isObject(schema) ? placeOf(schema, [schema]) : undefined
+export const jsonSchemaPlace = (schema: JsonSchema, keyword = ownKeyword): SchemaPlace | undefined =>
+  isObject(schema) ? placeOf(schema, [schema], keyword) : undefined
 
 /** Every object in a schema, itself first; also those where no keyword puts a schema, because a reference may lead there. */
 const objectsIn = (value: JsonValue): readonly JsonObject[] => {
@@ -97,15 +110,16 @@ const objectsIn = (value: JsonValue): readonly JsonObject[] => {
   return found
 }
 
-const known = new WeakMap<JsonObject, boolean>()
+const known = new WeakMap<JsonObject, Map<string, boolean>>()
 
 /** Most schemas have no secrets, and their inputs need no walk. */
-export const jsonSchemaHoldsSecrets = (schema: JsonSchema): boolean => {
+export const jsonSchemaHoldsSecrets = (schema: JsonSchema, { name } = ownKeyword): boolean => {
   if (!isObject(schema)) return false
-  const cached = known.get(schema)
+  const answers = known.get(schema) ?? new Map<string, boolean>()
+  const cached = answers.get(name)
   if (cached !== undefined) return cached
-  const answer = objectsIn(schema).some(({ secret }) => secret === true)
-  known.set(schema, answer)
+  const answer = objectsIn(schema).some((part) => part[name] === true)
+  known.set(schema, answers.set(name, answer))
   return answer
 }
 

@@ -10,7 +10,7 @@ export const serviceEvents = defineEvents('robotService', {
     name: z.string(),
     templateUid: z.string(),
     commit: z.string(),
-    data: z.record(z.string(), z.json()),
+    data: z.record(z.string(), z.json()).meta({ sealed: true }),
     public: z.boolean(),
     origin: z.enum(['api', 'blueprint', 'action']),
   }),
