@@ -1,3 +1,4 @@
+import { validateKind } from '../../commands/robot/lifecycle.ts'
 import { service } from '../../commands/robot/service.ts'
 import { serviceName } from '../../commands/robot/service-name.ts'
 import { type RobotFaceSettings, robotSettings, robotVariables } from '../../commands/robot/settings.ts'
@@ -17,7 +18,10 @@ export const robot = faceModule<RobotFaceSettings>({
   deciders: [service, serviceName, webHook],
   projections: [robotTemplates, robotServices],
   sealed: [serviceEvents],
-  kinds: { [cloneKind]: { reads: ['robot-templates'] } },
+  kinds: {
+    [cloneKind]: { reads: ['robot-templates'] },
+    [validateKind]: { reads: ['robot-templates', 'robot-services'] },
+  },
   works: async (node) => {
     const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')
     return robotWorks(node)

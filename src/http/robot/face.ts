@@ -9,6 +9,7 @@ import type { Reply } from '../replies/reply.ts'
 import { templateDocuments } from './documents.ts'
 import { robotError } from './error-body.ts'
 import { messages } from './messages.ts'
+import { serviceRoutes } from './services.ts'
 import { robotSummaries } from './summaries.ts'
 import { templateRoutes } from './templates.ts'
 import type { RobotMount, RobotTools } from './tools.ts'
@@ -54,7 +55,7 @@ const mounts: readonly RobotMount[] = [{ prefix: '', profile: 'seed' }]
 
 /** The routes of one mount; each room says its paths without the prefix. */
 const mounted = ({ prefix }: RobotMount, tools: RobotTools): readonly FaceRoute[] =>
-  [...templateRoutes(tools)].map((route) => ({ ...route, path: `${prefix}${route.path}` }))
+  [...templateRoutes(tools), ...serviceRoutes(tools)].map((route) => ({ ...route, path: `${prefix}${route.path}` }))
 
 function failed(_c: HttpContext, error: unknown): Reply {
   if (error instanceof Unacceptable) return robotError(413, { message: error.message })

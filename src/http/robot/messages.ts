@@ -13,5 +13,7 @@ export const messages = {
   nameTaken: (name: string) => `a service with name '${name}' already exists`,
   ambiguous: (name: string) =>
     `template with name '${name}' is confusing, can't select template based only on its name, please use full UID`,
+  invalidData: (pointer: string, reason: string) =>
+    ['data does not match the schema:', pointer, reason].filter(Boolean).join(' '),
   notCreated: (name: string, uid: string, why: string) => `fail to create service ${name} ${uid}: ${why}`,
 } as const

@@ -13,6 +13,7 @@ import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { awaitOperation } from './await-operation.ts'
 import { robotError } from './error-body.ts'
+import { operationFailed } from './failed-operation.ts'
 import { messages } from './messages.ts'
 import { readRobotBody } from './read-body.ts'
 import type { RobotTools } from './tools.ts'
@@ -125,13 +126,9 @@ const templatesOf = (operation: OperationResource) =>
 const refusals = ['manifest-invalid', 'no-templates', 'repository-refused']
 
 /** Source: robot contract, section 3.2. */
-const failed = ({ state, error }: OperationResource, key: string): Reply => {
-  if (error?.type === 'git-missing') return robotError(500, { message: messages.gitMissing })
-  if (error !== null && refusals.includes(error.type)) return robotError(400, { message: error.message })
-  const { stackTrace = '' } = (error?.details ?? {}) as { stackTrace?: string }
-  const message =
-    error?.type === 'git-failed'
-      ? error.message
-      : `the clone of ${key} has ended: ${state}${error === null ? '' : `, ${error.message}`}`
-  return robotError(500, { message, stack_trace: stackTrace })
+const failed = (operation: OperationResource, key: string): Reply => {
+  const { error } = operation
+  return error !== null && refusals.includes(error.type)
+    ? robotError(400, { message: error.message })
+    : operationFailed(operation, `the clone of ${key}`)
 }

@@ -1,10 +1,13 @@
 import type { Logger } from 'pino'
 import type { Executor } from '../../commands/execute.ts'
+import type { Forget } from '../../commands/forget-secrets.ts'
+import type { NameClaims } from '../../commands/robot/name-claims.ts'
 import type { RobotFaceSettings } from '../../commands/robot/settings.ts'
 import type { BoundTemplate } from '../../commands/robot/template.ts'
 import type { Submit } from '../../commands/submit.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Projections } from '../../projections/projection.ts'
+import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import type { Processes } from '../processes/processes.ts'
 import type { WorkContext } from '../work.ts'
@@ -21,6 +24,7 @@ export type RequestUpgrades = (
 
 /** What the works of this face are made of. */
 export interface RobotPorts {
+  readonly log: EventLog
   readonly executor: Executor
   readonly projections: Projections
   readonly processes: Processes
@@ -31,5 +35,7 @@ export interface RobotPorts {
   /** Requests operations of the kinds of this face, and of no other; `internal` is to be said. */
   readonly submit: Submit
   readonly checkouts: Checkouts
+  readonly names: NameClaims
+  readonly forget: Forget
   readonly requestUpgrades: RequestUpgrades
 }
