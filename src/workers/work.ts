@@ -21,8 +21,9 @@ export interface WorkContext {
   /**
    * Appends what a program writes, UTF-8 in any chunks, and reads it no faster than it is recorded; past `outputCapBytes` it is read and dropped.
    * Resolves when the source has ended or was destroyed, rejects with its error. The work has to wait for it: nothing is taken after `run` has ended.
+   * `seen` is told the whole text, secrets masked: what is cut out of a text before that may hold a part of one.
    */
-  pipe(source: Readable, stream: StandardStream): Promise<void>
+  pipe(source: Readable, stream: StandardStream, seen?: (text: string) => void): Promise<void>
   /**
    * Adds labels to those of the request, or gives them other values; lists are filtered by them. Throws `WorkFailed` `invalid-labels` where a
    * request could not have them either, or where there would be more than 32.

@@ -2,6 +2,7 @@ import { validateKind } from '../../commands/robot/lifecycle.ts'
 import { service } from '../../commands/robot/service.ts'
 import { serviceName } from '../../commands/robot/service-name.ts'
 import { type RobotFaceSettings, robotSettings, robotVariables } from '../../commands/robot/settings.ts'
+import { actionKind } from '../../commands/robot/task.ts'
 import { cloneKind } from '../../commands/robot/template.ts'
 import { webHook } from '../../commands/robot/web-hook.ts'
 import { dataDirectory } from '../../data-directory.ts'
@@ -21,6 +22,7 @@ export const robot = faceModule<RobotFaceSettings>({
   kinds: {
     [cloneKind]: { reads: ['robot-templates'] },
     [validateKind]: { reads: ['robot-templates', 'robot-services'] },
+    [actionKind]: { reads: ['robot-templates', 'robot-services'] },
   },
   works: async (node) => {
     const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')

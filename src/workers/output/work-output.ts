@@ -10,9 +10,9 @@ export interface WorkOutput {
   /**
    * Appends the bytes of `source`, which are UTF-8: a character may be split over chunks, and U+FFFD stands for what is no UTF-8. The source is read as fast as
    * output is recorded. Past the cap its bytes are read and dropped. Resolves when the source has ended or was destroyed, and rejects with its error;
-   * what came before is appended then.
+   * what came before is appended then. `seen` is told the whole text as it would be appended, past the cap too.
    */
-  pipe(source: Readable, stream: StandardStream): Promise<void>
+  pipe(source: Readable, stream: StandardStream, seen?: (text: string) => void): Promise<void>
   /** Appends what was held back because a secret might have begun there. */
   end(): Promise<void>
 }
@@ -21,20 +21,24 @@ export const createWorkOutput = (writer: OutputWriter, redact: Redaction): WorkO
   const shown = { stdout: redact.stream(), stderr: redact.stream() }
   return {
     output: (text, stream = 'stdout') => writer.write(shown[stream].push(text), stream),
-    pipe: async (source, stream) => {
+    pipe: async (source, stream, seen) => {
       // Of its own: the pieces of two sources that are read side by side are not one text.
       const masked = redact.stream()
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+      const show = (text: string): Promise<void> => {
+        seen?.(text)
+        return writer.write(text, stream)
+      }
       try {
         for await (const chunk of source as AsyncIterable<Uint8Array | string>) {
-          if (!writer.accepts()) continue
+          if (!writer.accepts() && seen === undefined) continue
           const text = typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true })
-          await writer.write(masked.push(text), stream)
+          await show(masked.push(text))
         }
       } catch (error) {
         if (!isPrematureClose(error)) throw error
       } finally {
-        await writer.write(masked.push(decoder.decode()) + masked.end(), stream)
+        await show(masked.push(decoder.decode()) + masked.end())
       }
     },
     end: async () => {

@@ -3,6 +3,8 @@ import { createForget } from '../../commands/forget-secrets.ts'
 import { createNameClaims } from '../../commands/robot/name-claims.ts'
 import { createSubmit } from '../../commands/submit.ts'
 import type { Work } from '../work.ts'
+import { actionWork } from './action/action-work.ts'
+import { createTemplatePrograms } from './action/template-programs.ts'
 import { createCheckouts } from './checkouts.ts'
 import { cloneWork } from './git/clone-work.ts'
 import { validateWork } from './lifecycle/validate-work.ts'
@@ -15,17 +17,19 @@ export const robotWorks = ({
 }: Omit<RobotPorts, Made> & { readonly blobFiles: BlobFiles }): readonly Work[] => {
   const works = new Map<string, Work>()
   const submit = createSubmit({ ...node, blobs: blobFiles, kinds: works })
+  const checkouts = createCheckouts(node)
   const ports: RobotPorts = {
     ...node,
     submit,
-    checkouts: createCheckouts(node),
+    checkouts,
+    programs: createTemplatePrograms({ ...node, checkouts }),
     names: createNameClaims(node),
     forget: createForget(node),
     requestUpgrades: async () => [],
   }
-  for (const work of [cloneWork(ports), validateWork(ports)]) works.set(work.kind, work)
+  for (const work of [cloneWork(ports), validateWork(ports), actionWork(ports)]) works.set(work.kind, work)
   return [...works.values()]
 }
 
 /** Ports that are made here. */
-type Made = 'submit' | 'checkouts' | 'names' | 'forget' | 'requestUpgrades'
+type Made = 'submit' | 'checkouts' | 'programs' | 'names' | 'forget' | 'requestUpgrades'

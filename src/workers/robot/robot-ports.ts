@@ -11,6 +11,7 @@ import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import type { Processes } from '../processes/processes.ts'
 import type { WorkContext } from '../work.ts'
+import type { TemplatePrograms } from './action/template-programs.ts'
 import type { Checkouts } from './checkouts.ts'
 
 /**
@@ -35,6 +36,7 @@ export interface RobotPorts {
   /** Requests operations of the kinds of this face, and of no other; `internal` is to be said. */
   readonly submit: Submit
   readonly checkouts: Checkouts
+  readonly programs: TemplatePrograms
   readonly names: NameClaims
   readonly forget: Forget
   readonly requestUpgrades: RequestUpgrades
