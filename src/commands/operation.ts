@@ -143,6 +143,9 @@ const handedBack: OperationError = {
   retryable: true,
 }
 
+/** Whether an attempt ended without a word of its work: its worker vanished, or handed it back. */
+export const isInterruption = (errorType: string): boolean => errorType === workerLost.type || errorType === handedBack.type
+
 /** The rules of every long-running thing: one state machine for all faces. Source: native contract, section 2. */
 export const operation: Decider<OperationCommand, OperationEvent, OperationDecisionState, OperationRefusal> = {
   category: 'operation',

@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client'
 import type { Principal } from '../../stores/credentials/credentials.ts'
 import type { Summaries } from '../replies/event-summary.ts'
 import type { Reply } from '../replies/reply.ts'
@@ -76,6 +77,8 @@ export interface Face {
   readonly native?: readonly NativeRoute[]
   /** What its events say, in one sentence for each type. */
   readonly summaries?: Summaries
+  /** Adds its own series to those of `/metrics`. */
+  metrics?(registry: Registry): void
   /** Its own routes in the words of the OpenAPI document, from the schemas that validate. */
   readonly documents?: readonly DocumentedRoute[]
 }

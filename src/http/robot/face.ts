@@ -8,9 +8,12 @@ import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
 import { templateDocuments } from './documents.ts'
 import { robotError } from './error-body.ts'
+import { logRoutes } from './logs.ts'
 import { messages } from './messages.ts'
 import { serviceRoutes } from './services.ts'
 import { robotSummaries } from './summaries.ts'
+import { addTaskMetrics } from './task-metrics.ts'
+import { taskRoutes } from './tasks.ts'
 import { templateRoutes } from './templates.ts'
 import type { RobotMount, RobotTools } from './tools.ts'
 
@@ -23,6 +26,7 @@ export const createRobotFace = ({
   readonly settings: RobotFaceSettings
 }): Face => {
   const closing = new AbortController()
+  let endMetrics = (): void => {}
   const changes = createChanges(ports)
   const routes = mounts.flatMap((mount) => mounted(mount, { ports, settings, changes, closing: closing.signal, mount }))
   return {
@@ -30,8 +34,12 @@ export const createRobotFace = ({
     owns: (path) => owned.some((own) => path === own || path.startsWith(`${own}/`)),
     routes,
     access: (method) => (method === 'GET' || method === 'HEAD' ? 'read' : 'write'),
+    metrics: (registry) => {
+      endMetrics = addTaskMetrics(registry, ports)
+    },
     close: () => {
       closing.abort()
+      endMetrics()
       changes.close()
     },
     notFound: ({ method, sentPath }) => robotError(404, { message: `${method} ${sentPath} not found` }),
@@ -53,9 +61,16 @@ const owned = ['/blueprints', '/templates', '/services', '/robot', '/zrobot/0.9'
 
 const mounts: readonly RobotMount[] = [{ prefix: '', profile: 'seed' }]
 
+const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
+  templateRoutes,
+  serviceRoutes,
+  taskRoutes,
+  logRoutes,
+]
+
 /** The routes of one mount; each room says its paths without the prefix. */
 const mounted = ({ prefix }: RobotMount, tools: RobotTools): readonly FaceRoute[] =>
-  [...templateRoutes(tools), ...serviceRoutes(tools)].map((route) => ({ ...route, path: `${prefix}${route.path}` }))
+  rooms.flatMap((routes) => routes(tools)).map((route) => ({ ...route, path: `${prefix}${route.path}` }))
 
 function failed(_c: HttpContext, error: unknown): Reply {
   if (error instanceof Unacceptable) return robotError(413, { message: error.message })

@@ -10,6 +10,8 @@ export interface Metrics {
   /** For the answers of one route. `route` is a pattern, never a path, so that the number of series stays small. */
   meter(face: string, route: string): Meter
   text(): Promise<{ readonly type: string; readonly body: string }>
+  /** Where faces add series of their own. */
+  readonly registry: Registry
 }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -56,6 +58,7 @@ export const createMetrics = ({ ports, hub }: { readonly ports: HttpPorts; reado
   })
   const head = new Gauge({ name: 'intendant_log_head', help: 'Position of the newest event, where it is a number', registers })
   return {
+    registry,
     meter: (face, route) => (sent, status, seconds) => {
       // Clients may make up methods; each would be a series of its own.
       const method = knownMethods.has(sent) ? sent : 'other'

@@ -62,6 +62,7 @@ export const buildServer = (
   const changes = createChanges(ports)
   const hub = createEventHub(ports)
   const metrics = createMetrics({ ports, hub })
+  for (const face of faces) face.metrics?.(metrics.registry)
   const { reads: operationReads } = ports.operations
   const summaries = [nativeSummaries, ...faces.flatMap(({ summaries }) => (summaries === undefined ? [] : [summaries]))]
   const tools: RouteTools = { changes, hub, metrics, operationReads, summaries, closing: closing.signal }

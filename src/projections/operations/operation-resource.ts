@@ -101,7 +101,7 @@ const shortResource = (row: OperationRow, waitingFor: WaitingFor | null): Operat
   waitingFor,
   input: shown(row.input),
   result: orNull(row.result, shown),
-  error: orNull(row.error, JSON.parse),
+  error: orNull(row.error, shown) as OperationError | null,
   labels: row.labels === null ? {} : JSON.parse(row.labels),
   limits: row.limits === null ? [] : JSON.parse(row.limits),
   targets: targetCounts(row),

@@ -1,24 +1,28 @@
+import { isInterruption } from '../../commands/operation.ts'
 import { type LeftBehind, remember, type ServiceState } from '../../commands/robot/service-data.ts'
 import type { BoundTemplate } from '../../commands/robot/template.ts'
 import { parseTemplateReference, type TemplateUid } from '../../commands/robot/template-uid.ts'
 import { operationEvents, operationOf, operationPrefix } from '../../events/operation.ts'
 import { serviceEvents, servicePrefix } from '../../events/robot/service.ts'
+import { parseInstant } from '../../lib/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import { on, type Projection, type SqlValue, type Tx, type Views } from '../projection.ts'
 
 const action = 'robot.action'
 const validation = 'robot.validate'
+const upgrade = 'robot.upgrade'
 const deletion = 'robot.delete'
+const kinds: readonly string[] = [action, validation, upgrade, deletion]
 
 /**
- * Services with their data and state: folded from their own events, and from what the attempts of their operations leave behind
- * (`input.service` names the service). Secrets in data stay sealed. Source: robot contract, sections 6.2 and 7, "Read models".
+ * Services with their data and state, and which operations are theirs (`input.service` says so): folded from their own events, and from what
+ * the attempts of those operations leave behind. Secrets in data stay sealed. Source: robot contract, sections 6.2 and 7, "Read models".
  */
 export const robotServices: Projection = {
   name: 'robot-services',
   version: 1,
   filter: { streamPrefixes: [servicePrefix, operationPrefix] },
-  kinds: [action, validation, deletion],
+  kinds,
   schema: [
     `CREATE TABLE services (
        seq INTEGER PRIMARY KEY, guid TEXT NOT NULL UNIQUE, name TEXT NOT NULL, template_uid TEXT NOT NULL, host TEXT NOT NULL,
@@ -27,9 +31,14 @@ export const robotServices: Projection = {
      ) STRICT`,
     'CREATE INDEX services_by_name ON services (name)',
     'CREATE INDEX services_by_template ON services (template, host, account, repository)',
-    // Operations of services that have not ended.
-    'CREATE TABLE unfinished (operation TEXT PRIMARY KEY, kind TEXT NOT NULL, service TEXT NOT NULL) STRICT, WITHOUT ROWID',
-    'CREATE INDEX unfinished_by_service ON unfinished (service, kind)',
+    // `created`: in seconds since the epoch. Phase: waiting (or to be run again), active (running or backing off), ended. `run` is the order of the first starts of a service's
+    // operations; `failure` the event of the last failure of which the work itself has reported nothing.
+    `CREATE TABLE works (
+       seq INTEGER PRIMARY KEY, operation TEXT NOT NULL UNIQUE, service TEXT NOT NULL, kind TEXT NOT NULL, created INTEGER NOT NULL,
+       phase TEXT NOT NULL, run INTEGER, failure TEXT
+     ) STRICT`,
+    'CREATE INDEX works_by_service ON works (service, kind, phase)',
+    'CREATE INDEX works_by_run ON works (service, run) WHERE run IS NOT NULL',
   ],
   apply: (event, tx) => (event.stream.startsWith(servicePrefix) ? ofService(event, tx) : ofOperation(event, tx)),
 }
@@ -39,18 +48,19 @@ const guidOf = ({ stream }: { readonly stream: string }): string => stream.slice
 const ofService = on(serviceEvents, {
   ServiceCreated: ({ stream, data: { name, templateUid, commit, data, public: isPublic, origin } }, tx) =>
     tx.run(
-      `INSERT INTO services (guid, name, template_uid, host, account, repository, template, version, commit_id, public, origin, data, state, held)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', 0)`,
+      `INSERT INTO services (guid, name, template_uid, host, account, repository, template, version, commit_id, public, origin, data, state,
+         held) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', 0)`,
       ...[guidOf({ stream }), name, ...partsOf(templateUid), commit, Number(isPublic), origin, JSON.stringify(data)],
     ),
   ServiceUpgraded: ({ stream, data: { templateUid, commit } }, tx) =>
     tx.run(
-      `UPDATE services SET template_uid = ?, host = ?, account = ?, repository = ?, template = ?, version = ?, commit_id = ? WHERE guid = ?`,
+      `UPDATE services SET template_uid = ?, host = ?, account = ?, repository = ?, template = ?, version = ?, commit_id = ?
+         WHERE guid = ?`,
       ...[...partsOf(templateUid), commit, guidOf({ stream })],
     ),
   ServiceDeleted: ({ stream }, tx) => {
     tx.run('DELETE FROM services WHERE guid = ?', guidOf({ stream }))
-    tx.run('DELETE FROM unfinished WHERE service = ?', guidOf({ stream }))
+    tx.run('DELETE FROM works WHERE service = ?', guidOf({ stream }))
   },
 })
 
@@ -59,49 +69,74 @@ const partsOf = (uid: string): readonly [string, string, string, string, string,
   return [uid, host, account, repository, name, version]
 }
 
-interface Unfinished {
+interface Work {
   readonly kind: string
   readonly service: string
 }
 
 const ofOperation = on(operationEvents, {
-  OperationRequested: ({ stream, data: { kind, input } }, tx) => {
-    if (![action, validation, deletion].includes(kind) || !isObject(input) || typeof input.service !== 'string') return
-    tx.run('INSERT OR IGNORE INTO unfinished VALUES (?, ?, ?)', operationOf({ stream }), kind, input.service)
+  OperationRequested: ({ stream, recordedAt, data: { kind, input } }, tx) => {
+    if (!kinds.includes(kind) || !isObject(input) || typeof input.service !== 'string') return
+    tx.run(
+      `INSERT OR IGNORE INTO works (operation, service, kind, created, phase) VALUES (?, ?, ?, ?, 'waiting')`,
+      ...[operationOf({ stream }), input.service, kind, Math.floor(parseInstant(recordedAt) / 1000)],
+    )
   },
-  OperationAttemptFailed: ({ stream, data: { error } }, tx) => {
-    const { kind, service } = unfinished(tx, stream) ?? {}
-    if (kind === action) apply(tx, service, error.details)
-    if (kind === validation) hold(tx, service, true)
+  OperationStarted: ({ stream }, tx) =>
+    tx.run(
+      `UPDATE works SET phase = 'active', run = coalesce(run, (SELECT coalesce(max(run), 0) + 1 FROM works AS others
+         WHERE others.service = works.service AND others.run IS NOT NULL)) WHERE operation = ?`,
+      operationOf({ stream }),
+    ),
+  OperationAttemptFailed: ({ stream, id, data: { error } }, tx) => {
+    const work = workOf(tx, stream)
+    if (work === undefined) return
+    if (isInterruption(error.type)) tx.run(`UPDATE works SET phase = 'waiting' WHERE operation = ?`, operationOf({ stream }))
+    else {
+      noteFailure(tx, stream, isReport(error.details) ? null : id)
+      if (work.kind === action) apply(tx, work.service, error.details)
+      if (work.kind === validation) hold(tx, work.service, true)
+    }
   },
   OperationSucceeded: ({ stream, data: { result } }, tx) => end(tx, stream, result),
-  OperationFailed: ({ stream, data: { error } }, tx) => end(tx, stream, error.details),
+  OperationFailed: ({ stream, id, data: { error } }, tx) => end(tx, stream, error.details, id),
   // Nothing of such an attempt counts.
-  OperationCancelled: ({ stream }, tx) => end(tx, stream),
-  OperationTimedOut: ({ stream }, tx) => end(tx, stream),
+  OperationCancelled: ({ stream, id }, tx) => end(tx, stream, null, id),
+  OperationTimedOut: ({ stream, id }, tx) => end(tx, stream, null, id),
 })
 
-const unfinished = (tx: Tx, stream: string): Unfinished | undefined =>
-  tx.get<Unfinished>('SELECT kind, service FROM unfinished WHERE operation = ?', operationOf({ stream }))
+const workOf = (tx: Tx, stream: string): Work | undefined =>
+  tx.get<Work>('SELECT kind, service FROM works WHERE operation = ?', operationOf({ stream }))
 
-const end = (tx: Tx, stream: string, left?: JsonValue): void => {
-  const { kind, service } = unfinished(tx, stream) ?? {}
-  if (kind === undefined) return
+/** `failure`: the event that says that it did not succeed. */
+const end = (tx: Tx, stream: string, left: JsonValue | undefined, failure: string | null = null): void => {
+  const work = workOf(tx, stream)
+  if (work === undefined) return
+  const { kind, service } = work
+  tx.run(`UPDATE works SET phase = 'ended' WHERE operation = ?`, operationOf({ stream }))
+  noteFailure(tx, stream, isReport(left) ? null : failure)
   if (kind === action) apply(tx, service, left)
-  if (kind === validation) hold(tx, service, false)
-  tx.run('DELETE FROM unfinished WHERE operation = ?', operationOf({ stream }))
+  if (kind !== validation) return
+  hold(tx, service, false)
+  // It was never created.
+  if (tx.get('SELECT 1 FROM services WHERE guid = ?', service) === undefined) tx.run('DELETE FROM works WHERE service = ?', service)
 }
 
-/** The service may not be there: a validation comes before the creation. */
-const hold = (tx: Tx, guid: string | undefined, held: boolean): void =>
-  tx.run('UPDATE services SET held = ? WHERE guid = ?', Number(held), guid ?? null)
+const isReport = (left: JsonValue | undefined): boolean => isObject(left) && isObject(left.eco)
 
-const apply = (tx: Tx, guid: string | undefined, left: JsonValue | undefined): void => {
+const noteFailure = (tx: Tx, stream: string, event: string | null): void =>
+  tx.run('UPDATE works SET failure = ? WHERE operation = ?', event, operationOf({ stream }))
+
+/** The service may not be there: the first validation comes before the creation. */
+const hold = (tx: Tx, guid: string, held: boolean): void =>
+  tx.run('UPDATE services SET held = ? WHERE guid = ?', Number(held), guid)
+
+const apply = (tx: Tx, guid: string, left: JsonValue | undefined): void => {
   if (!isObject(left) || !['members', 'data', 'state'].some((name) => Object.hasOwn(left, name))) return
-  const row = tx.get<Pick<ServiceRow, 'data' | 'state'>>('SELECT data, state FROM services WHERE guid = ?', guid ?? null)
+  const row = tx.get<Pick<ServiceRow, 'data' | 'state'>>('SELECT data, state FROM services WHERE guid = ?', guid)
   if (row === undefined) return
   const { data, state } = remember({ data: JSON.parse(row.data), state: JSON.parse(row.state) }, left as LeftBehind)
-  tx.run('UPDATE services SET data = ?, state = ? WHERE guid = ?', JSON.stringify(data), JSON.stringify(state), guid ?? null)
+  tx.run('UPDATE services SET data = ?, state = ? WHERE guid = ?', JSON.stringify(data), JSON.stringify(state), guid)
 }
 
 interface ServiceRow {
@@ -157,11 +192,11 @@ const columns = {
   version: 'version',
 } satisfies Record<keyof ServiceFilters, string>
 
-const activeOf = (kind: string): string =>
-  `(SELECT min(operation) FROM unfinished WHERE unfinished.service = services.guid AND unfinished.kind = '${kind}')`
+const unfinished = (kind: string): string =>
+  `SELECT operation FROM works WHERE service = services.guid AND kind = '${kind}' AND phase IN ('waiting', 'active')`
 
-const selected = `SELECT guid, name, template_uid, commit_id, public, origin, data, state, held, ${activeOf(validation)} AS validation,
-  ${activeOf(deletion)} IS NOT NULL AS deleting FROM services`
+const selected = `SELECT guid, name, template_uid, commit_id, public, origin, data, state, held, (${unfinished(validation)} LIMIT 1) AS validation,
+  EXISTS (${unfinished(deletion)}) AS deleting FROM services`
 
 export type ServiceQueries = ReturnType<typeof serviceQueries>
 
@@ -185,6 +220,33 @@ export const serviceQueries = (views: Views) => {
     ofTemplate: ({ host, account, repository, name }: Omit<TemplateUid, 'version'>): readonly RobotService[] =>
       list({ host, account, repository, template: name }),
     count: (): number => views.get<{ count: number }>('SELECT count(*) AS count FROM services')?.count ?? 0,
+    /** How many tasks of each service wait. */
+    waiting: (): readonly { readonly guid: string; readonly tasks: number }[] =>
+      views.all(
+        `SELECT guid, (SELECT count(*) FROM works WHERE service = guid AND kind = '${action}' AND phase = 'waiting') AS tasks
+           FROM services ORDER BY seq`,
+      ),
+    /** Whether an operation is a task of the service. */
+    hasTask: (guid: string, operation: string): boolean =>
+      views.get(`SELECT 1 FROM works WHERE operation = ? AND service = ? AND kind = '${action}'`, operation, guid) !== undefined,
+    /** Ids of the tasks of a service, by the second of their request, then as they were requested. */
+    tasks: (guid: string, which: 'ended' | 'unfinished'): readonly string[] =>
+      views
+        .all<{ operation: string }>(
+          `SELECT operation FROM works WHERE service = ? AND kind = '${action}'
+             AND phase ${which === 'ended' ? `= 'ended'` : `IN ('waiting', 'active')`} ORDER BY created, seq`,
+          guid,
+        )
+        .map(({ operation }) => operation),
+    /** The event of the last failure of an operation, if its work has reported nothing of it. */
+    unreportedFailure: (operation: string): string | undefined =>
+      views.get<{ failure: string | null }>('SELECT failure FROM works WHERE operation = ?', operation)?.failure ?? undefined,
+    /** Ids of the operations of a service that have been started, the last one first; at most `most`, before those of the page before. */
+    lastRuns: (guid: string, most: number, before?: number): readonly { readonly operation: string; readonly run: number }[] =>
+      views.all(
+        'SELECT operation, run FROM works WHERE service = ? AND run IS NOT NULL AND run < ? ORDER BY run DESC LIMIT ?',
+        ...[guid, before ?? Number.MAX_SAFE_INTEGER, most],
+      ),
   }
 }
 

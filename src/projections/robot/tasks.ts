@@ -1,0 +1,132 @@
+import { isInterruption } from '../../commands/operation.ts'
+import { type Eco, ecoOfEvent } from '../../commands/robot/eco.ts'
+import type { ActionInput } from '../../commands/robot/task.ts'
+import { serviceLane } from '../../commands/robot/template.ts'
+import { parseTemplateReference } from '../../commands/robot/template-uid.ts'
+import { parseInstant } from '../../lib/clock.ts'
+import { isObject, type JsonObject } from '../../lib/json.ts'
+import { type OperationResource, operationResource } from '../operations/operation-resource.ts'
+import type { OperationRow } from '../operations/operation-row.ts'
+import type { OperationQueries } from '../operations/operations.ts'
+import type { RobotService, ServiceQueries } from './services.ts'
+import type { TemplateQueries } from './templates.ts'
+
+/** A task as answers show it. Source: robot contract, section 6.4. */
+export interface TaskDocument {
+  readonly action_name: string
+  readonly template_name: string
+  readonly service_name: string
+  readonly service_guid: string
+  readonly guid: string
+  readonly state: 'new' | 'running' | 'ok' | 'error'
+  /** Seconds since the epoch. */
+  readonly created: number
+  readonly args?: JsonObject
+  /** Seconds. */
+  readonly duration?: number
+  readonly eco?: Eco
+  /** JSON. */
+  readonly result?: string
+}
+
+/** In whose words: `0.9` calls a task running that waits for its next try. */
+export type TaskProfile = 'seed' | '0.9'
+
+/** What tasks are read from. */
+export interface TaskViews {
+  readonly services: ServiceQueries
+  readonly templates: TemplateQueries
+  readonly operations: Pick<OperationQueries, 'row' | 'laneHolder'>
+}
+
+export type TasksOfService = ReturnType<typeof tasksOf>
+
+/** The tasks of a service: operations in its words. */
+export const tasksOf = ({ services, templates, operations }: TaskViews, service: RobotService, profile: TaskProfile = 'seed') => {
+  const rowOf = (id: string): OperationRow | undefined => (services.hasTask(service.guid, id) ? operations.row(id) : undefined)
+
+  const shown = (row: OperationRow): TaskDocument => {
+    // What it waits for is not shown.
+    const task = operationResource(row, null)
+    return { ...beginning(task, service), state: stateOf(task, profile), ...durationOf(task), ...ecoOf(task, row), ...resultOf(task) }
+  }
+
+  /** What its last attempt has reported; else what the event says that ended it. */
+  const ecoOf = (task: OperationResource, { since }: OperationRow): { readonly eco?: Eco } => {
+    const { id, state, error, attempt } = task
+    if (stateOf(task, 'seed') !== 'error') return {}
+    const failure = services.unreportedFailure(id)
+    const reported = error?.details
+    if (failure === undefined) return isObject(reported) ? { eco: reported.eco as unknown as Eco } : {}
+    const { action } = task.input as unknown as ActionInput
+    const manifest = templates.bound(service.templateUid, service.commit)?.manifest
+    return { eco: ecoOfEvent({ event: failure, at: since, state, error, attempts: attempt, action, manifest }) }
+  }
+
+  return {
+    document: (id: string): TaskDocument | undefined => {
+      const row = rowOf(id)
+      return row && shown(row)
+    },
+    /** As it was when it was accepted, however far it is by now. */
+    accepted: (id: string): TaskDocument | undefined => {
+      const row = rowOf(id)
+      return row && { ...beginning(operationResource(row, null), service), state: 'new' }
+    },
+    /** Ids: the task that holds the lane, then those that wait, in the order in which they will run. */
+    queue: (): readonly string[] => {
+      const holder = operations.laneHolder(serviceLane(service.guid))
+      return services
+        .tasks(service.guid, 'unfinished')
+        .flatMap((id) => operations.row(id) ?? [])
+        .toSorted((a, b) => Number(b.id === holder) - Number(a.id === holder) || a.priority - b.priority || a.seq - b.seq)
+        .map(({ id }) => id)
+    },
+    /** Ids of those that have ended, by the second of their request, then as they were accepted. */
+    ended: (): readonly string[] => services.tasks(service.guid, 'ended'),
+  }
+}
+
+const beginning = ({ id, input, requestedAt }: OperationResource, { guid, name, templateUid }: RobotService) => {
+  const { action, args } = input as unknown as ActionInput
+  return {
+    action_name: action,
+    template_name: parseTemplateReference(templateUid)?.name ?? '',
+    service_name: name,
+    service_guid: guid,
+    guid: id,
+    created: Math.floor(parseInstant(requestedAt) / 1000),
+    ...(Object.keys(args).length === 0 ? {} : { args: args as JsonObject }),
+  }
+}
+
+const stateOf = ({ state, error }: OperationResource, profile: TaskProfile): TaskDocument['state'] => {
+  switch (state) {
+    case 'pending':
+      return 'new'
+    case 'running':
+    case 'cancelling':
+      return 'running'
+    case 'retrying':
+      if (error !== null && isInterruption(error.type)) return 'new'
+      return profile === 'seed' ? 'error' : 'running'
+    case 'succeeded':
+      return 'ok'
+    case 'failed':
+    case 'cancelled':
+    case 'timed-out':
+      return 'error'
+  }
+}
+
+const durationOf = ({ startedAt, finishedAt }: OperationResource): { readonly duration?: number } => {
+  if (finishedAt === null) return {}
+  const beganAt = startedAt ?? finishedAt
+  // The clock may have been set back meanwhile.
+  return { duration: Math.max(0, parseInstant(finishedAt) - parseInstant(beganAt)) / 1000 }
+}
+
+const resultOf = ({ state, result }: OperationResource): { readonly result?: string } => {
+  const value = state === 'succeeded' && isObject(result) ? result.result : undefined
+  return value === undefined || value === null ? {} : { result: JSON.stringify(value) }
+}
