@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineEvents, type EventOf } from './define.ts'
+import { Policy } from './operation.ts'
 
 /** What a schedule asks for, and when. Times are milliseconds, or RFC 3339 in UTC. Source: native contract, section 11. */
 export const ScheduleDefinition = z.object({
@@ -21,6 +22,8 @@ export const ScheduleDefinition = z.object({
   catchUp: z.enum(['none', 'last', 'all']),
   /** The interval counts from the last firing and begins at once, and what is due while an operation is active waits for its end. */
   afterLast: z.literal(true).optional(),
+  /** In place of `policy`, and of the kind's; schedules of faces alone have one. */
+  wholePolicy: Policy.optional(),
 })
 export type ScheduleDefinition = z.infer<typeof ScheduleDefinition>
 

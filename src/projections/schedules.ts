@@ -90,7 +90,9 @@ const change = (event: RecordedEvent & ScheduleEvent, tx: Tx): void => {
   switch (type) {
     case 'ScheduleReplaced': {
       const since = parseInstant(data.from)
-      const begun = { anchor: since, since, fired_at: null, defined_by, paused: Number(data.paused) }
+      // One that counts from its last firing goes on counting from there.
+      const fired_at = data.definition.afterLast ? row.fired_at : null
+      const begun = { anchor: since, since, fired_at, defined_by, paused: Number(data.paused) }
       define(tx, { ...next, ...begun }, data.definition)
       return
     }
@@ -173,7 +175,7 @@ const standingOf = ({ uid, definition, anchor, since, handled, fired_at: firedAt
 })
 
 /** What `GET /v1/schedules/{name}` shows. Source: native contract, section 11. */
-export interface ScheduleResource extends Omit<ScheduleDefinition, 'afterLast'> {
+export interface ScheduleResource extends Omit<ScheduleDefinition, 'afterLast' | 'wholePolicy'> {
   readonly name: string
   readonly paused: boolean
   readonly next: readonly string[]
@@ -213,7 +215,7 @@ const shownTimes = 10
 
 export const scheduleResource = ({
   name,
-  definition: { kind, afterLast: _afterLast, ...members },
+  definition: { kind, afterLast: _afterLast, wholePolicy: _wholePolicy, ...members },
   input,
   paused,
   standing,
@@ -296,6 +298,14 @@ export const scheduleQueries = (views: Views) => {
           limit,
         )
         .map(dueSchedule),
+    /** The names of the schedules that a face keeps for itself, of those that begin with a text. */
+    ownNames: (owner: string, beginning: string): readonly string[] =>
+      views
+        .all<{ name: string }>(
+          `SELECT name FROM schedules WHERE owner = ? AND name >= ? AND name < ? ORDER BY name`,
+          ...[owner, beginning, `${beginning}\u{10ffff}`],
+        )
+        .map(({ name }) => name),
     /** With secrets masked. */
     inputOf: (id: number): JsonValue => JSON.parse(inputOf(id)),
   }

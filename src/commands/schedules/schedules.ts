@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Policy } from '../../events/operation.ts'
 import { type ScheduleDefinition, scheduleSubject } from '../../events/schedule.ts'
 import { type Clock, instant } from '../../lib/clock.ts'
 import { SecretForgotten } from '../../lib/errors.ts'
@@ -64,6 +65,7 @@ export interface OwnSchedule extends ScheduleWishes {
   readonly name: string
   /** See `ScheduleDefinition`. */
   readonly afterLast?: true
+  readonly wholePolicy?: Policy | undefined
 }
 
 export const createSchedules = ({
@@ -170,10 +172,14 @@ export const createSchedules = ({
       return fire({ key, definition: state.definition, slot: clock.now() }, context)
     },
     fire,
-    ensure: async ({ owner, name, afterLast, ...wishes }, context) => {
+    ensure: async ({ owner, name, afterLast, wholePolicy, ...wishes }, context) => {
       const { name: _name, ...request } = NewSchedule.parse({ name, ...wishes })
       const key = { owner, name }
-      const definition = { ...definitionOf(request), ...(afterLast === undefined ? {} : { afterLast }) }
+      const definition = {
+        ...definitionOf(request),
+        ...(afterLast === undefined ? {} : { afterLast }),
+        ...(wholePolicy === undefined ? {} : { wholePolicy }),
+      }
       const made = await create(key, definition, request.paused, context)
       if (made.refused?.reason !== 'exists') return made
       return replace(key, definition, request.paused, { ...context, commandId: derivedId('replace', context.commandId) })
@@ -182,12 +188,16 @@ export const createSchedules = ({
 }
 
 /** The request for an operation of the schedule, as somebody would submit it. */
-const requestOf = ({ kind, lane, priority, policy, labels, limits }: ScheduleDefinition, input: JsonValue): SubmitRequest => ({
+const requestOf = (
+  { kind, lane, priority, policy, wholePolicy, labels, limits }: ScheduleDefinition,
+  input: JsonValue,
+): SubmitRequest => ({
   kind,
   input,
   lane,
   priority,
   policy: policy as NonNullable<SubmitRequest['policy']>,
+  wholePolicy,
   labels,
   limits,
 })

@@ -61,12 +61,7 @@ const owned = ['/blueprints', '/templates', '/services', '/robot', '/zrobot/0.9'
 
 const mounts: readonly RobotMount[] = [{ prefix: '', profile: 'seed' }]
 
-const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
-  templateRoutes,
-  serviceRoutes,
-  taskRoutes,
-  logRoutes,
-]
+const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [templateRoutes, serviceRoutes, taskRoutes, logRoutes]
 
 /** The routes of one mount; each room says its paths without the prefix. */
 const mounted = ({ prefix }: RobotMount, tools: RobotTools): readonly FaceRoute[] =>

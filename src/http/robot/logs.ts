@@ -42,7 +42,8 @@ type Page = readonly { readonly operation: string; readonly run: number }[]
 
 /** The operations of all pages, the one that was started last first. */
 function* runs(pageBefore: (run?: number) => Page): Generator<string> {
-  for (let page = pageBefore(); page.length > 0; page = pageBefore(page.at(-1)?.run)) for (const { operation } of page) yield operation
+  for (let page = pageBefore(); page.length > 0; page = pageBefore(page.at(-1)?.run))
+    for (const { operation } of page) yield operation
 }
 
 /** The end of what an operation has printed; its last line is ended. */

@@ -24,9 +24,7 @@ import type { RobotTools } from './tools.ts'
 /** How long the answer to a cancellation waits for the program to end: it has 5 s from its first signal to its last. */
 const cancelWaitMs = 10_000
 
-export const TaskCreateBody = z
-  .object({ action_name: z.string(), args: anyJsonObject.nullish() })
-  .meta({ id: 'RobotTaskCreate' })
+export const TaskCreateBody = z.object({ action_name: z.string(), args: anyJsonObject.nullish() }).meta({ id: 'RobotTaskCreate' })
 
 /** Actions and tasks of services. Source: robot contract, rows 10 to 14. */
 export const taskRoutes = (tools: RobotTools): readonly FaceRoute[] => {
@@ -48,8 +46,7 @@ export const taskRoutes = (tools: RobotTools): readonly FaceRoute[] => {
       return service === undefined ? robotError(404, { message: messages.serviceNotFound(guid) }) : handle(c, service, params)
     }
 
-  const tasks = (c: HttpContext, service: RobotService): TasksOfService =>
-    tasksOf(queriesOf(c.known), service, mount.profile)
+  const tasks = (c: HttpContext, service: RobotService): TasksOfService => tasksOf(queriesOf(c.known), service, mount.profile)
 
   const actions = (c: HttpContext, { templateUid, commit }: RobotService): Reply => {
     const { manifest } = queriesOf(c.known).templates.bound(templateUid, commit) ?? {}

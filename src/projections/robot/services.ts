@@ -1,5 +1,7 @@
 import { isInterruption } from '../../commands/operation.ts'
+import { deleteKind, upgradeKind, validateKind } from '../../commands/robot/lifecycle.ts'
 import { type LeftBehind, remember, type ServiceState } from '../../commands/robot/service-data.ts'
+import { actionKind } from '../../commands/robot/task.ts'
 import type { BoundTemplate } from '../../commands/robot/template.ts'
 import { parseTemplateReference, type TemplateUid } from '../../commands/robot/template-uid.ts'
 import { operationEvents, operationOf, operationPrefix } from '../../events/operation.ts'
@@ -8,11 +10,7 @@ import { parseInstant } from '../../lib/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import { on, type Projection, type SqlValue, type Tx, type Views } from '../projection.ts'
 
-const action = 'robot.action'
-const validation = 'robot.validate'
-const upgrade = 'robot.upgrade'
-const deletion = 'robot.delete'
-const kinds: readonly string[] = [action, validation, upgrade, deletion]
+const kinds: readonly string[] = [actionKind, validateKind, upgradeKind, deleteKind]
 
 /**
  * Services with their data and state, and which operations are theirs (`input.service` says so): folded from their own events, and from what
@@ -94,8 +92,8 @@ const ofOperation = on(operationEvents, {
     if (isInterruption(error.type)) tx.run(`UPDATE works SET phase = 'waiting' WHERE operation = ?`, operationOf({ stream }))
     else {
       noteFailure(tx, stream, isReport(error.details) ? null : id)
-      if (work.kind === action) apply(tx, work.service, error.details)
-      if (work.kind === validation) hold(tx, work.service, true)
+      if (work.kind === actionKind) apply(tx, work.service, error.details)
+      if (work.kind === validateKind) hold(tx, work.service, true)
     }
   },
   OperationSucceeded: ({ stream, data: { result } }, tx) => end(tx, stream, result),
@@ -115,11 +113,12 @@ const end = (tx: Tx, stream: string, left: JsonValue | undefined, failure: strin
   const { kind, service } = work
   tx.run(`UPDATE works SET phase = 'ended' WHERE operation = ?`, operationOf({ stream }))
   noteFailure(tx, stream, isReport(left) ? null : failure)
-  if (kind === action) apply(tx, service, left)
-  if (kind !== validation) return
+  if (kind === actionKind || kind === upgradeKind) apply(tx, service, left)
+  if (kind !== validateKind) return
   hold(tx, service, false)
   // It was never created.
-  if (tx.get('SELECT 1 FROM services WHERE guid = ?', service) === undefined) tx.run('DELETE FROM works WHERE service = ?', service)
+  if (tx.get('SELECT 1 FROM services WHERE guid = ?', service) === undefined)
+    tx.run('DELETE FROM works WHERE service = ?', service)
 }
 
 const isReport = (left: JsonValue | undefined): boolean => isObject(left) && isObject(left.eco)
@@ -195,8 +194,8 @@ const columns = {
 const unfinished = (kind: string): string =>
   `SELECT operation FROM works WHERE service = services.guid AND kind = '${kind}' AND phase IN ('waiting', 'active')`
 
-const selected = `SELECT guid, name, template_uid, commit_id, public, origin, data, state, held, (${unfinished(validation)} LIMIT 1) AS validation,
-  EXISTS (${unfinished(deletion)}) AS deleting FROM services`
+const selected = `SELECT guid, name, template_uid, commit_id, public, origin, data, state, held, (${unfinished(validateKind)} LIMIT 1) AS validation,
+  EXISTS (${unfinished(deleteKind)}) AS deleting FROM services`
 
 export type ServiceQueries = ReturnType<typeof serviceQueries>
 
@@ -223,17 +222,18 @@ export const serviceQueries = (views: Views) => {
     /** How many tasks of each service wait. */
     waiting: (): readonly { readonly guid: string; readonly tasks: number }[] =>
       views.all(
-        `SELECT guid, (SELECT count(*) FROM works WHERE service = guid AND kind = '${action}' AND phase = 'waiting') AS tasks
+        `SELECT guid, (SELECT count(*) FROM works WHERE service = guid AND kind = '${actionKind}' AND phase = 'waiting') AS tasks
            FROM services ORDER BY seq`,
       ),
     /** Whether an operation is a task of the service. */
     hasTask: (guid: string, operation: string): boolean =>
-      views.get(`SELECT 1 FROM works WHERE operation = ? AND service = ? AND kind = '${action}'`, operation, guid) !== undefined,
+      views.get(`SELECT 1 FROM works WHERE operation = ? AND service = ? AND kind = '${actionKind}'`, operation, guid) !==
+      undefined,
     /** Ids of the tasks of a service, by the second of their request, then as they were requested. */
     tasks: (guid: string, which: 'ended' | 'unfinished'): readonly string[] =>
       views
         .all<{ operation: string }>(
-          `SELECT operation FROM works WHERE service = ? AND kind = '${action}'
+          `SELECT operation FROM works WHERE service = ? AND kind = '${actionKind}'
              AND phase ${which === 'ended' ? `= 'ended'` : `IN ('waiting', 'active')`} ORDER BY created, seq`,
           guid,
         )

@@ -3,13 +3,13 @@ import { type Eco, ecoOfEvent } from '../../commands/robot/eco.ts'
 import type { ActionInput } from '../../commands/robot/task.ts'
 import { serviceLane } from '../../commands/robot/template.ts'
 import { parseTemplateReference } from '../../commands/robot/template-uid.ts'
-import { parseInstant } from '../../lib/clock.ts'
-import { isObject, type JsonObject } from '../../lib/json.ts'
+import type { OperationEvent, OperationState } from '../../events/operation.ts'
+import { instant, parseInstant } from '../../lib/clock.ts'
+import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import { type OperationResource, operationResource } from '../operations/operation-resource.ts'
 import type { OperationRow } from '../operations/operation-row.ts'
 import type { OperationQueries } from '../operations/operations.ts'
 import type { RobotService, ServiceQueries } from './services.ts'
-import type { TemplateQueries } from './templates.ts'
 
 /** A task as answers show it. Source: robot contract, section 6.4. */
 export interface TaskDocument {
@@ -35,32 +35,39 @@ export type TaskProfile = 'seed' | '0.9'
 /** What tasks are read from. */
 export interface TaskViews {
   readonly services: ServiceQueries
-  readonly templates: TemplateQueries
   readonly operations: Pick<OperationQueries, 'row' | 'laneHolder'>
 }
 
 export type TasksOfService = ReturnType<typeof tasksOf>
 
 /** The tasks of a service: operations in its words. */
-export const tasksOf = ({ services, templates, operations }: TaskViews, service: RobotService, profile: TaskProfile = 'seed') => {
+export const tasksOf = ({ services, operations }: TaskViews, service: RobotService, profile: TaskProfile = 'seed') => {
   const rowOf = (id: string): OperationRow | undefined => (services.hasTask(service.guid, id) ? operations.row(id) : undefined)
 
   const shown = (row: OperationRow): TaskDocument => {
     // What it waits for is not shown.
     const task = operationResource(row, null)
-    return { ...beginning(task, service), state: stateOf(task, profile), ...durationOf(task), ...ecoOf(task, row), ...resultOf(task) }
+    return {
+      ...beginning(task, service),
+      state: stateOf(task, profile),
+      ...durationOf(task),
+      ...ecoOf(task, row),
+      ...resultOf(task),
+    }
   }
 
-  /** What its last attempt has reported; else what the event says that ended it. */
+  /** What its last attempt has reported; else what the event of its failure says. */
   const ecoOf = (task: OperationResource, { since }: OperationRow): { readonly eco?: Eco } => {
-    const { id, state, error, attempt } = task
+    const { id, state, attempt } = task
+    // What an attempt before reported is not why it was cancelled.
+    const error = state === 'cancelled' ? null : task.error
     if (stateOf(task, 'seed') !== 'error') return {}
-    const failure = services.unreportedFailure(id)
-    const reported = error?.details
-    if (failure === undefined) return isObject(reported) ? { eco: reported.eco as unknown as Eco } : {}
     const { action } = task.input as unknown as ActionInput
-    const manifest = templates.bound(service.templateUid, service.commit)?.manifest
-    return { eco: ecoOfEvent({ event: failure, at: since, state, error, attempts: attempt, action, manifest }) }
+    // The view knows the event where the work has reported nothing of the failure.
+    const eventId = services.unreportedFailure(id) ?? id
+    const data = { error: error as unknown as JsonValue }
+    const event = { id: eventId, type: typeOf(state), data, recordedAt: instant(since) }
+    return { eco: ecoOfEvent(event, { action, attempts: attempt }) }
   }
 
   return {
@@ -116,6 +123,17 @@ const stateOf = ({ state, error }: OperationResource, profile: TaskProfile): Tas
     case 'cancelled':
     case 'timed-out':
       return 'error'
+  }
+}
+
+const typeOf = (state: OperationState): OperationEvent['type'] => {
+  switch (state) {
+    case 'cancelled':
+      return 'OperationCancelled'
+    case 'timed-out':
+      return 'OperationTimedOut'
+    default:
+      return 'OperationFailed'
   }
 }
 
