@@ -1,6 +1,7 @@
 import type { BlobFiles } from '../../commands/blob-files.ts'
 import { createForget } from '../../commands/forget-secrets.ts'
 import { createNameClaims } from '../../commands/robot/name-claims.ts'
+import { createSchedules } from '../../commands/schedules/schedules.ts'
 import { createSubmit } from '../../commands/submit.ts'
 import type { Work } from '../work.ts'
 import { actionWork } from './action/action-work.ts'
@@ -8,6 +9,7 @@ import { createTemplatePrograms } from './action/template-programs.ts'
 import { createCheckouts } from './checkouts.ts'
 import { cloneWork } from './git/clone-work.ts'
 import { validateWork } from './lifecycle/validate-work.ts'
+import { createRecurring } from './recurring.ts'
 import type { RobotPorts } from './robot-ports.ts'
 
 /** The works of every kind `robot.…`. */
@@ -18,13 +20,16 @@ export const robotWorks = ({
   const works = new Map<string, Work>()
   const submit = createSubmit({ ...node, blobs: blobFiles, kinds: works })
   const checkouts = createCheckouts(node)
+  const forget = createForget(node)
+  const schedules = createSchedules({ ...node, blobs: blobFiles, kinds: works, submit, forget })
   const ports: RobotPorts = {
     ...node,
     submit,
     checkouts,
     programs: createTemplatePrograms({ ...node, checkouts }),
     names: createNameClaims(node),
-    forget: createForget(node),
+    forget,
+    recurring: createRecurring({ ...node, schedules }),
     requestUpgrades: async () => [],
   }
   for (const work of [cloneWork(ports), validateWork(ports), actionWork(ports)]) works.set(work.kind, work)
@@ -32,4 +37,4 @@ export const robotWorks = ({
 }
 
 /** Ports that are made here. */
-type Made = 'submit' | 'checkouts' | 'programs' | 'names' | 'forget' | 'requestUpgrades'
+type Made = 'submit' | 'checkouts' | 'programs' | 'names' | 'forget' | 'recurring' | 'requestUpgrades'

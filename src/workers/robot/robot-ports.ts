@@ -13,6 +13,7 @@ import type { Processes } from '../processes/processes.ts'
 import type { WorkContext } from '../work.ts'
 import type { TemplatePrograms } from './action/template-programs.ts'
 import type { Checkouts } from './checkouts.ts'
+import type { Recurring } from './recurring.ts'
 
 /**
  * Requests the upgrade of every service of these templates; again with the same operation it requests nothing else. A service whose name is
@@ -39,5 +40,6 @@ export interface RobotPorts {
   readonly programs: TemplatePrograms
   readonly names: NameClaims
   readonly forget: Forget
+  readonly recurring: Recurring
   readonly requestUpgrades: RequestUpgrades
 }
