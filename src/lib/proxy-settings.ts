@@ -47,7 +47,8 @@ const proxyOf = (value: string, { variable, setting }: { readonly variable: stri
   return { origin: url.origin, authorization: `Basic ${Buffer.from(login, 'utf8').toString('base64')}` }
 }
 
-const decoded = (text: string): string => {
+/** Without percent-encoding; unchanged where it cannot be decoded. */
+export const decoded = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {

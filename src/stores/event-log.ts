@@ -73,6 +73,8 @@ export interface EventLog {
   forget(stream: string): Promise<void>
   /** Rejects where the log cannot be read or written whole, with the reason. Default: `head`. */
   check?(): Promise<void>
+  /** Writes something that leaves nothing behind; rejects where nothing can be written. Missing where only an append can tell. */
+  probe?(): Promise<void>
   /** The first damage after a position that is known. */
   damageAfter?(position: Position): { readonly position: Position; readonly message: string } | undefined
   /** What of the log still holds the bytes of a forgotten stream, in words; undefined where nothing does. */

@@ -4,11 +4,12 @@ import { serviceName } from '../../commands/robot/service-name.ts'
 import { type RobotFaceSettings, robotSettings, robotVariables } from '../../commands/robot/settings.ts'
 import { actionKind } from '../../commands/robot/task.ts'
 import { cloneKind } from '../../commands/robot/template.ts'
-import { webHook } from '../../commands/robot/web-hook.ts'
+import { webHook, webHookKind } from '../../commands/robot/web-hook.ts'
 import { dataDirectory } from '../../data-directory.ts'
 import { serviceEvents } from '../../events/robot/service.ts'
 import { robotServices } from '../../projections/robot/services.ts'
 import { robotTemplates } from '../../projections/robot/templates.ts'
+import { robotWebHooks } from '../../projections/robot/web-hooks.ts'
 import { faceModule } from '../face-module.ts'
 
 /** ZeroRobot's API. */
@@ -17,19 +18,27 @@ export const robot = faceModule<RobotFaceSettings>({
   variables: robotVariables,
   settings: (environment, { dataDir }) => robotSettings(environment, dataDirectory(dataDir).robot),
   deciders: [service, serviceName, webHook],
-  projections: [robotTemplates, robotServices],
+  projections: [robotTemplates, robotServices, robotWebHooks],
   sealed: [serviceEvents],
   kinds: {
     [cloneKind]: { reads: ['robot-templates'] },
     [validateKind]: { reads: ['robot-templates', 'robot-services'] },
     [actionKind]: { reads: ['robot-templates', 'robot-services'] },
+    [webHookKind]: { reads: [] },
   },
   works: async (node) => {
     const { robotWorks } = await import('../../workers/robot/robot-kinds.ts')
     return robotWorks(node)
   },
-  serve: async ({ ports, settings }) => {
+  serve: async (node) => {
     const { createRobotFace } = await import('../../http/robot/face.ts')
-    return { face: createRobotFace({ ports, settings }) }
+    const { createServiceSecrets } = await import('../../commands/robot/service-secrets.ts')
+    const { createStorageProbe } = await import('../../stores/storage-probe.ts')
+    const { createFailureReports } = await import('../../workers/robot/web-hooks/failure-reports.ts')
+    const secrets = createServiceSecrets(node.secrets)
+    return {
+      face: createRobotFace({ ...node, secrets, isStorageHealthy: createStorageProbe(node) }),
+      services: [{ name: 'web hooks', where: 'each', ...createFailureReports(node) }],
+    }
   },
 })

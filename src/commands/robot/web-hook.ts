@@ -1,5 +1,22 @@
+import { z } from 'zod'
 import { type WebHookEvent, webHookPrefix } from '../../events/robot/web-hook.ts'
+import { anyJsonObject } from '../../lib/json-schemas.ts'
 import { type Decider, nothing } from '../decider.ts'
+
+/** Tells one address of one failed task. */
+export const webHookKind = 'robot.webhook'
+
+export const WebHookInput = z.strictObject({
+  url: z.string(),
+  /** What is sent, as it is. Secrets are masked. Source: robot contract, section 7. */
+  report: z.strictObject({
+    service: z.string(),
+    action_name: z.string(),
+    args: anyJsonObject,
+    eco: anyJsonObject,
+  }),
+})
+export type WebHookInput = z.infer<typeof WebHookInput>
 
 export type WebHookCommand = { readonly id: string } & (
   | { readonly type: 'AddWebHook'; readonly url: string }

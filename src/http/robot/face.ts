@@ -6,34 +6,48 @@ import type { HttpPorts } from '../faces/http-ports.ts'
 import { createChanges } from '../reading/view-changes.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
+import { createCallers, seedCaller } from './callers.ts'
 import { templateDocuments } from './documents.ts'
-import { robotError } from './error-body.ts'
+import { robotError, unauthorized } from './error-body.ts'
+import { withRights } from './later-rights.ts'
 import { logRoutes } from './logs.ts'
 import { messages } from './messages.ts'
+import { robotInfoDocuments } from './robot-documents.ts'
+import { robotInfoRoutes } from './robot-info.ts'
 import { serviceRoutes } from './services.ts'
 import { robotSummaries } from './summaries.ts'
 import { addTaskMetrics } from './task-metrics.ts'
 import { taskRoutes } from './tasks.ts'
 import { templateRoutes } from './templates.ts'
-import type { RobotMount, RobotTools } from './tools.ts'
+import type { RobotTools } from './tools.ts'
+import { webHookRoutes } from './web-hooks.ts'
 
 /** ZeroRobot's API: `/blueprints`, `/templates`, `/services`, `/robot`, and the same for later clients under `/zrobot/0.9`. */
 export const createRobotFace = ({
   ports,
   settings,
+  secrets,
+  isStorageHealthy,
 }: {
   readonly ports: HttpPorts
   readonly settings: RobotFaceSettings
-}): Face => {
+} & Pick<RobotTools, 'secrets' | 'isStorageHealthy'>): Face => {
   const closing = new AbortController()
   let endMetrics = (): void => {}
   const changes = createChanges(ports)
-  const routes = mounts.flatMap((mount) => mounted(mount, { ports, settings, changes, closing: closing.signal, mount }))
+  const callers = createCallers({ credentials: ports.credentials, secrets, settings })
+  const tools = { ports, settings, changes, closing: closing.signal, secrets, isStorageHealthy }
+  const access: Face['access'] = (method) => (method === 'GET' || method === 'HEAD' ? 'read' : 'write')
   return {
     name: 'robot',
     owns: (path) => owned.some((own) => path === own || path.startsWith(`${own}/`)),
-    routes,
-    access: (method) => (method === 'GET' || method === 'HEAD' ? 'read' : 'write'),
+    routes: [
+      ...mounted({ ...tools, mount: { prefix: '', profile: 'seed' }, caller: async () => seedCaller }),
+      ...mounted({ ...tools, mount: { prefix: laterPrefix, profile: '0.9' }, caller: callers.of }),
+    ],
+    access,
+    authenticate: async (c) =>
+      c.path.startsWith(`${laterPrefix}/`) ? callers.authenticate(c, access(c.method, c.path)) : undefined,
     metrics: (registry) => {
       endMetrics = addTaskMetrics(registry, ports)
     },
@@ -48,24 +62,32 @@ export const createRobotFace = ({
       return robotError(405, { message: `${method} ${sentPath} is not possible; ${methods} are` }, { Allow: methods })
     },
     unauthorised: (_c, reason, scope) =>
-      reason === 'forbidden'
-        ? robotError(403, { message: `the credentials do not have the scope ${scope}` })
-        : robotError(401, { message: messages.unauthorized }, { 'WWW-Authenticate': 'Bearer realm="Authentication Required"' }),
+      reason === 'forbidden' ? robotError(403, { message: `the credentials do not have the scope ${scope}` }) : unauthorized(),
     failed,
     summaries: robotSummaries,
-    documents: templateDocuments,
+    documents: [...templateDocuments, ...robotInfoDocuments],
   }
 }
 
-const owned = ['/blueprints', '/templates', '/services', '/robot', '/zrobot/0.9']
+const laterPrefix = '/zrobot/0.9'
+const owned = ['/blueprints', '/templates', '/services', '/robot', laterPrefix]
 
-const mounts: readonly RobotMount[] = [{ prefix: '', profile: 'seed' }]
-
-const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [templateRoutes, serviceRoutes, taskRoutes, logRoutes]
+const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
+  templateRoutes,
+  serviceRoutes,
+  taskRoutes,
+  logRoutes,
+  robotInfoRoutes,
+  webHookRoutes,
+]
 
 /** The routes of one mount; each room says its paths without the prefix. */
-const mounted = ({ prefix }: RobotMount, tools: RobotTools): readonly FaceRoute[] =>
-  rooms.flatMap((routes) => routes(tools)).map((route) => ({ ...route, path: `${prefix}${route.path}` }))
+const mounted = (tools: RobotTools): readonly FaceRoute[] => {
+  const { prefix, profile } = tools.mount
+  const routes = rooms.flatMap((routesOf) => routesOf(tools))
+  const offered = profile === '0.9' ? withRights(routes, tools) : routes
+  return offered.map((route) => ({ ...route, path: `${prefix}${route.path}` }))
+}
 
 function failed(_c: HttpContext, error: unknown): Reply {
   if (error instanceof Unacceptable) return robotError(413, { message: error.message })

@@ -2,6 +2,7 @@
 export const messages = {
   badBody: 'bad request body',
   unauthorized: 'Unauthorized Access',
+  noRights: "you are trying to schedule action on some services on which you don't have rights.",
   internal: 'internal error',
   gitMissing: 'git is not installed',
   noGodMode: 'god mode is not enabled on the service, you cannot read the logs',

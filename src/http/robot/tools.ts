@@ -1,6 +1,9 @@
+import type { ServiceSecrets } from '../../commands/robot/service-secrets.ts'
 import type { RobotFaceSettings } from '../../commands/robot/settings.ts'
+import type { HttpContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import type { Changes } from '../reading/view-changes.ts'
+import type { Caller } from './callers.ts'
 
 /** Where the routes are served, and in which generation's words. Source: robot contract, section 8. */
 export interface RobotMount {
@@ -17,4 +20,9 @@ export interface RobotTools {
   /** Aborts when the server goes down: whatever waits answers then. */
   readonly closing: AbortSignal
   readonly mount: RobotMount
+  readonly secrets: ServiceSecrets
+  /** What whoever sent the request may see and use. */
+  readonly caller: (c: HttpContext) => Promise<Caller>
+  /** Whether the log takes a write. Never rejects. */
+  readonly isStorageHealthy: () => Promise<boolean>
 }

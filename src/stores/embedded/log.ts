@@ -191,6 +191,10 @@ export const openEmbeddedLog = async ({
     return commits.submit(request)
   }
 
+  const probe = async (): Promise<void> => {
+    await commits.submit({ kind: 'probe', stream: '', size: 0 })
+  }
+
   const close = async (): Promise<void> => {
     await commits.drain()
     await check?.stop()
@@ -216,8 +220,9 @@ export const openEmbeddedLog = async ({
       const damage = damages.after(origin)
       if (damage !== undefined) throw new Damaged(`damaged at position ${damage.position}: ${damage.message}`, damage.position)
       // Who fails is tried again: without appends nobody would find out that there is room again.
-      if (commits.metrics().failing !== undefined) await commits.submit({ kind: 'probe', stream: '', size: 0 })
+      if (commits.metrics().failing !== undefined) await probe()
     },
+    probe,
     metrics: () => ({ ...commits.metrics(), subscribers }),
     close: () => {
       closed ??= close()

@@ -11,6 +11,7 @@ import { cloneWork } from './git/clone-work.ts'
 import { validateWork } from './lifecycle/validate-work.ts'
 import { createRecurring } from './recurring.ts'
 import type { RobotPorts } from './robot-ports.ts'
+import { webHookWork } from './web-hooks/web-hook-work.ts'
 
 /** The works of every kind `robot.…`. */
 export const robotWorks = ({
@@ -32,7 +33,7 @@ export const robotWorks = ({
     recurring: createRecurring({ ...node, schedules }),
     requestUpgrades: async () => [],
   }
-  for (const work of [cloneWork(ports), validateWork(ports), actionWork(ports)]) works.set(work.kind, work)
+  for (const work of [cloneWork(ports), validateWork(ports), actionWork(ports), webHookWork(ports)]) works.set(work.kind, work)
   return [...works.values()]
 }
 
