@@ -19,7 +19,7 @@ import { operationFailed } from './failed-operation.ts'
 import { messages } from './messages.ts'
 import { planRefused } from './plan-refusal.ts'
 import { readRobotBody } from './read-body.ts'
-import { serviceDocument } from './service-document.ts'
+import { createdDocument, serviceDocument } from './service-document.ts'
 import type { RobotTools } from './tools.ts'
 
 const view = 'robot-services'
@@ -43,7 +43,7 @@ export const ServiceBody = z
 
 /** `/services`. Source: robot contract, rows 5 to 9. */
 export const serviceRoutes = (tools: RobotTools): readonly FaceRoute[] => {
-  const { ports, settings, changes, mount } = tools
+  const { ports, settings, changes, mount, caller } = tools
   const names = createNameClaims(ports)
   const services = (c: HttpContext) => serviceQueries(c.known.views(view))
 
@@ -72,7 +72,9 @@ export const serviceRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     if (over !== undefined) return over
     if (ended.state !== 'succeeded') return notCreated(ended, service)
     await shown(c, guid)
-    return json(serviceDocument({ ...service, guid, state: [] }), 201, { Location: `${mount.prefix}/services/${guid}` })
+    const { document, sealedFor } = await createdDocument({ ...service, guid, state: [] }, await caller(c), tools)
+    const created = json(document, 201, { Location: `${mount.prefix}/services/${guid}` })
+    return sealedFor === undefined ? created : { ...created, sealedFor }
   }
 
   const shown = (c: HttpContext, guid: string): Promise<unknown> =>
@@ -83,18 +85,22 @@ export const serviceRoutes = (tools: RobotTools): readonly FaceRoute[] => {
       method: 'GET',
       path: '/services',
       reads: [view],
-      handle: (c) => json(services(c).list(filtersOf(c)).map(serviceDocument)),
+      handle: async (c) => {
+        const by = await caller(c)
+        const all = services(c).list(filtersOf(c)).filter(by.mayUse)
+        return json(all.map((service) => serviceDocument(service, by)))
+      },
     },
     { method: 'POST', path: '/services', reads: [view, templatesView, ...ports.operations.reads], handle: create },
     {
       method: 'GET',
-      path: '/services/:guid',
+      path: '/services/:service_guid',
       reads: [view],
-      handle: (c, { guid = '' }) => {
+      handle: async (c, { service_guid: guid = '' }) => {
         const service = services(c).byGuid(guid)
         return service === undefined
           ? robotError(404, { message: messages.serviceNotFound(guid) })
-          : json(serviceDocument(service))
+          : json(serviceDocument(service, await caller(c)))
       },
     },
   ]
