@@ -16,6 +16,7 @@ import { robotInfoDocuments } from './robot-documents.ts'
 import { robotInfoRoutes } from './robot-info.ts'
 import { serviceRoutes } from './services.ts'
 import { robotSummaries } from './summaries.ts'
+import { taskDocuments } from './task-documents.ts'
 import { addTaskMetrics } from './task-metrics.ts'
 import { taskRoutes } from './tasks.ts'
 import { templateRoutes } from './templates.ts'
@@ -65,7 +66,7 @@ export const createRobotFace = ({
       reason === 'forbidden' ? robotError(403, { message: `the credentials do not have the scope ${scope}` }) : unauthorized(),
     failed,
     summaries: robotSummaries,
-    documents: [...templateDocuments, ...robotInfoDocuments],
+    documents: [...templateDocuments, ...taskDocuments, ...robotInfoDocuments],
   }
 }
 
