@@ -71,6 +71,8 @@ export interface Served {
   /** What `/readyz` asks besides, by name: rejects where something is wrong. */
   readonly checks?: Readonly<Record<string, () => Promise<void>>>
   readonly services?: readonly Service[]
+  /** Done once the views are live, before this process starts any work: what has to come first after a start. */
+  readonly prepare?: () => Promise<void>
 }
 
 /** Topics, timers, agents: started once the views are live, stopped before them. */

@@ -92,11 +92,12 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
         face,
         services = [],
         checks = {},
+        prepare,
       } = (await module.serve?.({ ...node.faceNode, settings, ports, leadership, keepShort, openTopics: open })) ?? {}
       if (face !== undefined && face.name !== module.name)
         throw new Error(`the face "${module.name}" serves under the name "${face.name}"`)
       for (const [name, ask] of Object.entries(checks)) health.watch(name, ask)
-      return { face, services: createServices({ face: module.name, services, leadership, logger }) }
+      return { face, prepare, services: createServices({ face: module.name, services, leadership, logger }) }
     }),
   )
   const server = buildServer(
@@ -116,6 +117,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       },
       () => Promise.all([projections.start(), engines.start()]),
       known.start,
+      () => Promise.all(served.map(({ prepare }) => prepare?.())),
       // Alone it is ready once it has looked after everything; among others somebody else may be doing so.
       () => {
         const swept = office.campaign()

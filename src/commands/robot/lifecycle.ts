@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import type { JsonObject } from '../../lib/json.ts'
 import { anyJsonObject } from '../../lib/json-schemas.ts'
 import type { SubmitRequest } from '../submit.ts'
+import { priorities } from './task.ts'
 import { type BoundTemplate, serviceLane } from './template.ts'
 
 /** Validates a service with the hook of its template: a new one, which it then creates, or one that waits until it is valid. */
@@ -33,18 +35,30 @@ export type ValidateInput = z.infer<typeof ValidateInput>
 export const UpgradeInput = z.strictObject({ service: z.string(), templateUid: z.string(), commit: z.string() })
 export type UpgradeInput = z.infer<typeof UpgradeInput>
 
+/** What a `robot.upgrade` results in. */
+export interface UpgradeOutcome extends BoundTemplate {
+  /** Defaults of the new schema, which take the place of members of the data. */
+  readonly members?: JsonObject
+  /** The operation that validates the service now; null where its template has no hook for it. */
+  readonly validation: string | null
+}
+
 export const DeleteInput = z.strictObject({ service: z.string() })
 export type DeleteInput = z.infer<typeof DeleteInput>
+
+/** What a `robot.delete` results in. */
+export interface DeleteOutcome {
+  /** The delete actions, in order. */
+  readonly actions: readonly string[]
+  readonly failures: readonly { readonly action: string; readonly message: string }[]
+}
 
 const inLane = (kind: string, input: ValidateInput | UpgradeInput | DeleteInput): SubmitRequest => ({
   kind,
   input: input as unknown as SubmitRequest['input'],
   lane: serviceLane(input.service),
-  priority: systemPriority,
+  priority: priorities.system,
 })
-
-/** Steps of a service's life come before its tasks. */
-const systemPriority = 0
 
 /** Validates and creates a service; one that is refused is not tried again. */
 export const creationRequest = (guid: string, create: NewService): SubmitRequest => ({

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { SubmitRequest } from '../submit.ts'
 import type { TemplateAction, TemplateManifest } from './manifest.ts'
 import { type Seal, sealMembers } from './secret-members.ts'
-import { type ActionInput, actionKind, actionOf, priorities, updateDataAction } from './task.ts'
+import { type ActionInput, actionKind, actionOf, priorities, tenYearsMs, updateDataAction } from './task.ts'
 import { serviceLane } from './template.ts'
 import { templateSchema } from './template-schema.ts'
 
@@ -19,8 +19,6 @@ export interface TaskRefusal {
   readonly message: string
 }
 
-/** Without a time limit: far above every other one. */
-const tenYearsMs = 10 * 365 * 24 * 3_600_000
 /** The files of the template, the wait for its turn and the end of the program take no longer than this beside the program's own time. */
 const marginMs = 2 * 3_600_000
 /** Lost attempts in a row that end a task. */

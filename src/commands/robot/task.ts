@@ -14,6 +14,9 @@ export const ActionInput = z.strictObject({
 })
 export type ActionInput = z.infer<typeof ActionInput>
 
+/** Without a time limit: far above every other one. */
+export const tenYearsMs = 10 * 365 * 24 * 3_600_000
+
 /** The order of what waits for one service. Source: robot contract, section 6.4. */
 export const priorities = { system: 0, recurring: 5, normal: 10 } as const
 

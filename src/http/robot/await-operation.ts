@@ -20,6 +20,17 @@ export const awaitOperation = async (
   return operation !== undefined && hasEnded(operation) ? { ended: operation } : { over: stillRunning(id) }
 }
 
+/** Waits until an operation has been tried once; undefined then, else the 503 as above. */
+export const awaitFirstAttempt = async (
+  c: HttpContext,
+  { ports, changes, closing }: Pick<RobotTools, 'ports' | 'changes' | 'closing'>,
+  { id, timeoutMs }: { readonly id: string; readonly timeoutMs: number },
+): Promise<Reply | undefined> => {
+  const isTried = (operation: OperationResource): boolean => operation.state === 'retrying' || hasEnded(operation)
+  const operation = await waitForOperation(c, { ports, changes, closing }, { id, timeoutMs, enough: isTried })
+  return operation !== undefined && isTried(operation) ? undefined : stillRunning(id)
+}
+
 /** The wait that the contract names is over. */
 export const stillRunning = (id: string): Reply =>
   robotError(503, { message: `the operation ${id} is not finished yet; it goes on` }, { 'Retry-After': '5' })

@@ -16,5 +16,7 @@ export const messages = {
     `template with name '${name}' is confusing, can't select template based only on its name, please use full UID`,
   invalidData: (pointer: string, reason: string) =>
     ['data does not match the schema:', pointer, reason].filter(Boolean).join(' '),
+  otherTemplate: (own: string, other: string) =>
+    `a service of the template '${own}' cannot be upgraded to '${other}', which is another template`,
   notCreated: (name: string, uid: string, why: string) => `fail to create service ${name} ${uid}: ${why}`,
 } as const

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type GitUrl, isRevisionName, parseGitUrl } from '../../commands/robot/git-url.ts'
+import type { UpgradeOutcome } from '../../commands/robot/lifecycle.ts'
 import { type CloneInput, type CloneOutcome, cloneKind, repositoryLane } from '../../commands/robot/template.ts'
 import { parseTemplateReference, type TemplateUid } from '../../commands/robot/template-uid.ts'
 import { sealingSubject } from '../../events/sealed.ts'
@@ -11,7 +12,7 @@ import { caused, type HttpContext, requestContext } from '../faces/http-context.
 import { json } from '../replies/json.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
-import { awaitOperation } from './await-operation.ts'
+import { awaitFirstAttempt, awaitOperation } from './await-operation.ts'
 import { robotError } from './error-body.ts'
 import { operationFailed } from './failed-operation.ts'
 import { messages } from './messages.ts'
@@ -83,6 +84,9 @@ export const templateRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     for (const one of outcomeOf(ended).upgrades) {
       const upgraded = await awaitOperation(c, tools, { id: one, timeoutMs: leftMs() })
       if (upgraded.over !== undefined) return upgraded.over
+      const { validation = null } = (upgraded.ended.result ?? {}) as Partial<UpgradeOutcome>
+      const validating = validation && (await awaitFirstAttempt(c, tools, { id: validation, timeoutMs: leftMs() }))
+      if (validating) return validating
     }
     return { status: 204, headers: {}, body: null }
   }

@@ -36,6 +36,7 @@ export const robotServices: Projection = {
        phase TEXT NOT NULL, run INTEGER, failure TEXT
      ) STRICT`,
     'CREATE INDEX works_by_service ON works (service, kind, phase)',
+    `CREATE INDEX waiting_steps ON works (seq) WHERE phase = 'waiting' AND kind IN ('${upgradeKind}', '${deleteKind}')`,
     'CREATE INDEX works_by_run ON works (service, run) WHERE run IS NOT NULL',
   ],
   apply: (event, tx) => (event.stream.startsWith(servicePrefix) ? ofService(event, tx) : ofOperation(event, tx)),
@@ -197,6 +198,21 @@ const unfinished = (kind: string): string =>
 const selected = `SELECT guid, name, template_uid, commit_id, public, origin, data, state, held, (${unfinished(validateKind)} LIMIT 1) AS validation,
   EXISTS (${unfinished(deleteKind)}) AS deleting FROM services`
 
+/** An operation of a service. */
+export interface ServiceOperation {
+  readonly operation: string
+  readonly service: string
+  readonly kind: string
+  /** Backing off counts as active; lost attempts that are to be run again wait. */
+  readonly phase: 'waiting' | 'active'
+  /** When it was requested, in seconds since the epoch. */
+  readonly created: number
+  /** Its place in the order of requests. */
+  readonly seq: number
+}
+
+const operations = 'SELECT operation, service, kind, phase, created, seq FROM works'
+
 export type ServiceQueries = ReturnType<typeof serviceQueries>
 
 /** Of the view `robot-services`. Every list is in order of creation. */
@@ -219,6 +235,12 @@ export const serviceQueries = (views: Views) => {
     ofTemplate: ({ host, account, repository, name }: Omit<TemplateUid, 'version'>): readonly RobotService[] =>
       list({ host, account, repository, template: name }),
     count: (): number => views.get<{ count: number }>('SELECT count(*) AS count FROM services')?.count ?? 0,
+    /** Every operation of a service that has not ended, as they were requested. */
+    unfinished: (guid: string): readonly ServiceOperation[] =>
+      views.all(`${operations} WHERE service = ? AND phase IN ('waiting', 'active') ORDER BY seq`, guid),
+    /** Upgrades and deletions that wait for their turn. */
+    waitingSteps: (): readonly ServiceOperation[] =>
+      views.all(`${operations} WHERE phase = 'waiting' AND kind IN ('${upgradeKind}', '${deleteKind}') ORDER BY seq`),
     /** How many tasks of each service wait. */
     waiting: (): readonly { readonly guid: string; readonly tasks: number }[] =>
       views.all(

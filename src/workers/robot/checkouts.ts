@@ -30,6 +30,8 @@ export interface Checkouts {
    * more, `git-failed` (`details.stackTrace`) where git fails, `git-missing`, `repository-refused`.
    */
   checkout(template: BoundTemplate, context: CheckoutContext): Promise<Checkout>
+  /** Whether `checkout` would find the files without asking git. */
+  isThere(template: BoundTemplate): Promise<boolean>
   /** Fetches a repository and resolves a revision: the folder of all its files. Throws as `checkout` does. */
   refresh(
     repository: TemplateRepository,
@@ -95,11 +97,19 @@ export const createCheckouts = ({
     })
   }
 
+  const known = ({ templateUid, commit }: BoundTemplate) => {
+    const queries = templateQueries(projections.views('robot-templates'))
+    const template = queries.bound(templateUid, commit)
+    return { template, repository: template && queries.repository(template.repositoryKey) }
+  }
+
   return {
+    isThere: async (bound) => {
+      const { repository } = known(bound)
+      return repository !== undefined && isFolder(placeOf(repository).directoryOf(bound.commit))
+    },
     checkout: async ({ templateUid, commit }, context) => {
-      const queries = templateQueries(projections.views('robot-templates'))
-      const template = queries.bound(templateUid, commit)
-      const repository = template && queries.repository(template.repositoryKey)
+      const { template, repository } = known({ templateUid, commit })
       if (template === undefined || repository === undefined)
         throw new WorkFailed('template-unknown', `there is no template ${templateUid} at ${commit}`, { retryable: false })
       const directory = await realpath(await restored(repository, commit, context))

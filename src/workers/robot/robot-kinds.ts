@@ -8,6 +8,9 @@ import { actionWork } from './action/action-work.ts'
 import { createTemplatePrograms } from './action/template-programs.ts'
 import { createCheckouts } from './checkouts.ts'
 import { cloneWork } from './git/clone-work.ts'
+import { deleteWork } from './lifecycle/delete-work.ts'
+import { createRequestUpgrades } from './lifecycle/request-upgrades.ts'
+import { upgradeWork } from './lifecycle/upgrade-work.ts'
 import { validateWork } from './lifecycle/validate-work.ts'
 import { createRecurring } from './recurring.ts'
 import type { RobotPorts } from './robot-ports.ts'
@@ -23,7 +26,7 @@ export const robotWorks = ({
   const checkouts = createCheckouts(node)
   const forget = createForget(node)
   const schedules = createSchedules({ ...node, blobs: blobFiles, kinds: works, submit, forget })
-  const ports: RobotPorts = {
+  const made = {
     ...node,
     submit,
     checkouts,
@@ -31,9 +34,10 @@ export const robotWorks = ({
     names: createNameClaims(node),
     forget,
     recurring: createRecurring({ ...node, schedules }),
-    requestUpgrades: async () => [],
   }
-  for (const work of [cloneWork(ports), validateWork(ports), actionWork(ports), webHookWork(ports)]) works.set(work.kind, work)
+  const ports: RobotPorts = { ...made, requestUpgrades: createRequestUpgrades(made) }
+  for (const work of [cloneWork, validateWork, upgradeWork, deleteWork, actionWork, webHookWork].map((make) => make(ports)))
+    works.set(work.kind, work)
   return [...works.values()]
 }
 

@@ -31,15 +31,7 @@ export interface Creation {
 type Ports = Pick<RobotPorts, 'executor' | 'settings' | 'checkouts' | 'programs' | 'names' | 'forget' | 'recurring'>
 
 /** Source: robot contract, section 7. */
-export const createCreation = ({
-  executor,
-  settings,
-  checkouts,
-  programs,
-  names,
-  forget,
-  recurring,
-}: Ports): Creation => ({
+export const createCreation = ({ executor, settings, checkouts, programs, names, forget, recurring }: Ports): Creation => ({
   claimName: async ({ guid, name, templateUid, origin }, context) => {
     const scope = origin === 'blueprint' || settings.nameScope === 'template' ? 'template' : 'alone'
     if (!(await names.claim({ name, guid, templateUid, scope }, commandFrom(context)))) throw nameTaken(name)

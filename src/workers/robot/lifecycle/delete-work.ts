@@ -1,14 +1,8 @@
 import { operation } from '../../../commands/operation.ts'
-import {
-  type DeleteInput,
-  DeleteInput as Input,
-  type DeleteOutcome,
-  deleteKind,
-  tenYearsMs,
-} from '../../../commands/robot/lifecycle.ts'
+import { type DeleteInput, type DeleteOutcome, deleteKind, DeleteInput as Input } from '../../../commands/robot/lifecycle.ts'
 import { secretSubject } from '../../../commands/robot/secret-members.ts'
 import { service } from '../../../commands/robot/service.ts'
-import { actionKind } from '../../../commands/robot/task.ts'
+import { actionKind, tenYearsMs } from '../../../commands/robot/task.ts'
 import { childId } from '../../../lib/ids.ts'
 import type { JsonValue } from '../../../lib/json.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'

@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import {
-  tenYearsMs,
-  type UpgradeInput,
   UpgradeInput as Input,
+  type UpgradeInput,
   type UpgradeOutcome,
   upgradeKind,
   validationRequest,
 } from '../../../commands/robot/lifecycle.ts'
 import { openMembers, sealMembers, secretSubject } from '../../../commands/robot/secret-members.ts'
 import { service } from '../../../commands/robot/service.ts'
-import type { LoadedTemplate } from '../../../commands/robot/template.ts'
+import { tenYearsMs } from '../../../commands/robot/task.ts'
+import type { BoundTemplate, LoadedTemplate } from '../../../commands/robot/template.ts'
 import { templateSchema } from '../../../commands/robot/template-schema.ts'
 import { childId } from '../../../lib/ids.ts'
 import type { JsonObject, JsonValue } from '../../../lib/json.ts'
@@ -25,21 +25,21 @@ import { nameTaken } from './creation.ts'
 const mostAtATime = 25
 const attempts = 30
 const retryMs = 2_000
+const loadedWithinMs = 5_000
+const lookAgainMs = 20
 
 /**
  * Binds a service to another template of its kind and fills the defaults that its schema adds; an operation of its own validates the service then.
  * Source: robot contract, section 7, rows 4 and 8.
  */
 export const upgradeWork = (ports: RobotPorts): Work => {
-  const { executor, projections, checkouts, names, recurring, submit } = ports
+  const { executor, projections, clock, checkouts, names, recurring, submit } = ports
 
   const upgrade = async ({ service: guid, templateUid, commit }: UpgradeInput, context: WorkContext): Promise<UpgradeOutcome> => {
     await caughtUp(ports, context.signal)
     const found = serviceQueries(projections.views('robot-services')).byGuid(guid)
     if (found === undefined) throw new WorkFailed('service-gone', `there is no service ${guid} any more`, { retryable: false })
-    // The operation that loads the template may have asked for this before its own outcome.
-    if (templateQueries(projections.views('robot-templates')).bound(templateUid, commit) === undefined)
-      throw new WorkFailed('template-unknown', `there is no template ${templateUid} at ${commit}`, { retryable: true })
+    await loaded({ templateUid, commit }, context)
     const { template } = await checkouts.checkout({ templateUid, commit }, context)
     const { name } = found
     if (!(await names.claim({ name, guid, templateUid, scope: 'template' }, commandFrom(context)))) throw nameTaken(name)
@@ -52,6 +52,14 @@ export const upgradeWork = (ports: RobotPorts): Work => {
     for (const fault of faults) await context.output(`${fault}\n`)
     const validation = manifest.hooks.validate === undefined ? null : await requestValidation(guid, context)
     return { templateUid, commit, ...(members === undefined ? {} : { members }), validation }
+  }
+
+  /** The operation that loads the template may have asked for this before its own outcome. */
+  const loaded = async ({ templateUid, commit }: BoundTemplate, { signal }: WorkContext): Promise<void> => {
+    const isLoaded = (): boolean => templateQueries(projections.views('robot-templates')).bound(templateUid, commit) !== undefined
+    for (const until = clock.monotonic() + loadedWithinMs; !isLoaded(); await clock.sleep(lookAgainMs, signal))
+      if (clock.monotonic() >= until)
+        throw new WorkFailed('template-unknown', `there is no template ${templateUid} at ${commit}`, { retryable: true })
   }
 
   /** It takes the lane when the upgrade has ended. */

@@ -1,11 +1,13 @@
 import {
-  type ValidateInput,
+  deleteKind,
   ValidateInput as Input,
-  tenYearsMs,
+  upgradeKind,
   upgradeRequest,
+  type ValidateInput,
   validateKind,
 } from '../../../commands/robot/lifecycle.ts'
 import { service } from '../../../commands/robot/service.ts'
+import { tenYearsMs } from '../../../commands/robot/task.ts'
 import type { LoadedTemplate } from '../../../commands/robot/template.ts'
 import { compareTemplateVersions, parseTemplateReference, type TemplateUid } from '../../../commands/robot/template-uid.ts'
 import { servicePrefix } from '../../../events/robot/service.ts'
@@ -19,6 +21,9 @@ import { commandFrom } from '../command-from.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { caughtUp } from './caught-up.ts'
 import { type Creating, createCreation } from './creation.ts'
+
+/** What a held service gives way to. */
+const steps: readonly string[] = [upgradeKind, deleteKind]
 
 /** A service that is held is tried again after this time. */
 const heldMs = 10_000
@@ -53,7 +58,13 @@ export const validateWork = (ports: RobotPorts): Work => {
     await caughtUp(ports, context.signal)
     const found = services().byGuid(guid)
     // Whoever upgrades or deletes it waits for this lane.
-    if (found === undefined || services().waitingSteps().some(({ service }) => service === guid)) return {}
+    if (
+      found === undefined ||
+      services()
+        .unfinished(guid)
+        .some(({ kind }) => steps.includes(kind))
+    )
+      return {}
     const template = await checkedOut(found, context)
     if (template === undefined) return {}
     const refusal = await validate(programs, template.manifest, found, context)
