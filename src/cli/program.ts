@@ -36,6 +36,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   blobs: async () => (await import('./commands/blobs.ts')).blobsCommand,
   webhooks: async () => (await import('./commands/webhooks.ts')).webhooksCommand,
   secrets: async () => (await import('./commands/secrets.ts')).secretsCommand,
+  robot: async () => (await import('./commands/robot.ts')).robotCommand,
   credentials: async () => (await import('./commands/credentials.ts')).credentialsCommand,
   'dead-letters': async () => (await import('./commands/dead-letters.ts')).deadLettersCommand,
   backup: async () => (await import('./commands/backup.ts')).backupCommand,

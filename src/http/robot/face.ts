@@ -9,6 +9,7 @@ import type { Reply } from '../replies/reply.ts'
 import { createCallers, seedCaller } from './callers.ts'
 import { templateDocuments } from './documents.ts'
 import { robotError, unauthorized } from './error-body.ts'
+import { godTokenRoute } from './god-token.ts'
 import { withRights } from './later-rights.ts'
 import { logRoutes } from './logs.ts'
 import { messages } from './messages.ts'
@@ -65,6 +66,7 @@ export const createRobotFace = ({
     unauthorised: (_c, reason, scope) =>
       reason === 'forbidden' ? robotError(403, { message: `the credentials do not have the scope ${scope}` }) : unauthorized(),
     failed,
+    native: [godTokenRoute({ secrets, settings })],
     summaries: robotSummaries,
     documents: [...templateDocuments, ...taskDocuments, ...robotInfoDocuments],
   }

@@ -14,7 +14,7 @@ const RobotInfoDocument = z
   })
   .meta({ id: 'RobotInfo' })
 
-const percent = z.number().meta({ description: 'In percent, over a sample of half a second' })
+const percent = z.number().meta({ description: 'In percent, over a sample of 250 ms' })
 const bytes = z.number().meta({ description: 'In bytes' })
 
 const MetricsDocument = z

@@ -5,7 +5,7 @@ import { json } from '../replies/json.ts'
 import type { RobotTools } from './tools.ts'
 
 const view = 'robot-services'
-const sampleMs = 500
+const sampleMs = 250
 
 /** `/robot/info` and `/robot/metrics`. What the past cannot know is null there. Source: robot contract, rows 16 and 17. */
 export const robotInfoRoutes = ({
