@@ -12,7 +12,7 @@ export const robotCommand = (program: Command): void => {
 }
 
 async function godToken(options: ServerCommandOptions): Promise<void> {
-  const answer = await createClient(options).json('/v1/robot/god-token')
+  const answer = await createClient(options).json('/v1/robot/god-token', { method: 'POST' })
   if (options.json) return printJson(answer)
   print(String(answer.token))
 }

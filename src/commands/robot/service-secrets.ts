@@ -22,7 +22,7 @@ export interface ServiceSecrets {
 }
 
 /** Whose key signs them. To forget the key of this subject makes every token worthless, and new ones are made. */
-const subject = 'robotSecrets'
+export const signingSubject = 'robotSecrets'
 const purpose = 'signing key of JSON Web Tokens'
 const godClaims = { authentication: 'god_token' }
 const header = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url')
@@ -34,12 +34,12 @@ const header = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url')
 export const createServiceSecrets = (secrets: Pick<Secrets, 'seal' | 'digest'>): ServiceSecrets => {
   const signingKey = async (): Promise<string> => {
     try {
-      return await secrets.digest(subject, purpose)
+      return await secrets.digest(signingSubject, purpose)
     } catch (error) {
       if (!(error instanceof SecretForgotten)) throw error
       // What seals makes the key where there is none.
-      await secrets.seal(subject, purpose)
-      return secrets.digest(subject, purpose)
+      await secrets.seal(signingSubject, purpose)
+      return secrets.digest(signingSubject, purpose)
     }
   }
   return {
