@@ -1,3 +1,4 @@
+import { blueprintKind } from '../../commands/robot/blueprint.ts'
 import { deleteKind, upgradeKind, validateKind } from '../../commands/robot/lifecycle.ts'
 import { service } from '../../commands/robot/service.ts'
 import { serviceName } from '../../commands/robot/service-name.ts'
@@ -27,6 +28,7 @@ export const robot = faceModule<RobotFaceSettings>({
     [validateKind]: lifecycle,
     [upgradeKind]: lifecycle,
     [deleteKind]: lifecycle,
+    [blueprintKind]: lifecycle,
     [actionKind]: { reads: ['robot-templates', 'robot-services'] },
     [webHookKind]: { reads: [] },
   },

@@ -13,7 +13,7 @@ export const upgradeKind = 'robot.upgrade'
 export const deleteKind = 'robot.delete'
 
 /** A service that is to be created. Secret members of `data` are sealed, defaults are filled in. */
-const NewService = z.strictObject({
+export const NewService = z.strictObject({
   name: z.string(),
   templateUid: z.string(),
   commit: z.string(),

@@ -6,6 +6,7 @@ import type { HttpPorts } from '../faces/http-ports.ts'
 import { createChanges } from '../reading/view-changes.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
+import { blueprintRoutes } from './blueprints.ts'
 import { createCallers, seedCaller } from './callers.ts'
 import { templateDocuments } from './documents.ts'
 import { robotError, unauthorized } from './error-body.ts'
@@ -76,6 +77,7 @@ const laterPrefix = '/zrobot/0.9'
 const owned = ['/blueprints', '/templates', '/services', '/robot', laterPrefix]
 
 const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
+  blueprintRoutes,
   templateRoutes,
   serviceRoutes,
   taskRoutes,

@@ -7,6 +7,10 @@ export const messages = {
   gitMissing: 'git is not installed',
   noGodMode: 'god mode is not enabled on the service, you cannot read the logs',
   malformedUidInKey: 'Template uid not valid',
+  malformedKey: (key: string) =>
+    `Key for service creation is not right format, needs to be '$template__$instance', found:'${key}'`,
+  malformedName: (name: string) => `Service name should be digits or alphanumeric. you passed [${name}]`,
+  noAction: 'need to specify action key in action block',
   serviceNotFound: (guid: string) => `service with guid '${guid}' not found`,
   taskNotFound: (guid: string) => `task with guid '${guid}' not found`,
   templateNotFound: (text: string) => `template '${text}' not found`,

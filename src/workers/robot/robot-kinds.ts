@@ -6,6 +6,7 @@ import { createSubmit } from '../../commands/submit.ts'
 import type { Work } from '../work.ts'
 import { actionWork } from './action/action-work.ts'
 import { createTemplatePrograms } from './action/template-programs.ts'
+import { blueprintWork } from './blueprint/blueprint-work.ts'
 import { createCheckouts } from './checkouts.ts'
 import { cloneWork } from './git/clone-work.ts'
 import { deleteWork } from './lifecycle/delete-work.ts'
@@ -36,7 +37,9 @@ export const robotWorks = ({
     recurring: createRecurring({ ...node, schedules }),
   }
   const ports: RobotPorts = { ...made, requestUpgrades: createRequestUpgrades(made) }
-  for (const work of [cloneWork, validateWork, upgradeWork, deleteWork, actionWork, webHookWork].map((make) => make(ports)))
+  for (const work of [cloneWork, validateWork, upgradeWork, deleteWork, blueprintWork, actionWork, webHookWork].map((make) =>
+    make(ports),
+  ))
     works.set(work.kind, work)
   return [...works.values()]
 }
