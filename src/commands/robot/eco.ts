@@ -155,7 +155,8 @@ export const ecoOfEvent = (
   }: { readonly id: string; readonly type: string; readonly data: JsonObject; readonly recordedAt: string },
   { action, attempts, file = '' }: { readonly action: string; readonly attempts: number; readonly file?: string },
 ): Eco => {
-  const error = isObject(data.error) ? data.error : {}
+  const hasFailed = type !== 'OperationCancelled' && type !== 'OperationTimedOut'
+  const error = hasFailed && isObject(data.error) ? data.error : {}
   if (isObject(error.details) && isObject(error.details.eco)) return error.details.eco as unknown as Eco
   const at = parseInstant(recordedAt)
   const occurrences = Math.max(attempts, 1)
