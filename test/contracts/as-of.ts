@@ -91,6 +91,8 @@ const ofNow = new Set([
   'worker',
   'waiting',
   'windowUsed',
+  'cpu',
+  'memory',
 ])
 const hangsOnWorkers = ['start', 'worker', 'unknown']
 
