@@ -13,8 +13,8 @@ import type { RobotTools } from './tools.ts'
 
 const view = 'robot-services'
 const mostBytes = 1_048_576
-/** Operations of which one question finds the names. */
-const pageSize = 100
+/** Operations that are looked at: of those before nothing is shown, though these may have printed little. */
+const mostRuns = 1_000
 const lineFeed = 10
 
 /** What the programs of a service have printed, its last MiB. Source: robot contract, row 15. */
@@ -26,7 +26,7 @@ export const logRoutes = ({ ports, settings }: RobotTools): readonly FaceRoute[]
     const parts: Buffer[] = []
     let left = mostBytes
     const upTo = c.known.position()
-    for (const operation of runs((before) => services.lastRuns(guid, pageSize, before))) {
+    for (const operation of services.lastRuns(guid, mostRuns)) {
       const part = await tailOf(ports.log, operation, { most: left, upTo })
       parts.unshift(part)
       left -= part.length
@@ -36,14 +36,6 @@ export const logRoutes = ({ ports, settings }: RobotTools): readonly FaceRoute[]
     return json({ logs: logs.toString('utf8', nextCharacter(logs, 0)) })
   }
   return [{ method: 'GET', path: '/services/:service_guid/logs', reads: [view], handle: show }]
-}
-
-type Page = readonly { readonly operation: string; readonly run: number }[]
-
-/** The operations of all pages, the one that was started last first. */
-function* runs(pageBefore: (run?: number) => Page): Generator<string> {
-  for (let page = pageBefore(); page.length > 0; page = pageBefore(page.at(-1)?.run))
-    for (const { operation } of page) yield operation
 }
 
 /** The end of what an operation has printed; its last line is ended. */

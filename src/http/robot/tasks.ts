@@ -8,13 +8,13 @@ import { anyJsonObject } from '../../lib/json-schemas.ts'
 import { createPace } from '../../lib/time-slice.ts'
 import type { Known } from '../../projections/known.ts'
 import { type RobotService, serviceQueries } from '../../projections/robot/services.ts'
-import { type TasksOfService, tasksOf } from '../../projections/robot/tasks.ts'
+import { type TaskDocument, type TasksOfService, tasksOf } from '../../projections/robot/tasks.ts'
 import { templateQueries } from '../../projections/robot/templates.ts'
 import type { FaceRoute } from '../faces/face.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import { settle } from '../reading/event-position.ts'
 import { waitForOperation } from '../reading/operation-wait.ts'
-import { json, jsonText } from '../replies/json.ts'
+import { json, jsonList } from '../replies/json.ts'
 import type { Reply } from '../replies/reply.ts'
 import { robotError } from './error-body.ts'
 import { messages } from './messages.ts'
@@ -23,6 +23,7 @@ import type { RobotTools } from './tools.ts'
 
 /** How long the answer to a cancellation waits for the program to end: it has 5 s from its first signal to its last. */
 const cancelWaitMs = 10_000
+const tasksPerTurn = 200
 
 export const TaskCreateBody = z.object({ action_name: z.string(), args: anyJsonObject.nullish() }).meta({ id: 'RobotTaskCreate' })
 
@@ -54,17 +55,22 @@ export const taskRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     return json(names.map((name) => ({ name })))
   }
 
+  /** Long lists take several turns of the event loop, in between which tasks may end. */
   const list = async (c: HttpContext, service: RobotService): Promise<Reply> => {
     const { document, queue, ended } = tasks(c, service)
-    const ids = isTrue(new URLSearchParams(c.query).get('all')) ? [...queue(), ...ended()] : queue()
     const pace = createPace(ports.clock)
-    const texts: string[] = []
-    for (const id of ids) {
-      const task = document(id)
-      if (task !== undefined) texts.push(JSON.stringify(task))
-      if (pace.enough()) await pace.rest()
+    const texts = new Map<string, string>()
+    let looked = 0
+    const show = async (ids: Iterable<string>, isWanted: (task: TaskDocument) => boolean): Promise<void> => {
+      for (const id of ids) {
+        const task = texts.has(id) ? undefined : document(id)
+        if (task !== undefined && isWanted(task)) texts.set(id, JSON.stringify(task))
+        if (++looked % tasksPerTurn === 0) await pace.rest()
+      }
     }
-    return jsonText(`[${texts.join(',')}]`)
+    await show(queue(), ({ duration }) => duration === undefined)
+    if (isTrue(new URLSearchParams(c.query).get('all'))) await show(ended(), () => true)
+    return jsonList([...texts.values()])
   }
 
   const add: FaceRoute['handle'] = async (c, params) => {

@@ -32,10 +32,10 @@ export const robotServices: Projection = {
     // `created`: in seconds since the epoch. Phase: waiting (or to be run again), active (running or backing off), ended. `run` is the order of the first starts of a service's
     // operations; `failure` the event of the last failure of which the work itself has reported nothing.
     `CREATE TABLE works (
-       seq INTEGER PRIMARY KEY, operation TEXT NOT NULL UNIQUE, service TEXT NOT NULL, kind TEXT NOT NULL, created INTEGER NOT NULL,
-       phase TEXT NOT NULL, run INTEGER, failure TEXT
+       seq INTEGER PRIMARY KEY, operation TEXT NOT NULL UNIQUE, service TEXT NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
+       created INTEGER NOT NULL, phase TEXT NOT NULL, run INTEGER, failure TEXT
      ) STRICT`,
-    'CREATE INDEX works_by_service ON works (service, kind, phase)',
+    'CREATE INDEX works_by_service ON works (service, kind, phase, created, seq)',
     `CREATE INDEX waiting_steps ON works (seq) WHERE phase = 'waiting' AND kind IN ('${upgradeKind}', '${deleteKind}')`,
     'CREATE INDEX works_by_run ON works (service, run) WHERE run IS NOT NULL',
   ],
@@ -74,11 +74,11 @@ interface Work {
 }
 
 const ofOperation = on(operationEvents, {
-  OperationRequested: ({ stream, recordedAt, data: { kind, input } }, tx) => {
+  OperationRequested: ({ stream, recordedAt, data: { kind, priority, input } }, tx) => {
     if (!kinds.includes(kind) || !isObject(input) || typeof input.service !== 'string') return
     tx.run(
-      `INSERT OR IGNORE INTO works (operation, service, kind, created, phase) VALUES (?, ?, ?, ?, 'waiting')`,
-      ...[operationOf({ stream }), input.service, kind, Math.floor(parseInstant(recordedAt) / 1000)],
+      `INSERT OR IGNORE INTO works (operation, service, kind, priority, created, phase) VALUES (?, ?, ?, ?, ?, 'waiting')`,
+      ...[operationOf({ stream }), input.service, kind, priority, Math.floor(parseInstant(recordedAt) / 1000)],
     )
   },
   OperationStarted: ({ stream }, tx) =>
@@ -213,10 +213,15 @@ export interface ServiceOperation {
 
 const operations = 'SELECT operation, service, kind, phase, created, seq FROM works'
 
+/** A task that has ended, and its place in the order of those. */
+export type EndedTask = Pick<ServiceOperation, 'operation' | 'created' | 'seq'>
+
 export type ServiceQueries = ReturnType<typeof serviceQueries>
 
 /** Of the view `robot-services`. Every list is in order of creation. */
 export const serviceQueries = (views: Views) => {
+  const ids = (sql: string, ...values: readonly SqlValue[]): readonly string[] =>
+    views.all<{ operation: string }>(sql, ...values).map(({ operation }) => operation)
   const list = (filters: ServiceFilters = {}): readonly RobotService[] => {
     const given = (Object.keys(columns) as (keyof ServiceFilters)[]).filter((name) => filters[name] !== undefined)
     const where = given.map((name) => `${columns[name]} = ?`).join(' AND ')
@@ -251,24 +256,30 @@ export const serviceQueries = (views: Views) => {
     hasTask: (guid: string, operation: string): boolean =>
       views.get(`SELECT 1 FROM works WHERE operation = ? AND service = ? AND kind = '${actionKind}'`, operation, guid) !==
       undefined,
-    /** Ids of the tasks of a service, by the second of their request, then as they were requested. */
-    tasks: (guid: string, which: 'ended' | 'unfinished'): readonly string[] =>
-      views
-        .all<{ operation: string }>(
-          `SELECT operation FROM works WHERE service = ? AND kind = '${actionKind}'
-             AND phase ${which === 'ended' ? `= 'ended'` : `IN ('waiting', 'active')`} ORDER BY created, seq`,
-          guid,
-        )
-        .map(({ operation }) => operation),
+    /** Ids of the tasks of a service that have not ended, in the order of its queue. */
+    queue: (guid: string): readonly string[] =>
+      ids(
+        `SELECT operation FROM works WHERE service = ? AND kind = '${actionKind}' AND phase IN ('waiting', 'active')
+           ORDER BY priority, seq`,
+        guid,
+      ),
+    /** Tasks of a service that have ended, by the second of their request, then as they were requested; those behind `after`. */
+    ended: (
+      guid: string,
+      most: number,
+      after: Pick<EndedTask, 'created' | 'seq'> = { created: -1, seq: 0 },
+    ): readonly EndedTask[] =>
+      views.all(
+        `SELECT operation, created, seq FROM works WHERE service = ? AND kind = '${actionKind}' AND phase = 'ended'
+           AND (created, seq) > (?, ?) ORDER BY created, seq LIMIT ?`,
+        ...[guid, after.created, after.seq, most],
+      ),
     /** The event of the last failure of an operation, if its work has reported nothing of it. */
     unreportedFailure: (operation: string): string | undefined =>
       views.get<{ failure: string | null }>('SELECT failure FROM works WHERE operation = ?', operation)?.failure ?? undefined,
-    /** Ids of the operations of a service that have been started, the last one first; at most `most`, before those of the page before. */
-    lastRuns: (guid: string, most: number, before?: number): readonly { readonly operation: string; readonly run: number }[] =>
-      views.all(
-        'SELECT operation, run FROM works WHERE service = ? AND run IS NOT NULL AND run < ? ORDER BY run DESC LIMIT ?',
-        ...[guid, before ?? Number.MAX_SAFE_INTEGER, most],
-      ),
+    /** Ids of the operations of a service that have been started, the last one first. */
+    lastRuns: (guid: string, most: number): readonly string[] =>
+      ids('SELECT operation FROM works WHERE service = ? AND run IS NOT NULL ORDER BY run DESC LIMIT ?', guid, most),
   }
 }
 

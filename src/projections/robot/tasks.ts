@@ -83,16 +83,22 @@ export const tasksOf = ({ services, operations }: TaskViews, service: RobotServi
     /** Ids: the task that holds the lane, then those that wait, in the order in which they will run. */
     queue: (): readonly string[] => {
       const holder = operations.laneHolder(serviceLane(service.guid))
-      return services
-        .tasks(service.guid, 'unfinished')
-        .flatMap((id) => operations.row(id) ?? [])
-        .toSorted((a, b) => Number(b.id === holder) - Number(a.id === holder) || a.priority - b.priority || a.seq - b.seq)
-        .map(({ id }) => id)
+      const ids = services.queue(service.guid)
+      return holder === undefined || !ids.includes(holder) ? ids : [holder, ...ids.filter((id) => id !== holder)]
     },
-    /** Ids of those that have ended, by the second of their request, then as they were accepted. */
-    ended: (): readonly string[] => services.tasks(service.guid, 'ended'),
+    /** Ids of those that have ended, by the second of their request, then as they were accepted; read in pages. */
+    *ended(): Generator<string> {
+      for (
+        let page = services.ended(service.guid, pageSize);
+        page.length > 0;
+        page = services.ended(service.guid, pageSize, page.at(-1))
+      )
+        for (const { operation } of page) yield operation
+    },
   }
 }
+
+const pageSize = 1_000
 
 const beginning = ({ id, input, requestedAt }: OperationResource, { guid, name, templateUid }: RobotService) => {
   const { action, args } = input as unknown as ActionInput

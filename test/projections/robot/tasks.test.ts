@@ -163,6 +163,6 @@ test('what has ended stands in the order of its seconds, then of its acceptance'
     }
     return position
   })
-  expect(tasks.ended()).toEqual(['early', 'same', 'late'])
+  expect([...tasks.ended()]).toEqual(['early', 'same', 'late'])
   expect(tasks.queue()).toEqual([])
 })
