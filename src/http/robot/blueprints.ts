@@ -10,6 +10,7 @@ import { type BlueprintPlan, type BlueprintWorld, type PlannedTask, planBlueprin
 import { planTask } from '../../commands/robot/plan-task.ts'
 import { type Seal, sealMembers, secretSubject } from '../../commands/robot/secret-members.ts'
 import type { ActionInput } from '../../commands/robot/task.ts'
+import { sealingSubject } from '../../events/sealed.ts'
 import { newId } from '../../lib/ids.ts'
 import { inParallel } from '../../lib/in-parallel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
@@ -27,7 +28,11 @@ import { json } from '../replies/json.ts'
 import type { Reply } from '../replies/reply.ts'
 import { awaitOperation } from './await-operation.ts'
 import { blueprintRefused } from './blueprint-answers.ts'
+import type { Caller } from './callers.ts'
+import { unauthorized } from './error-body.ts'
+import { messages } from './messages.ts'
 import { readRobotBody } from './read-body.ts'
+import { createdDocument } from './service-document.ts'
 import type { RobotTools } from './tools.ts'
 
 const waitMs = 120_000
@@ -36,7 +41,7 @@ export const BlueprintBody = z.object({ content: anyJsonObject }).meta({ id: 'Ro
 
 /** `/blueprints`. Source: robot contract, section 5. */
 export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
-  const { ports, mount } = tools
+  const { ports, mount, caller } = tools
   const reads = ['robot-services', 'robot-templates', ...ports.operations.reads]
 
   const execute = async (c: HttpContext): Promise<Reply> => {
@@ -46,6 +51,7 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     const world = worldOf(c)
     const { plan, refused } = await planBlueprint(blueprint, world)
     if (refused !== undefined) return blueprintRefused(refused, mount)
+    if (!mayUseAll(c, plan, await caller(c))) return unauthorized(messages.noRights)
     const submitted = await ports.submit(
       { kind: blueprintKind, input: (await recorded(plan, world)) as unknown as JsonValue },
       requestContext(c),
@@ -54,6 +60,14 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     if (submitted.refused !== undefined) throw new Error(`${blueprintKind} was refused: ${submitted.refused.reason}`)
     caused(c, submitted)
     return await answered(c, submitted.operationId)
+  }
+
+  /** What the blueprint creates belongs to whoever sent it. Source: robot contract, section 8. */
+  const mayUseAll = (c: HttpContext, { creations, updates, tasks }: BlueprintPlan, { mayUse }: Caller): boolean => {
+    const { services } = queriesOf(c.known)
+    const others = new Set([...updates, ...tasks].map(({ service }) => service.guid))
+    for (const { service } of creations) others.delete(service.guid)
+    return [...others].every((guid) => mayUse(services.byGuid(guid) ?? { guid, public: false }))
   }
 
   const worldOf = (c: HttpContext): BlueprintWorld => {
@@ -116,7 +130,7 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     const { ended, over } = await awaitOperation(c, tools, { id, timeoutMs: leftMs() })
     if (over !== undefined) return over
     await settle(ports, ended.position, reads)
-    if (ended.state === 'succeeded') return json(tasksIn(c, ended.result as unknown as BlueprintOutcome))
+    if (ended.state === 'succeeded') return carriedOut(c, id, ended.result as unknown as BlueprintOutcome)
     const failure = failureOf(ended)
     if (failure === undefined) throw new Error(`the blueprint ${id} has ended: ${ended.state}, ${ended.error?.message}`)
     for (const deletion of failure.deletions) {
@@ -124,6 +138,17 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
       if (deleted.over !== undefined) return deleted.over
     }
     return blueprintRefused(failure.refusal, mount)
+  }
+
+  const carriedOut = async (c: HttpContext, id: string, outcome: BlueprintOutcome): Promise<Reply> => {
+    const tasks = tasksIn(c, outcome)
+    if (mount.profile === 'seed') return json(tasks)
+    const { services } = queriesOf(c.known)
+    const by = await caller(c)
+    const created = outcome.services.flatMap((guid) => services.byGuid(guid) ?? [])
+    const documents = await inParallel(created, 1, (service) => createdDocument(service, by, tools))
+    // Secrets of services are in it.
+    return { ...json({ tasks, services: documents.map(({ document }) => document) }), sealedFor: sealingSubject(id) }
   }
 
   const tasksIn = (c: HttpContext, { tasks }: BlueprintOutcome) => {

@@ -6,6 +6,7 @@ import type { HttpPorts } from '../faces/http-ports.ts'
 import { createChanges } from '../reading/view-changes.ts'
 import { Problem } from '../replies/problem.ts'
 import type { Reply } from '../replies/reply.ts'
+import { blueprintDocuments } from './blueprint-documents.ts'
 import { blueprintRoutes } from './blueprints.ts'
 import { createCallers, seedCaller } from './callers.ts'
 import { templateDocuments } from './documents.ts'
@@ -69,7 +70,7 @@ export const createRobotFace = ({
     failed,
     native: [godTokenRoute({ secrets, settings })],
     summaries: robotSummaries,
-    documents: [...templateDocuments, ...taskDocuments, ...robotInfoDocuments],
+    documents: [...blueprintDocuments, ...templateDocuments, ...taskDocuments, ...robotInfoDocuments],
   }
 }
 

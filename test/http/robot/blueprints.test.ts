@@ -226,4 +226,48 @@ describe('a blueprint that is refused', () => {
   })
 })
 
+describe('under the paths of later clients', () => {
+  const later = (content: unknown, tokens: readonly string[] = [], headers: Readonly<Record<string, string>> = {}) =>
+    app.ask('POST /zrobot/0.9/blueprints', {
+      body: { content },
+      headers: { ...headers, ...(tokens.length === 0 ? {} : { ZrobotSecret: `Bearer ${tokens.join(' ')}` }) },
+    })
+
+  test('the answer has the tasks, and the created services with their secrets', async () => {
+    const blueprint = { services: [{ node__l1: null }, { vm__l2: null }], actions: { service: 'l2', action: 'boot' } }
+    const answer = await later(blueprint, [], { 'Idempotency-Key': 'later' })
+    const [l1, l2] = [...(await named('l1')), ...(await named('l2'))]
+    expect(answer).toMatchObject({
+      status: 200,
+      json: {
+        tasks: [{ service_guid: l2?.guid, action_name: 'boot', state: 'new' }],
+        services: [
+          { ...l1, secret: expect.any(String) },
+          { ...l2, secret: expect.any(String) },
+        ],
+      },
+    })
+    expect((await later(blueprint, [], { 'Idempotency-Key': 'later' })).json).toEqual(answer.json)
+    const secret = answer.json.services[1].secret
+    expect((await app.ask('GET /v1/events?limit=1000')).text).not.toContain(secret)
+
+    // Its holder alone schedules on it.
+    const again = { vm__l2: { n: 1 }, actions: { service: 'l2', action: 'boot' } }
+    const refused = {
+      status: 401,
+      json: { code: 401, message: "you are trying to schedule action on some services on which you don't have rights." },
+    }
+    for (const content of [again, { actions: again.actions }, { vm__l2: again.vm__l2 }])
+      expect(await later(content)).toMatchObject(refused)
+    expect(await later({ actions: { action: 'boot' } }, [secret])).toMatchObject(refused)
+    expect(await later(again, [secret])).toMatchObject({ status: 200, json: { tasks: [{ service_name: 'l2' }], services: [] } })
+  })
+
+  test('an ambiguous name is 409 with a code of its own', async () =>
+    expect(await later({ disk__l3: null })).toMatchObject({ status: 409, json: { code: 4090 } }))
+
+  test('an unknown template is 404', async () =>
+    expect(await later({ nowhere__l3: null })).toMatchObject({ status: 404, json: { code: 404 } }))
+})
+
 test('a GET is 405', async () => expect(await app.ask('GET /blueprints')).toMatchObject({ status: 405, json: { code: 405 } }))
