@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { deleteKind } from '../../../src/commands/robot/lifecycle.ts'
+import { Unavailable } from '../../../src/lib/errors.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
 import { openRobot } from './robot-engine.ts'
 
@@ -144,5 +145,30 @@ describe('what a reply schedules', () => {
     const { task } = await robot.after(guid, await robot.request(guid, 'fail'))
     expect(task.state).toBe('failed')
     expect(robot.tasksOf(disk)).toEqual([])
+  })
+
+  test.each([
+    ['is requested when the log is in reach again', new Unavailable('the log is away'), 1],
+    ['is requested by the next attempt, which runs no program', new Error('the worker broke'), 2],
+  ])('%s', async (_name, error, attempt) => {
+    const errors = [error]
+    const count = `#!/bin/sh
+echo run >>runs
+echo '{"result": "'"$(grep -c run runs)"'", "schedule": [{"service": {"name": "data"}, "action": "save"}]}'
+`
+    const robot = await openRobot(
+      { vm: { manifest: { actions: { start: { retry: { delay: 0 } } } }, files: { 'actions/start': count } } },
+      {
+        beforeSubmit: () => {
+          const next = errors.pop()
+          if (next !== undefined) throw next
+        },
+      },
+    )
+    const guid = await robot.create('vm')
+    const data = await robot.create('vm', {}, 'data')
+    const { task } = await robot.after(guid, await robot.request(guid, 'start'))
+    expect(task).toMatchObject({ state: 'succeeded', attempt, result: { result: '1' } })
+    expect(robot.tasksOf(data)).toHaveLength(1)
   })
 })

@@ -37,7 +37,16 @@ const commit = '0'.repeat(40)
 /** The engine with the kind `robot.action`, over templates that are there without git. */
 export const openRobot = async (
   templates: Readonly<Record<string, TestTemplate>>,
-  { settings: changed, environment = {} }: { settings?: Partial<RobotFaceSettings>; environment?: Record<string, string> } = {},
+  {
+    settings: changed,
+    environment = {},
+    beforeSubmit = () => undefined,
+  }: {
+    readonly settings?: Partial<RobotFaceSettings>
+    readonly environment?: Readonly<Record<string, string>>
+    /** Called when a work requests an operation; what it throws is the answer. */
+    readonly beforeSubmit?: () => void
+  } = {},
 ) => {
   const directory = temporaryDirectory()
   const log = await openLog()
@@ -74,6 +83,10 @@ export const openRobot = async (
     },
   })
   const deletion = work(deleteKind, async () => ({}), { input: anyJson, submittable: false })
+  const submit: Submit = async (...words) => {
+    beforeSubmit()
+    return engine.submit(...words)
+  }
   const ports = {
     log,
     projections,
@@ -81,7 +94,7 @@ export const openRobot = async (
     clock,
     programs,
     settings,
-    submit: ((...words) => engine.submit(...words)) as Submit,
+    submit,
   }
   const engine = await openEngine({ works: [actionWork(ports), deletion as Work], log })
   const executor = createExecutor({ log, clock })

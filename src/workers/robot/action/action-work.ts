@@ -11,9 +11,8 @@ import type { JsonObject, JsonValue } from '../../../lib/json.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'
 import { templateQueries } from '../../../projections/robot/templates.ts'
 import { noBackoff, type Work, type WorkContext, WorkFailed } from '../../work.ts'
-import { commandFrom } from '../command-from.ts'
 import type { RobotPorts } from '../robot-ports.ts'
-import { planScheduled, type ScheduledTask, submitScheduled } from './scheduled-tasks.ts'
+import { planScheduled, type ScheduledTask, submitPatiently, submitScheduled } from './scheduled-tasks.ts'
 import { type TaskHistory, taskHistory } from './task-history.ts'
 import type { ProgramCall, ProgramReport } from './template-programs.ts'
 
@@ -148,9 +147,7 @@ export const actionWork = (ports: Ports): Work => {
       if (input.action === saveAction) return {}
       if (input.action === deleteAction) {
         // It takes the lane when this task has ended.
-        const command = commandFrom(context, childId(context.operationId, deleteAction))
-        const { refused } = await ports.submit(deletionRequest(input.service), command, { internal: true })
-        if (refused !== undefined) throw new Error(`the deletion was refused: ${refused.reason}`)
+        await submitPatiently(deletionRequest(input.service), childId(context.operationId, deleteAction), ports, context)
         return {}
       }
       const history = await taskHistory(log, context.operationId)

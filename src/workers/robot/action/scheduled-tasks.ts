@@ -3,6 +3,7 @@ import { planTask } from '../../../commands/robot/plan-task.ts'
 import { secretSubject } from '../../../commands/robot/secret-members.ts'
 import { parseTemplateReference } from '../../../commands/robot/template-uid.ts'
 import type { SubmitRequest } from '../../../commands/submit.ts'
+import { Unavailable } from '../../../lib/errors.ts'
 import { childId } from '../../../lib/ids.ts'
 import type { JsonValue } from '../../../lib/json.ts'
 import { anyJsonObject } from '../../../lib/json-schemas.ts'
@@ -51,12 +52,30 @@ export const planScheduled = async (
 /** Requests them; again it requests nothing else. */
 export const submitScheduled = async (
   tasks: readonly ScheduledTask[],
-  { submit }: Pick<RobotPorts, 'submit'>,
+  ports: Pick<RobotPorts, 'submit' | 'clock'>,
   context: WorkContext,
 ): Promise<void> => {
-  for (const { id, request } of tasks) {
-    const { refused } = await submit(request, commandFrom(context, id), { internal: true })
-    if (refused !== undefined) throw new Error(`a scheduled task was refused: ${refused.reason}`)
+  for (const { id, request } of tasks) await submitPatiently(request, id, ports, context)
+}
+
+const againMs = 1_000
+
+/** Requests an operation of this face; while the log is out of reach it is tried again, because what led to it cannot be done again. */
+export const submitPatiently = async (
+  request: SubmitRequest,
+  id: string,
+  { submit, clock }: Pick<RobotPorts, 'submit' | 'clock'>,
+  context: WorkContext,
+): Promise<void> => {
+  for (;;) {
+    try {
+      const { refused } = await submit(request, commandFrom(context, id), { internal: true })
+      if (refused === undefined) return
+      throw new Error(`${request.kind} was refused: ${refused.reason}`)
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      await clock.sleep(againMs, context.signal)
+    }
   }
 }
 

@@ -157,7 +157,8 @@ const environmentOf = (
   LANG: 'C.UTF-8',
   TZ: timeZone,
   INTENDANT_SERVICE_GUID: service.guid,
-  INTENDANT_SERVICE_NAME: service.name,
+  // No variable can hold the character NUL.
+  INTENDANT_SERVICE_NAME: service.name.replaceAll('\0', ''),
   INTENDANT_TEMPLATE_UID: service.templateUid,
   INTENDANT_TEMPLATE_DIR: templateDirectory,
   INTENDANT_ACTION: action,
