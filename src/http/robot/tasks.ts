@@ -23,7 +23,7 @@ import type { RobotTools } from './tools.ts'
 
 /** How long the answer to a cancellation waits for the program to end: it has 5 s from its first signal to its last. */
 const cancelWaitMs = 10_000
-const tasksPerTurn = 200
+const tasksPerTurn = 100
 
 export const TaskCreateBody = z.object({ action_name: z.string(), args: anyJsonObject.nullish() }).meta({ id: 'RobotTaskCreate' })
 

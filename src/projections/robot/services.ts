@@ -252,10 +252,6 @@ export const serviceQueries = (views: Views) => {
         `SELECT guid, (SELECT count(*) FROM works WHERE service = guid AND kind = '${actionKind}' AND phase = 'waiting') AS tasks
            FROM services ORDER BY seq`,
       ),
-    /** Whether an operation is a task of the service. */
-    hasTask: (guid: string, operation: string): boolean =>
-      views.get(`SELECT 1 FROM works WHERE operation = ? AND service = ? AND kind = '${actionKind}'`, operation, guid) !==
-      undefined,
     /** Ids of the tasks of a service that have not ended, in the order of its queue. */
     queue: (guid: string): readonly string[] =>
       ids(

@@ -1,13 +1,12 @@
 import { isInterruption } from '../../commands/operation.ts'
 import { type Eco, ecoOfEvent } from '../../commands/robot/eco.ts'
-import type { ActionInput } from '../../commands/robot/task.ts'
+import { type ActionInput, actionKind } from '../../commands/robot/task.ts'
 import { serviceLane } from '../../commands/robot/template.ts'
 import { parseTemplateReference } from '../../commands/robot/template-uid.ts'
 import type { OperationEvent, OperationState } from '../../events/operation.ts'
 import { instant, parseInstant } from '../../lib/clock.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../lib/json.ts'
 import { type OperationResource, operationResource } from '../operations/operation-resource.ts'
-import type { OperationRow } from '../operations/operation-row.ts'
 import type { OperationQueries } from '../operations/operations.ts'
 import type { RobotService, ServiceQueries } from './services.ts'
 
@@ -38,26 +37,26 @@ export interface TaskViews {
   readonly operations: Pick<OperationQueries, 'row' | 'laneHolder'>
 }
 
+interface FoundTask {
+  readonly task: OperationResource
+  /** When its state began, in milliseconds since the epoch. */
+  readonly since: number
+}
+
 export type TasksOfService = ReturnType<typeof tasksOf>
 
 /** The tasks of a service: operations in its words. */
 export const tasksOf = ({ services, operations }: TaskViews, service: RobotService, profile: TaskProfile = 'seed') => {
-  const rowOf = (id: string): OperationRow | undefined => (services.hasTask(service.guid, id) ? operations.row(id) : undefined)
-
-  const shown = (row: OperationRow): TaskDocument => {
+  const find = (id: string): FoundTask | undefined => {
+    const row = operations.row(id)
+    if (row?.kind !== actionKind) return undefined
     // What it waits for is not shown.
     const task = operationResource(row, null)
-    return {
-      ...beginning(task, service),
-      state: stateOf(task, profile),
-      ...durationOf(task),
-      ...ecoOf(task, row),
-      ...resultOf(task),
-    }
+    return (task.input as unknown as ActionInput).service === service.guid ? { task, since: row.since } : undefined
   }
 
   /** What its last attempt has reported; else what the event of its failure says. */
-  const ecoOf = (task: OperationResource, { since }: OperationRow): { readonly eco?: Eco } => {
+  const ecoOf = ({ task, since }: FoundTask): { readonly eco?: Eco } => {
     const { id, state, attempt } = task
     // What an attempt before reported is not why it was cancelled.
     const error = state === 'cancelled' ? null : task.error
@@ -72,13 +71,21 @@ export const tasksOf = ({ services, operations }: TaskViews, service: RobotServi
 
   return {
     document: (id: string): TaskDocument | undefined => {
-      const row = rowOf(id)
-      return row && shown(row)
+      const found = find(id)
+      if (found === undefined) return undefined
+      const { task } = found
+      return {
+        ...beginning(task, service),
+        state: stateOf(task, profile),
+        ...durationOf(task),
+        ...ecoOf(found),
+        ...resultOf(task),
+      }
     },
     /** As it was when it was accepted, however far it is by now. */
     accepted: (id: string): TaskDocument | undefined => {
-      const row = rowOf(id)
-      return row && { ...beginning(operationResource(row, null), service), state: 'new' }
+      const found = find(id)
+      return found && { ...beginning(found.task, service), state: 'new' }
     },
     /** Ids: the task that holds the lane, then those that wait, in the order in which they will run. */
     queue: (): readonly string[] => {

@@ -1,16 +1,39 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { scheduleQueries } from '../../../src/projections/schedules.ts'
-import { type GitServer, startGitServer, type TestRepository, template } from '../../workers/robot/git-server.ts'
+import { type Files, type GitServer, startGitServer, template } from '../../workers/robot/git-server.ts'
 import { startApp, type TestApp } from '../app.ts'
 
 let git: GitServer
 let app: TestApp
-let repository: TestRepository
+let load: (...templates: readonly Files[]) => Promise<void>
 beforeAll(async () => {
   git = await startGitServer()
   app = await startApp()
-  repository = git.repository('recurring')
+  const { url, commit } = git.repository('recurring')
+  load = async (...templates) => {
+    commit(Object.assign({}, ...templates))
+    expect((await app.ask('POST /templates', { body: { url } })).status).toBe(201)
+  }
+  await load(
+    template('fast', {
+      actions: {
+        measure: shell('true', { recurring: 0.25, args: { unit: { default: 'ms' } } }),
+        fails: shell('exit 1', { recurring: 0.25 }),
+      },
+    }),
+    template('busy', { actions: { measure: shell('true', { recurring: 0.1 }), forever: shell('sleep 600') } }),
+    template('vm', {
+      version: '1.0.0',
+      actions: { stays: shell('true', { recurring: hour }), goes: shell('true', { recurring: hour }) },
+    }),
+    template('hasty', {
+      actions: {
+        add: shell('true', { recurring: 1, args: { a: { required: true } } }),
+        once: shell('true', { recurring: hour }),
+      },
+    }),
+  )
 })
 afterAll(async () => {
   await app.stop()
@@ -23,13 +46,9 @@ interface Run {
   readonly requestedAt: string
 }
 
+const hour = 3600
 const shell = (script: string, more: object = {}) => ({ run: ['sh', '-c', script], ...more })
-const load = async (version: string, actions: object): Promise<string> => {
-  repository.commit(template('vm', { version, actions }))
-  const { json } = await app.ask('POST /templates', { body: { url: repository.url } })
-  return json[0].uid
-}
-const create = async (uid: string): Promise<string> => (await app.ask('POST /services', { body: { template: uid } })).json.guid
+const create = async (name: string): Promise<string> => (await app.ask('POST /services', { body: { template: name } })).json.guid
 const runsOf = async (guid: string, action: string): Promise<readonly Run[]> => {
   const schedule = encodeURIComponent(`${guid}/${action}`)
   return (await app.ask(`GET /v1/operations?face=robot&schedule=${schedule}&order=asc&limit=100`)).json.items
@@ -46,14 +65,9 @@ const until = async <Value>(ask: () => Value | Promise<Value>, isRight: (value: 
 }
 const gaps = (runs: readonly Run[]): readonly number[] =>
   runs.slice(1).map(({ requestedAt }, n) => Date.parse(requestedAt) - Date.parse(runs[n]?.requestedAt ?? ''))
-const secondsOf = (s: number): object => ({ recurring: s })
 
 test('runs at once and then never faster than its period, whether it succeeds or fails', async () => {
-  const uid = await load('1.0.0', {
-    measure: shell('true', { ...secondsOf(0.25), args: { unit: { default: 'ms' } } }),
-    fails: shell('exit 1', secondsOf(0.25)),
-  })
-  const guid = await create(uid)
+  const guid = await create('fast')
   for (const action of ['measure', 'fails']) {
     const runs = await until(
       () => runsOf(guid, action),
@@ -75,8 +89,7 @@ test('runs at once and then never faster than its period, whether it succeeds or
 })
 
 test('fires nothing while its task waits, and once when that has ended', async () => {
-  const uid = await load('1.1.0', { measure: shell('true', secondsOf(0.1)), forever: shell('sleep 600') })
-  const guid = await create(uid)
+  const guid = await create('busy')
   const { json: blocks } = await app.ask(`POST /services/${guid}/task_list`, { body: { action_name: 'forever' } })
   const queue = async () => (await app.ask(`GET /services/${guid}/task_list`)).json
   const [runs, waits] = await until(queue, ([first, second]) => first?.guid === blocks.guid && second !== undefined)
@@ -84,7 +97,7 @@ test('fires nothing while its task waits, and once when that has ended', async (
   const before = await runsOf(guid, 'measure')
   expect(before.at(-1)?.id).toBe(waits.guid)
   // Several periods, told by another schedule of the same length.
-  const other = await create(uid)
+  const other = await create('busy')
   await until(
     () => runsOf(other, 'measure'),
     ({ length }) => length >= 4,
@@ -100,16 +113,20 @@ test('fires nothing while its task waits, and once when that has ended', async (
 })
 
 test('follows the version of the template, and ends with the service', async () => {
-  const hour = 3600
-  const old = await load('1.2.0', { stays: shell('true', secondsOf(hour)), goes: shell('true', secondsOf(hour)) })
-  const guid = await create(old)
+  const guid = await create('vm')
   for (const action of ['stays', 'goes'])
     await until(
       () => runsOf(guid, action),
       ([run]) => run?.state === 'succeeded',
     )
-  const uid = await load('1.3.0', { stays: shell('true', secondsOf(2 * hour)), comes: shell('true', secondsOf(hour)) })
-  expect((await app.ask(`PUT /services/${guid}`, { body: { template: uid } })).status).toBe(200)
+  await load(
+    template('vm', {
+      version: '1.1.0',
+      actions: { stays: shell('true', { recurring: 2 * hour }), comes: shell('true', { recurring: hour }) },
+    }),
+  )
+  const body = { template: '127.0.0.1/acme/recurring/vm/1.1.0' }
+  expect((await app.ask(`PUT /services/${guid}`, { body })).status).toBe(200)
   await until(
     () => runsOf(guid, 'comes'),
     ([run]) => run?.state === 'succeeded',
@@ -122,11 +139,7 @@ test('follows the version of the template, and ends with the service', async () 
 })
 
 test('an action with a mandatory argument cannot recur; the service is created all the same', async () => {
-  const uid = await load('1.4.0', {
-    add: shell('true', { ...secondsOf(1), args: { a: { required: true } } }),
-    once: shell('true', secondsOf(3600)),
-  })
-  const guid = await create(uid)
+  const guid = await create('hasty')
   expect(schedulesOf(guid)).toEqual([`${guid}/once`])
   const output = await app.ask(`GET /v1/operations/${guid}/output`)
   expect(output.text).toContain('the action add cannot recur: parameter a is mandatory but not passed to in args')

@@ -139,7 +139,7 @@ test('a service is being deleted until it is gone with all that is known of its 
   expect(failing.byGuid('g')?.deleting).toBe(false)
   const gone = await after(...deleting, service('g', event('ServiceDeleted')), more('d', succeeded(1)), more('t', succeeded(1)))
   expect(gone.byGuid('g')).toBeUndefined()
-  expect(gone.hasTask('g', 't')).toBe(false)
+  expect(gone.queue('g')).toEqual([])
   expect(gone.lastRuns('g', 10)).toEqual([])
 })
 
