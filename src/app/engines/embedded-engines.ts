@@ -40,5 +40,8 @@ const besideBody = 1024 * 1024
 /** What came as `1e20` is recorded as 100000000000000000000. */
 const mostGrowth = 6
 
-/** Bytes of data that one append may have, so that every body within the limit can be recorded. */
-const roomFor = (maxBodyBytes: number): number => mostGrowth * maxBodyBytes + besideBody
+/** The longest outcome that a program may report. */
+const longestOutcome = 8 * 1024 * 1024
+
+/** Bytes of data that one append may have, so that every body within the limit can be recorded, and every outcome. */
+const roomFor = (maxBodyBytes: number): number => Math.max(mostGrowth * maxBodyBytes, longestOutcome) + besideBody

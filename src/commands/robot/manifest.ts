@@ -60,4 +60,3 @@ export const TemplateManifest = z.object({
 })
 export type TemplateManifest = z.infer<typeof TemplateManifest>
 export type TemplateAction = z.infer<typeof Action>
-export type TemplateHook = z.infer<typeof Hook>
