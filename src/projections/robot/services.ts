@@ -29,8 +29,9 @@ export const robotServices: Projection = {
      ) STRICT`,
     'CREATE INDEX services_by_name ON services (name)',
     'CREATE INDEX services_by_template ON services (template, host, account, repository)',
-    // `created`: in seconds since the epoch. Phase: waiting (or to be run again), active (running or backing off), ended. `run` is the order of the first starts of a service's
-    // operations; `failure` the event of the last failure of which the work itself has reported nothing.
+    // Operations of services. `created` is in seconds since the epoch. `phase` is waiting (or to be run again), active (running or backing off)
+    // or ended. `run` is the order of the first starts of a service's operations. `failure` is the event of the last failure if the work itself
+    // has reported nothing of it.
     `CREATE TABLE works (
        seq INTEGER PRIMARY KEY, operation TEXT NOT NULL UNIQUE, service TEXT NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
        created INTEGER NOT NULL, phase TEXT NOT NULL, run INTEGER, failure TEXT
