@@ -206,6 +206,7 @@ describe('with credentials', () => {
   afterAll(() => app.stop())
 
   const guarded = [
+    'POST /blueprints',
     'GET /templates',
     'POST /templates',
     'PUT /templates',
