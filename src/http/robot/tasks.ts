@@ -3,12 +3,14 @@ import { operation } from '../../commands/operation.ts'
 import { planTask } from '../../commands/robot/plan-task.ts'
 import { secretSubject } from '../../commands/robot/secret-members.ts'
 import { deleteAction, updateDataAction } from '../../commands/robot/task.ts'
+import { masked } from '../../events/sealed.ts'
+import { instant } from '../../lib/clock.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { anyJsonObject } from '../../lib/json-schemas.ts'
 import { createPace } from '../../lib/time-slice.ts'
 import type { Known } from '../../projections/known.ts'
 import { type RobotService, serviceQueries } from '../../projections/robot/services.ts'
-import { type TaskDocument, type TasksOfService, tasksOf } from '../../projections/robot/tasks.ts'
+import { acceptedTask, type TaskDocument, type TasksOfService, tasksOf } from '../../projections/robot/tasks.ts'
 import { templateQueries } from '../../projections/robot/templates.ts'
 import type { FaceRoute } from '../faces/face.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
@@ -87,7 +89,9 @@ export const taskRoutes = (tools: RobotTools): readonly FaceRoute[] => {
       caused(c, submitted)
       await settle(ports, position, reads)
       const location = `${mount.prefix}/services/${service.guid}/task_list/${id}`
-      return json(tasks(c, service).accepted(id), 201, { Location: location })
+      // Views that are far behind do not know it yet.
+      const begun = { id, input: masked(planned.request.input), requestedAt: instant(ports.clock.now()) }
+      return json(tasks(c, service).accepted(id) ?? acceptedTask(begun, service), 201, { Location: location })
     })(c, params)
   }
 

@@ -85,7 +85,7 @@ export const tasksOf = ({ services, operations }: TaskViews, service: RobotServi
     /** As it was when it was accepted, however far it is by now. */
     accepted: (id: string): TaskDocument | undefined => {
       const found = find(id)
-      return found && { ...beginning(found.task, service), state: 'new' }
+      return found && acceptedTask(found.task, service)
     },
     /** Ids: the task that holds the lane, then those that wait, in the order in which they will run. */
     queue: (): readonly string[] => {
@@ -107,7 +107,16 @@ export const tasksOf = ({ services, operations }: TaskViews, service: RobotServi
 
 const pageSize = 1_000
 
-const beginning = ({ id, input, requestedAt }: OperationResource, { guid, name, templateUid }: RobotService) => {
+/** A task that nothing has happened to yet. */
+export const acceptedTask = (operation: Begun, service: RobotService): TaskDocument => ({
+  ...beginning(operation, service),
+  state: 'new',
+})
+
+/** What is known of a task from its request; secrets in the input are masked. */
+type Begun = Pick<OperationResource, 'id' | 'input' | 'requestedAt'>
+
+const beginning = ({ id, input, requestedAt }: Begun, { guid, name, templateUid }: RobotService) => {
   const { action, args } = input as unknown as ActionInput
   return {
     action_name: action,

@@ -5,7 +5,7 @@ import { servicePrefix } from '../../../src/events/robot/service.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
 import { operationQueries, operations } from '../../../src/projections/operations/operations.ts'
 import { type RobotService, robotServices, serviceQueries } from '../../../src/projections/robot/services.ts'
-import { type TaskProfile, tasksOf } from '../../../src/projections/robot/tasks.ts'
+import { acceptedTask, type TaskProfile, tasksOf } from '../../../src/projections/robot/tasks.ts'
 import type { EventLog, NewEvent } from '../../../src/stores/event-log.ts'
 import { append, event, openLog, openViews, requested, standingClock, started, succeeded } from '../harness.ts'
 
@@ -142,6 +142,13 @@ test('arguments are shown with their secrets masked; as it was accepted a task i
   expect(tasks.document('t')?.args).toEqual({ a: '***', b: 0 })
   expect(tasks.accepted('t')).toEqual({ ...one, state: 'new', args: { a: '***', b: 0 } })
   expect(tasks.document('other')).toBeUndefined()
+})
+
+test('a task that the views do not know yet is shown as they will show it', async () => {
+  const service = { guid: 'g', name: 'one', templateUid: 'host/acme/one/vm/1.0.0' } as RobotService
+  const input = { service: 'g', action: 'start', args: { b: 0 } }
+  const tasks = await withTasks((log) => task(log, 't', input.args, 10))
+  expect(acceptedTask({ id: 't', input, requestedAt: '1970-01-01T00:16:40.999Z' }, service)).toEqual(tasks.accepted('t'))
 })
 
 test('the queue has the holder of the lane first, then what waits by priority and acceptance', async () => {
