@@ -12,7 +12,8 @@ import { createCallers, seedCaller } from './callers.ts'
 import { templateDocuments } from './documents.ts'
 import { robotError, unauthorized } from './error-body.ts'
 import { godTokenRoute } from './god-token.ts'
-import { withRights } from './later-rights.ts'
+import { laterDocuments } from './later-documents.ts'
+import { laterPrefix, withRights } from './later-rights.ts'
 import { logRoutes } from './logs.ts'
 import { messages } from './messages.ts'
 import { robotInfoDocuments } from './robot-documents.ts'
@@ -70,12 +71,13 @@ export const createRobotFace = ({
     failed,
     native: [godTokenRoute({ secrets, settings })],
     summaries: robotSummaries,
-    documents: [...blueprintDocuments, ...templateDocuments, ...taskDocuments, ...robotInfoDocuments],
+    documents: [...documents, ...laterDocuments(documents)],
   }
 }
 
-const laterPrefix = '/zrobot/0.9'
 const owned = ['/blueprints', '/templates', '/services', '/robot', laterPrefix]
+
+const documents = [...blueprintDocuments, ...templateDocuments, ...taskDocuments, ...robotInfoDocuments]
 
 const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
   blueprintRoutes,

@@ -34,6 +34,13 @@ const rights: Readonly<Record<string, Right>> = {
   'DELETE /robot/webhooks/:id': 'operator',
 }
 
+/** What the paths of later clients begin with. */
+export const laterPrefix = '/zrobot/0.9'
+
+/** Whether later clients have a route, whose parameters may be written as in documents. */
+export const hasRight = (method: string, path: string): boolean =>
+  Object.hasOwn(rights, `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`)
+
 const view = 'robot-services'
 
 /** The routes that later clients have, each behind its right. What stands in no line above is not theirs. */

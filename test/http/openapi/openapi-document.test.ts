@@ -91,7 +91,8 @@ test('every example of a request is taken, and answered as the document says', a
       const raw = typeof example === 'string' ? example : JSON.stringify(example)
       const answer = await server.it.ask(line, { raw, headers: { 'Content-Type': type } })
       expectDocumented(operation, answer, line)
-      if (!path.includes('{') && !needsMore.includes(path)) expect(answer.status, `${line}: ${answer.text}`).toBeLessThan(300)
+      if (!path.includes('{') && !needsMore.includes(path.replace('/zrobot/0.9', '')))
+        expect(answer.status, `${line}: ${answer.text}`).toBeLessThan(300)
       sent++
     }
   }
