@@ -106,6 +106,8 @@ export interface FaceNode<Settings> {
   /** This process: `id` is new at each start, `startedAt` of the monotonic clock. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   readonly settings: Settings
+  /** Where this process answers requests of the API, once it does. */
+  address(): string | undefined
 }
 
 /** What a face is given on a node that answers requests. */

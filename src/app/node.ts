@@ -59,6 +59,8 @@ export interface Node {
   readonly kinds: Kinds<Work>
   /** What each face is given, beside its settings. */
   readonly faceNode: Omit<FaceNode<unknown>, 'settings'>
+  /** Tells faces where the API is answered. */
+  answersAt(url: string | undefined): void
   /** `id` is new at each start: 12 lower-case hexadecimal digits. `startedAt` is of the monotonic clock. */
   readonly identity: { readonly id: string; readonly host: string; readonly startedAt: number }
   /** Runs works of the given kinds; at most one per process. */
@@ -127,7 +129,9 @@ export const createNode = async ({
   const prepare = createPrepare(submitPorts)
   const submit = createSubmit({ executor, ...submitPorts })
   const retry = createRetry({ executor, log, ...submitPorts, submit })
+  let address: string | undefined
   const faceNode = {
+    address: () => address,
     log,
     executor,
     submit,
@@ -175,6 +179,9 @@ export const createNode = async ({
     submit,
     retry,
     faceNode,
+    answersAt: (url) => {
+      address = url
+    },
     createRuntime: (kinds, chosen) => {
       const runtime = createRuntime({
         ...engines,

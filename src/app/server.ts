@@ -114,6 +114,7 @@ export const createApp = async (config: Config, base: Base, overrides: ServerOve
       async () => {
         if (config.port !== undefined) url = urlOf(await server.listen({ host: config.host, port: config.port }))
         await tls?.listen(server)
+        node.answersAt(url ?? tls?.url())
       },
       () => Promise.all([projections.start(), engines.start()]),
       known.start,

@@ -65,11 +65,18 @@ echo $$ >"${folder}/$INTENDANT_ACTION-$INTENDANT_ATTEMPT"
 [ "$INTENDANT_ATTEMPT" != 1 ] || while :; do sleep 1; done
 echo "{\\"result\\": $INTENDANT_ATTEMPT}"
 `
-  const actions = { again: { run: ['./stubborn'] }, once: { run: ['./stubborn'], resume: 'fail' } }
-  const robot = await startRobot({ actions }, { stubborn })
+  const seesApi = `fetch(process.env.INTENDANT_API_URL + '/services').then(async (answer) => {
+  console.log(JSON.stringify({ result: (await answer.json()).length }))
+})`
+  const actions = {
+    again: { run: ['./stubborn'] },
+    once: { run: ['./stubborn'], resume: 'fail' },
+    services: { run: ['node', './services.mjs'] },
+  }
+  const robot = await startRobot({ actions }, { stubborn, 'services.mjs': seesApi })
   const [one, other] = [await robot.create(), await robot.create()]
   const again = await robot.request(one, 'again')
-  const waiting = await robot.request(one, 'save')
+  const waiting = await robot.request(one, 'services')
   const once = await robot.request(other, 'once')
   await expect.poll(() => ['again-1', 'once-1'].every((name) => existsSync(join(folder, name)))).toBe(true)
   const pid = Number(readFileSync(join(folder, 'again-1'), 'utf8'))
@@ -83,7 +90,7 @@ echo "{\\"result\\": $INTENDANT_ATTEMPT}"
   expect(runs(pid)).toBe(false)
   expect(await robot.tasks(one)).toMatchObject([
     { guid: again, state: 'ok', result: '2' },
-    { guid: waiting, state: 'ok' },
+    { guid: waiting, state: 'ok', result: '2' },
   ])
   await expect.poll(() => ended(other), { timeout: 60_000 }).toHaveLength(1)
   expect(await robot.tasks(other)).toMatchObject([

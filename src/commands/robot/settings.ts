@@ -25,7 +25,7 @@ export const RobotSettings = z.object({
   /** Largest checkout in bytes, and in files. */
   maxCheckoutBytes: whole(1).default(1_073_741_824),
   maxCheckoutFiles: whole(1).default(20_000),
-  /** Where programs of templates reach this API; default: the address of HOST and PORT, where the port is known and speaks HTTP. */
+  /** Where programs of templates reach this API; default: the server that runs them. A worker has no default. */
   apiUrl: z.url({ protocol: /^https?$/, error: 'is not an http or https address' }).optional(),
   /** The token that they are given, for servers with credentials. */
   apiToken: z.string().optional(),
@@ -57,19 +57,11 @@ export const robotSettings = (environment: Environment, directory: string): Robo
     ...settings,
     directory: settings.dir ?? directory,
     proxyFor: proxiesOf(environment, 'ROBOT_PROXY'),
-    apiUrl: settings.apiUrl ?? ownAddress(environment),
     timeZone: TZ || Intl.DateTimeFormat().resolvedOptions().timeZone,
     sshCommand: GIT_SSH_COMMAND || undefined,
     sshAgent: SSH_AUTH_SOCK === undefined ? {} : { SSH_AUTH_SOCK },
   }
 }
-
-const ownAddress = ({ HOST = '', PORT = '' }: Environment): string | undefined => {
-  if (!/^\s*([1-9]\d*)?\s*$/.test(PORT)) return undefined
-  const host = ['', '0.0.0.0', '::'].includes(HOST) ? '127.0.0.1' : HOST
-  return `http://${host.includes(':') ? `[${host}]` : host}:${PORT.trim() || defaultPort}`
-}
-const defaultPort = 8080
 
 /** The defaults alone, for tests. */
 export const defaultRobotSettings = (directory: string): RobotFaceSettings => robotSettings({}, directory)

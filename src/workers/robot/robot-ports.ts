@@ -34,6 +34,8 @@ export interface RobotPorts {
   readonly clock: Clock
   readonly logger: Logger
   readonly settings: RobotFaceSettings
+  /** Where this process answers requests of the API, once it does. */
+  address(): string | undefined
   /** Requests operations of the kinds of this face, and of no other; `internal` is to be said. */
   readonly submit: Submit
   readonly checkouts: Checkouts

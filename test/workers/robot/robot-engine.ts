@@ -74,6 +74,7 @@ export const openRobot = async (
   const programs = createTemplatePrograms({
     settings,
     processes,
+    address: () => 'http://127.0.0.1:1',
     checkouts: {
       checkout: async ({ templateUid }) => {
         const template = queries.bound(templateUid, commit)

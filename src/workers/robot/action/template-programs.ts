@@ -67,10 +67,12 @@ export const createTemplatePrograms = ({
   settings,
   processes,
   checkouts,
+  address,
 }: {
   readonly settings: RobotFaceSettings
   readonly processes: Processes
   readonly checkouts: Pick<Checkouts, 'checkout'>
+  readonly address: () => string | undefined
 }): TemplatePrograms => {
   const slots = createSlots(settings.concurrency)
 
@@ -84,7 +86,12 @@ export const createTemplatePrograms = ({
       argv: run.map((word) => (word.startsWith('./') ? join(checkout.directory, word) : word)),
       base: home,
       directory: home,
-      environment: environmentOf(call, { settings, home, templateDirectory: checkout.directory }),
+      environment: environmentOf(call, {
+        settings,
+        apiUrl: settings.apiUrl ?? address(),
+        home,
+        templateDirectory: checkout.directory,
+      }),
       stdin: JSON.stringify(stdinOf(call, data)),
       signal: context.signal,
       ...(timeoutS === 0 ? {} : { timeoutMs: timeoutS * 1000 }),
@@ -148,10 +155,16 @@ const failureOf = (end: ProgramEnd, reply: Reply | undefined, action: string): P
 const environmentOf = (
   { service, action, task }: ProgramCall,
   {
-    settings: { timeZone, apiUrl, apiToken },
+    settings: { timeZone, apiToken },
+    apiUrl,
     home,
     templateDirectory,
-  }: { readonly settings: RobotFaceSettings; readonly home: string; readonly templateDirectory: string },
+  }: {
+    readonly settings: RobotFaceSettings
+    readonly apiUrl: string | undefined
+    readonly home: string
+    readonly templateDirectory: string
+  },
 ): Readonly<Record<string, string>> => ({
   HOME: home,
   LANG: 'C.UTF-8',
