@@ -5,10 +5,13 @@ import { secretSubject } from '../../commands/robot/secret-members.ts'
 import { priorities } from '../../commands/robot/task.ts'
 import type { Schedules } from '../../commands/schedules/schedules.ts'
 import { sealValue } from '../../commands/sealing.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { derivedId, md5 } from '../../lib/ids.ts'
 import type { Projections } from '../../projections/projection.ts'
 import { scheduleQueries } from '../../projections/schedules.ts'
+import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
+import { caughtUp } from './lifecycle/caught-up.ts'
 
 /**
  * Recurring actions: a schedule of this face for each of a service. It fires at once, then counts from its last firing, and while its task waits
@@ -19,27 +22,32 @@ export interface Recurring {
    * Schedules the recurring actions of the template that the service is bound to, and no others; again it changes nothing. Answers why some
    * cannot be, in sentences: an argument is mandatory.
    */
-  register(guid: string, manifest: TemplateManifest, context: CommandContext): Promise<readonly string[]>
-  /** From then on nothing is fired; what was waits and runs as it is. `manifest` is that of the template that the service was bound to. */
-  remove(guid: string, manifest: TemplateManifest | undefined, context: CommandContext): Promise<void>
+  register(guid: string, manifest: TemplateManifest, context: CommandContext, signal: AbortSignal): Promise<readonly string[]>
+  /** From then on nothing is fired; what was fired waits and runs as it is. */
+  remove(guid: string, context: CommandContext, signal: AbortSignal): Promise<void>
 }
 
 const owner = 'robot'
+const view = 'schedules'
 const shortestMs = 100
 const longestMs = 10 * 366 * 24 * 3_600_000
 const longestName = 200
 
 export const createRecurring = ({
   schedules,
-  projections,
   secrets,
+  ...ports
 }: {
   readonly schedules: Pick<Schedules, 'ensure' | 'remove'>
-  readonly projections: Pick<Projections, 'views'>
   readonly secrets: Secrets
+  readonly log: EventLog
+  readonly projections: Projections
+  readonly clock: Clock
 }): Recurring => {
-  const known = (guid: string): readonly string[] =>
-    scheduleQueries(projections.views('schedules')).ownNames(owner, beginningOf(guid))
+  const known = async (guid: string, signal: AbortSignal): Promise<readonly string[]> => {
+    await caughtUp(ports, signal, [view])
+    return scheduleQueries(ports.projections.views(view)).ownNames(owner, beginningOf(guid))
+  }
 
   const ensure = async (
     guid: string,
@@ -64,20 +72,17 @@ export const createRecurring = ({
     return undefined
   }
 
-  const removeAll = async (names: Iterable<string>, context: CommandContext): Promise<void> => {
-    // One that is not there is not removed.
-    for (const name of new Set(names))
+  const removeAll = async (names: readonly string[], context: CommandContext): Promise<void> => {
+    for (const name of names)
       await schedules.remove({ owner, name }, { ...context, commandId: derivedId('recurring-no-more', context.commandId, name) })
   }
 
   return {
-    register: async (guid, manifest, context) => {
+    register: async (guid, manifest, context, signal) => {
       const wanted = recurringActions(manifest)
       const names = wanted.map(({ action }) => scheduleName(guid, action))
-      await removeAll(
-        known(guid).filter((name) => !names.includes(name)),
-        context,
-      )
+      const others = (await known(guid, signal)).filter((name) => !names.includes(name))
+      await removeAll(others, context)
       const faults: string[] = []
       for (const action of wanted) {
         const fault = await ensure(guid, manifest, action, context)
@@ -85,11 +90,7 @@ export const createRecurring = ({
       }
       return faults
     },
-    remove: (guid, manifest, context) => {
-      // The view may not know yet of those that were made just now.
-      const made = manifest === undefined ? [] : recurringActions(manifest).map(({ action }) => scheduleName(guid, action))
-      return removeAll([...known(guid), ...made], context)
-    },
+    remove: async (guid, context, signal) => removeAll(await known(guid, signal), context),
   }
 }
 

@@ -92,8 +92,10 @@ test('fires nothing while its task waits, and once when that has ended', async (
   const guid = await create('busy')
   const { json: blocks } = await app.ask(`POST /services/${guid}/task_list`, { body: { action_name: 'forever' } })
   const queue = async () => (await app.ask(`GET /services/${guid}/task_list`)).json
-  const [runs, waits] = await until(queue, ([first, second]) => first?.guid === blocks.guid && second !== undefined)
-  expect(runs.state).toBe('running')
+  const [, waits] = await until(
+    queue,
+    ([first, second]) => first?.guid === blocks.guid && first.state === 'running' && second !== undefined,
+  )
   const before = await runsOf(guid, 'measure')
   expect(before.at(-1)?.id).toBe(waits.guid)
   // Several periods, told by another schedule of the same length.

@@ -45,7 +45,12 @@ export const createCreation = ({ executor, settings, checkouts, programs, names,
   create: async ({ guid, ...created }, context) => {
     const { template } = await checkouts.checkout(created, context)
     await executor.execute(service, { type: 'CreateService', guid, service: created as never }, commandFrom(context))
-    const faults = await recurring.register(guid, template.manifest, commandFrom(context, childId(context.operationId, guid)))
+    const faults = await recurring.register(
+      guid,
+      template.manifest,
+      commandFrom(context, childId(context.operationId, guid)),
+      context.signal,
+    )
     for (const fault of faults) await context.output(`${fault}\n`)
   },
   discard: async ({ guid, name }, context) => {

@@ -41,7 +41,6 @@ export const deleteWork = (ports: RobotPorts): Work => {
       failures.push({ action, message: failure })
       await context.output(`the delete action ${action} has failed: ${failure}\n`)
     }
-    await recurring.remove(found.guid, manifest, commandFrom(context, childId(context.operationId, 'recurring')))
     return { actions, failures }
   }
 
@@ -52,6 +51,7 @@ export const deleteWork = (ports: RobotPorts): Work => {
     const named = await context.step('service', async () => ({ name: found?.name ?? null }))
     let outcome: DeleteOutcome = { actions: [], failures: [] }
     if (found !== undefined) {
+      await recurring.remove(guid, commandFrom(context, childId(context.operationId, 'recurring')), context.signal)
       await dropTasks(guid, context)
       outcome = await context.step('actions', async () => (await runActions(found, context)) as unknown as JsonValue as never)
       await executor.execute(service, { type: 'DeleteService', guid }, commandFrom(context))

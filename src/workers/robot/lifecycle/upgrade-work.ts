@@ -48,7 +48,12 @@ export const upgradeWork = (ports: RobotPorts): Work => {
     const { refused } = await executor.execute(service, command, commandFrom(context))
     if (refused !== undefined) throw new WorkFailed('service-gone', `there is no service ${guid} any more`, { retryable: false })
     const { manifest } = template
-    const faults = await recurring.register(guid, manifest, commandFrom(context, childId(context.operationId, 'recurring')))
+    const faults = await recurring.register(
+      guid,
+      manifest,
+      commandFrom(context, childId(context.operationId, 'recurring')),
+      context.signal,
+    )
     for (const fault of faults) await context.output(`${fault}\n`)
     const validation = manifest.hooks.validate === undefined ? null : await requestValidation(guid, context)
     return { templateUid, commit, ...(members === undefined ? {} : { members }), validation }
