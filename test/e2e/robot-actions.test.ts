@@ -28,7 +28,7 @@ const startRobot = async (manifest: Readonly<Record<string, unknown>>, files: Re
   const repository = git.repository('actions')
   repository.commit(template('vm', manifest, files))
   const dataDir = temporaryDirectory()
-  const env = { PORT: String(await freePortPair()), LEASE_MS: '1000', KILL_GRACE_MS: '200', ROBOT_CONCURRENCY: '6' }
+  const env = { PORT: String(await freePortPair()), LEASE_MS: '3000', KILL_GRACE_MS: '200', ROBOT_CONCURRENCY: '6' }
   let server: ServerProcess = await startServer({ dataDir, env })
   expect((await ask(`${server.url}/templates`, { url: repository.url })).status).toBe(201)
   return {
