@@ -56,7 +56,7 @@ export const decoded = (text: string): string => {
   }
 }
 
-const isThisMachine = (hostname: string): boolean =>
+export const isThisMachine = (hostname: string): boolean =>
   hostname === 'localhost' || hostname.endsWith('.localhost') || addressOf(hostname)?.range() === 'loopback'
 
 const addressOf = (hostname: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined => {

@@ -1,7 +1,11 @@
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Unavailable } from '../../src/lib/errors.ts'
+import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
+import { origin } from '../../src/stores/event-log.ts'
 import { createStorageProbe } from '../../src/stores/storage-probe.ts'
+import { temporaryDirectory } from './temporary.ts'
 
 const probed = (log: Parameters<typeof createStorageProbe>[0]['log'], short: string[] = []) =>
   createStorageProbe({ log, clock: systemClock, keepShort: async (stream) => void short.push(stream) })
@@ -43,4 +47,12 @@ test('no answer is no health', async () => {
   const silent = { append: () => new Promise<never>(() => undefined) }
   const clock = { ...systemClock, after: (_: number, run: () => void) => systemClock.after(1, run) }
   expect(await createStorageProbe({ log: silent, clock, keepShort: async () => undefined })()).toBe(false)
+})
+
+test('the embedded log is probed, and nothing is left behind', async () => {
+  const log = await openEmbeddedLog({ path: join(temporaryDirectory(), 'log.db'), clock: systemClock })
+  expect(await probed(log)()).toBe(true)
+  expect(await log.head()).toBe(origin)
+  await log.close()
+  expect(await probed(log)()).toBe(false)
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
-import { type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
+import { isThisMachine, type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
 
 /** Every setting of the robot face. */
 export const RobotSettings = z.object({
@@ -36,7 +36,7 @@ export type RobotSettings = z.infer<typeof RobotSettings>
 export interface RobotFaceSettings extends RobotSettings {
   /** Folder of clones, checkouts and work directories. */
   readonly directory: string
-  /** From ROBOT_PROXY and the variables that name proxies everywhere. */
+  /** From ROBOT_PROXY and the variables that name proxies everywhere; this machine is reached without one. Source: robot contract, section 7. */
   readonly proxyFor: ProxyFor
   /** GIT_SSH_COMMAND of the server's environment; it has to say by itself that nobody is asked. */
   readonly sshCommand: string | undefined
@@ -53,10 +53,11 @@ export interface RobotFaceSettings extends RobotSettings {
 export const robotSettings = (environment: Environment, directory: string): RobotFaceSettings => {
   const settings = settingsFrom('ROBOT', RobotSettings, environment)
   const { GIT_SSH_COMMAND, SSH_AUTH_SOCK, TZ } = environment
+  const proxyFor = proxiesOf(environment, 'ROBOT_PROXY')
   return {
     ...settings,
     directory: settings.dir ?? directory,
-    proxyFor: proxiesOf(environment, 'ROBOT_PROXY'),
+    proxyFor: (target) => (isThisMachine(target.hostname) ? undefined : proxyFor(target)),
     timeZone: TZ || Intl.DateTimeFormat().resolvedOptions().timeZone,
     sshCommand: GIT_SSH_COMMAND || undefined,
     sshAgent: SSH_AUTH_SOCK === undefined ? {} : { SSH_AUTH_SOCK },

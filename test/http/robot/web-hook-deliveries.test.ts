@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { OperationEvent } from '../../../src/events/operation.ts'
 import { newId } from '../../../src/lib/ids.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
+import { startGitServer, template } from '../../workers/robot/git-server.ts'
 import { startApp, type TestApp } from '../app.ts'
 import { openReceiver } from '../receiver.ts'
 
@@ -102,6 +103,32 @@ describe('a task that has failed for good', () => {
     expect(first.deliveries[0]?.headers.authorization).toBe(`Basic ${Buffer.from('ann:p@ss').toString('base64')}`)
     await app.ask(`DELETE /robot/webhooks/${json.id}`)
   })
+})
+
+test('a program that fails is told once, after its last try; one that expects it is not', async () => {
+  const git = await startGitServer()
+  onTestFinished(() => git.stop())
+  const repository = git.repository('failing')
+  const expected = JSON.stringify({ error: { message: 'as planned', expected: true } })
+  const secret = { schema: { type: 'string', 'x-secret': true } }
+  const actions = {
+    fail: { run: ['sh', '-c', 'echo no luck >&2; exit 3'], args: { key: secret, n: {} }, retry: { tries: 2, delay: 0.1 } },
+    expects: { run: ['sh', '-c', `echo '${expected}'; exit 1`] },
+  }
+  repository.commit(template('vm', { actions }))
+  await app.ask('POST /templates', { body: { url: repository.url } })
+  const { guid } = (await app.ask('POST /services', { body: { template: 'vm' } })).json
+  const { until, deliveries, close } = await opened()
+  const tasks = `/services/${guid}/task_list`
+  await app.ask(`POST ${tasks}`, { body: { action_name: 'expects' } })
+  const { json } = await app.ask(`POST ${tasks}`, { body: { action_name: 'fail', args: { key: 's3cret', n: 1 } } })
+  await until((all) => all.length > 0)
+  const task = (await app.ask(`GET ${tasks}/${json.guid}`)).json
+  expect(deliveries.map(({ event }) => event)).toEqual([
+    { service: guid, action_name: 'fail', args: { key: '***', n: 1 }, eco: task.eco },
+  ])
+  expect(task).toMatchObject({ args: { key: '***', n: 1 }, eco: { errormessage: 'no luck', occurrences: 2 } })
+  await close()
 })
 
 test('an address that is not allowed is not reached', async () => {
