@@ -12,8 +12,8 @@ export interface OutboxOptions {
   /** One node at a time holds it; names the checkpoint too. */
   readonly office: string
   readonly filter?: Filter
-  /** Where to begin when nothing was ever delivered: with the whole history, or with what happens from the first start on. */
-  readonly beginning: 'origin' | 'head'
+  /** Where to begin when nothing was ever delivered: with the whole history, with what happens from the first start on, or after a position. */
+  readonly beginning: 'origin' | 'head' | { readonly after: Position }
   /** Resolves when all of them, a few hundred at most, are delivered; when it rejects, they are given again after a while. */
   readonly deliver: (events: readonly RecordedEvent[], signal: AbortSignal) => Promise<void>
   /** Lets the log forget all but the newest events of a stream, where it can. Never rejects. */
@@ -90,11 +90,16 @@ export const createOutbox = (options: OutboxOptions): Outbox => {
     }
   }
 
+  const firstPosition = async (): Promise<Position> => {
+    if (typeof beginning === 'object') return beginning.after
+    return beginning === 'origin' ? origin : log.head()
+  }
+
   /** The place to go on from; the first node ever to ask decides where that is. */
   const firstMark = async (): Promise<Mark> => {
     const known = await lastMark()
     if (known !== undefined) return known
-    const position = beginning === 'origin' ? origin : await log.head()
+    const position = await firstPosition()
     try {
       const term = newId()
       return { position, revision: await keep(position, -1, term), term }

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { createLocalLeadership } from '../../src/stores/embedded/leadership.ts'
 import { openEmbeddedLog } from '../../src/stores/embedded/log.ts'
-import type { EventLog, RecordedEvent } from '../../src/stores/event-log.ts'
+import type { EventLog, Position, RecordedEvent } from '../../src/stores/event-log.ts'
 import { createOutbox } from '../../src/stores/outbox.ts'
 
 const logger = pino({ level: 'silent' })
@@ -57,10 +57,10 @@ const collector = () => {
 const start = async (
   log: EventLog,
   { deliver }: { readonly deliver: (events: readonly RecordedEvent[]) => Promise<void> },
-  beginning: 'origin' | 'head' = 'origin',
+  beginning: 'origin' | 'head' | { readonly after: Position } = 'origin',
 ) => {
   const leadership = createLocalLeadership()
-  const office = `office-${beginning}`
+  const office = `office-${typeof beginning === 'object' ? 'after' : beginning}`
   const filter = { typePrefixes: ['Counted'] }
   const clock = systemClock
   const follower = createOutbox({ log, leadership, office, filter, beginning, deliver, keepShort, clock, logger })
@@ -92,6 +92,22 @@ test('the next one goes on where the last one stopped', async () => {
   await start(log, second)
   await second.until(1)
   expect([first.delivered, second.delivered]).toEqual([[0], [1]])
+})
+
+test('who begins after a position delivers what comes behind it, and later goes on where the last one stopped', async () => {
+  const { log, happen } = await open()
+  await happen()
+  const after = (await happen()).position
+  await happen()
+  const first = collector()
+  const follower = await start(log, first, { after })
+  await first.until(1)
+  await follower.stop()
+  await happen()
+  const second = collector()
+  await start(log, second, { after })
+  await second.until(1)
+  expect([first.delivered, second.delivered]).toEqual([[2], [3]])
 })
 
 test('who begins with the head delivers what happens after the very first start, whatever happened meanwhile', async () => {

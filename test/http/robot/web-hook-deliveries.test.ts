@@ -131,6 +131,18 @@ test('a program that fails is told once, after its last try; one that expects it
   await close()
 })
 
+test('an address that was added later is not told, also after a restart', async () => {
+  const { close } = await opened()
+  await ended(failed({ eco: { ...eco, errormessage: 'before' } }))
+  await close()
+  const { until, deliveries } = await opened()
+  await app.app.stop()
+  app = await startApp({}, { dataDir: app.dataDir })
+  await ended(failed({ eco: { ...eco, errormessage: 'after' } }))
+  await until((all) => all.length > 0)
+  expect(deliveries.map(({ event }) => event.eco.errormessage)).toEqual(['after'])
+})
+
 test('an address that is not allowed is not reached', async () => {
   const other = await startApp({ ROBOT_ALLOW_PRIVATE: 'false' })
   const { url, deliveries } = await openReceiver()

@@ -10,7 +10,7 @@ import { Unavailable } from '../../../lib/errors.ts'
 import { derivedIdAt } from '../../../lib/ids.ts'
 import { isObject, type JsonObject, type JsonValue } from '../../../lib/json.ts'
 import type { Projections } from '../../../projections/projection.ts'
-import { webHooksOf } from '../../../projections/robot/web-hooks.ts'
+import { firstWebHookAt, webHooksSince } from '../../../projections/robot/web-hooks.ts'
 import type { EventLog, RecordedEvent } from '../../../stores/event-log.ts'
 import type { Leadership } from '../../../stores/leadership.ts'
 import { createOutbox, type Outbox } from '../../../stores/outbox.ts'
@@ -31,7 +31,7 @@ export const createFailureReports = ({
   ...outbox
 }: {
   readonly log: EventLog
-  readonly projections: Pick<Projections, 'views' | 'reached'>
+  readonly projections: Pick<Projections, 'views' | 'reached' | 'onApplied'>
   readonly submit: Submit
   readonly leadership: Leadership
   readonly keepShort: (stream: string) => Promise<void>
@@ -47,7 +47,7 @@ export const createFailureReports = ({
   const report = async (event: RecordedEvent): Promise<void> => {
     if (!(await projections.reached(event.position, { timeoutMs: caughtUpWithinMs, names: [view] })))
       throw new Unavailable(`the view ${view} has not reached ${event.position}`)
-    const hooks = webHooksOf(projections.views(view))
+    const hooks = webHooksSince(projections.views(view), event.position)
     if (hooks.length === 0) return
     const request = await requestOf(event.stream)
     if (request === undefined || request.kind !== actionKind || isExpected(event)) return
@@ -72,16 +72,39 @@ export const createFailureReports = ({
     }
   }
 
-  return createOutbox({
-    ...outbox,
-    log,
-    office: 'robot-web-hooks',
-    filter: { typePrefixes: failures },
-    beginning: 'head',
-    deliver: async (events) => {
-      for (const event of events) await report(event)
+  let leave = (): void => {}
+  let reports: Outbox | undefined
+  /** Without an address nobody is told: the log is followed from the first one on. */
+  const follow = async (): Promise<void> => {
+    const after = firstWebHookAt(projections.views(view))
+    if (after === undefined) return
+    leave()
+    reports = createOutbox({
+      ...outbox,
+      log,
+      office: 'robot-web-hooks',
+      filter: { typePrefixes: failures },
+      beginning: { after },
+      deliver: async (events) => {
+        for (const event of events) await report(event)
+      },
+    })
+    return reports.start()
+  }
+
+  return {
+    start: async () => {
+      leave = projections.onApplied((events) => {
+        // It rejects when it is stopped.
+        if (events.some(({ type }) => type === 'WebHookAdded')) follow().catch(() => undefined)
+      })
+      await follow()
     },
-  })
+    stop: async () => {
+      leave()
+      await reports?.stop()
+    },
+  }
 }
 
 /** The program itself has said that nobody is to be told. */
