@@ -63,6 +63,29 @@ export const openMembers = async <Value extends JsonValue>(value: Value, open: O
   return replaceSecrets(value, undefined, () => clear[next++] as JsonValue) as Value
 }
 
+/** The value with those of its texts and numbers sealed that are meant; what is sealed already stays. */
+export const sealTexts = async <Value extends JsonValue>(
+  value: Value,
+  isMeant: (text: string | number) => boolean,
+  seal: Seal,
+): Promise<Value> => {
+  const meant = new Set<string | number>()
+  replaceTexts(value, (text) => {
+    if (isMeant(text)) meant.add(text)
+    return text
+  })
+  if (meant.size === 0) return value
+  const sealed = new Map(await Promise.all([...meant].map(async (text) => [text, await seal(text)] as const)))
+  return replaceTexts(value, (text) => (sealed.get(text) ?? text) as JsonValue) as Value
+}
+
+const replaceTexts = (value: JsonValue, replace: (text: string | number) => JsonValue): JsonValue => {
+  if (typeof value === 'string' || typeof value === 'number') return replace(value)
+  if (Array.isArray(value)) return value.map((item) => replaceTexts(item as JsonValue, replace))
+  if (!isObject(value) || isSealed(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, replaceTexts(member as JsonValue, replace)]))
+}
+
 /** Secrets are replaced in the order in which `sealedIn` finds them. */
 const replaceSecrets = (
   value: JsonValue,

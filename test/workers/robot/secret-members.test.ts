@@ -57,6 +57,25 @@ test('secrets of a proposal and of a failure are sealed and masked', async () =>
   expect(await everything(robot)).not.toContain('letmein')
 })
 
+test('what has a secret in it by chance is kept, though sealed', async () => {
+  const twice = `#!/bin/sh\necho '{"data": {"user": "admin-1", "port": 4711}, "schedule": [{"service": {"name": "other"}, "action": "use", "args": {"name": "admin-1"}}]}'\n`
+  const echo = `#!/usr/bin/env node
+console.log(JSON.stringify({ data: { isSame: JSON.parse(require('fs').readFileSync(0)).args.name === 'admin-' + 1 } }))`
+  const use = { run: ['./actions/use'], args: { name: {} } }
+  const robot = await openRobot({
+    vm: { manifest: { schema, actions: { start: {}, use } }, files: { 'actions/start': twice, 'actions/use': echo } },
+  })
+  const data = { password: 'admin-1', login: { pin: 4711 } }
+  const guid = await robot.create('vm', data)
+  const other = await robot.create('vm', {}, 'other')
+  const { service } = await robot.after(guid, await robot.request(guid, 'start'))
+  expect(await robot.opened(service?.data ?? {})).toEqual({ ...data, user: 'admin-1', port: 4711 })
+  const task = await robot.engine.until(() => robot.tasksOf(other)[0])
+  expect((await robot.after(other, task.id)).service?.data).toEqual({ isSame: true })
+  const updated = await robot.after(guid, await robot.request(guid, 'update_data', { data: { user: 'not admin-1' } }))
+  expect(await robot.opened(updated.service?.data ?? {})).toMatchObject({ user: 'not admin-1' })
+})
+
 test('what looks like a sealed value comes back as it was sent', async () => {
   const data = { fake: { $sealed: 'AAAA', subject: 'robotService-other' } }
   const robot = await openRobot({

@@ -1,7 +1,7 @@
 import { ecoOf, type FailureDetails } from '../../../commands/robot/eco.ts'
 import { deletionRequest } from '../../../commands/robot/lifecycle.ts'
 import type { TemplateAction } from '../../../commands/robot/manifest.ts'
-import { openMembers, type Seal, sealPatch, secretSubject } from '../../../commands/robot/secret-members.ts'
+import { openMembers, sealPatch } from '../../../commands/robot/secret-members.ts'
 import { type LeftBehind, mergePatch } from '../../../commands/robot/service-data.ts'
 import { ActionInput, actionKind, actionOf, deleteAction, saveAction, updateDataAction } from '../../../commands/robot/task.ts'
 import type { LoadedTemplate } from '../../../commands/robot/template.ts'
@@ -12,6 +12,7 @@ import { type RobotService, serviceQueries } from '../../../projections/robot/se
 import { templateQueries } from '../../../projections/robot/templates.ts'
 import { noBackoff, type Work, type WorkContext, WorkFailed } from '../../work.ts'
 import type { RobotPorts } from '../robot-ports.ts'
+import { type KnownSecrets, watchSecrets } from './known-secrets.ts'
 import { planScheduled, type ScheduledTask, submitPatiently, submitScheduled } from './scheduled-tasks.ts'
 import { type TaskHistory, taskHistory } from './task-history.ts'
 import type { ProgramCall, ProgramReport } from './template-programs.ts'
@@ -64,13 +65,13 @@ export const actionWork = (ports: Ports): Work => {
     return { service, template, action, spec, args, history }
   }
 
-  const run = async (task: Attempted, context: WorkContext): Promise<Reached> => {
+  const run = async (task: Attempted, secrets: KnownSecrets): Promise<Reached> => {
     const { service, template, action, spec, args, history } = task
-    const seal: Seal = (value) => context.seal(secretSubject(service.guid), value)
+    const { context, sealFor, sealHidden } = secrets
     const isUpdate = action === updateDataAction
     const hook = isUpdate ? template.manifest.hooks.update_data : undefined
     const clearArgs = await openMembers(args, context.open)
-    if (isUpdate && hook === undefined) return { result: await merged(task, context), scheduled: [] }
+    if (isUpdate && hook === undefined) return { result: await merged(task, secrets), scheduled: [] }
     const { attempt } = context
     const { requestedAt, tries, priority } = history
     const call: ProgramCall =
@@ -84,26 +85,28 @@ export const actionWork = (ports: Ports): Work => {
     const { reply, data } = report
     const fault = reply?.data === undefined ? undefined : faultOf(template, mergePatch(data, reply.data))
     const failure = report.failure?.isServers === true ? report.failure : (fault ?? report.failure)
+    const patched = async (patch: JsonObject): Promise<JsonObject> => {
+      const sealed = await sealPatch(template.manifest.schema as JsonObject | undefined, data, patch, sealFor(service.guid))
+      return sealHidden(sealed, service.guid)
+    }
     const left: LeftBehind = {
-      ...(reply?.data === undefined || fault !== undefined
-        ? {}
-        : { data: await sealPatch(template.manifest.schema as JsonObject | undefined, data, reply.data, seal) }),
+      ...(reply?.data === undefined || fault !== undefined ? {} : { data: await patched(reply.data) }),
       ...(reply === undefined || reply.state.length === 0 || isUpdate ? {} : { state: reply.state }),
     }
     if (failure !== undefined) throw failed(task, { ...report, failure }, left, context)
     if (reply === undefined || isUpdate) return { result: left, scheduled: [] }
     const result = reply.result == null ? left : { result: reply.result, ...left }
-    return { result, scheduled: await planScheduled(reply.schedule, ports, context) }
+    return { result, scheduled: await planScheduled(reply.schedule, ports, secrets) }
   }
 
   /** What `update_data` does by itself. */
-  const merged = async (task: Attempted, context: WorkContext): Promise<TaskResult> => {
+  const merged = async (task: Attempted, { context, sealHidden }: KnownSecrets): Promise<TaskResult> => {
     const { service, template, args } = task
     const data = await openMembers(service.data, context.open)
     const members = await openMembers(args.data as JsonObject, context.open)
     const fault = faultOf(template, Object.fromEntries([...Object.entries(data), ...Object.entries(members)]))
     if (fault !== undefined) throw failed(task, notRun(fault, data), {}, context)
-    return { members: args.data as JsonObject }
+    return { members: await sealHidden(args.data as JsonObject, service.guid) }
   }
 
   const failed = (
@@ -154,7 +157,7 @@ export const actionWork = (ports: Ports): Work => {
       await upToDate(history, context.signal)
       let reached = history.step(replyStep) as unknown as Reached | undefined
       if (reached === undefined) {
-        const now = await run(attempted(input, history, context), context)
+        const now = await run(attempted(input, history, context), watchSecrets(context))
         reached =
           now.scheduled.length === 0
             ? now

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { planTask } from '../../../commands/robot/plan-task.ts'
-import { secretSubject } from '../../../commands/robot/secret-members.ts'
+import type { ActionInput } from '../../../commands/robot/task.ts'
 import { parseTemplateReference } from '../../../commands/robot/template-uid.ts'
 import type { SubmitRequest } from '../../../commands/submit.ts'
 import { Unavailable } from '../../../lib/errors.ts'
@@ -12,6 +12,7 @@ import { templateQueries } from '../../../projections/robot/templates.ts'
 import type { WorkContext } from '../../work.ts'
 import { commandFrom } from '../command-from.ts'
 import type { RobotPorts } from '../robot-ports.ts'
+import type { KnownSecrets } from './known-secrets.ts'
 
 /** A task that another one asked for, with its id. Secret arguments are sealed. */
 export interface ScheduledTask {
@@ -30,23 +31,34 @@ const Entry = z.object({
 export const planScheduled = async (
   entries: readonly JsonValue[],
   { projections }: Pick<RobotPorts, 'projections'>,
-  { operationId, seal, output }: WorkContext,
+  secrets: KnownSecrets,
 ): Promise<readonly ScheduledTask[]> => {
+  const { operationId, output } = secrets.context
   const planned: ScheduledTask[] = []
-  for (const [index, value] of entries.entries()) {
-    const found = targetOf(value, projections)
-    const manifest =
-      typeof found === 'string'
-        ? undefined
-        : templateQueries(projections.views('robot-templates')).bound(found.service.templateUid, found.service.commit)?.manifest
-    const task =
-      typeof found === 'string' || manifest === undefined
-        ? { refused: { message: typeof found === 'string' ? found : 'the template of the service is not there' } }
-        : await planTask(found.service, manifest, found, (secret) => seal(secretSubject(found.service.guid), secret))
-    if (task.refused === undefined) planned.push({ id: childId(operationId, index), request: task.request })
-    else await output(`schedule/${index} is passed over: ${task.refused.message}\n`, 'stderr')
+  for (const [index, entry] of entries.entries()) {
+    const request = await requestOf(entry, projections, secrets)
+    if (typeof request === 'string') await output(`schedule/${index} is passed over: ${request}\n`, 'stderr')
+    else planned.push({ id: childId(operationId, index), request })
   }
   return planned
+}
+
+/** The request that an entry stands for, or why it stands for none. */
+const requestOf = async (
+  entry: JsonValue,
+  projections: RobotPorts['projections'],
+  { sealFor, sealHidden }: KnownSecrets,
+): Promise<SubmitRequest | string> => {
+  const target = targetOf(entry, projections)
+  if (typeof target === 'string') return target
+  const { guid, templateUid, commit } = target.service
+  const template = templateQueries(projections.views('robot-templates')).bound(templateUid, commit)
+  if (template === undefined) return `there is no template ${templateUid} at ${commit}`
+  const { request, refused } = await planTask(target.service, template.manifest, target, sealFor(guid))
+  if (refused !== undefined) return refused.message
+  const input = request.input as unknown as ActionInput
+  const args = await sealHidden(input.args, guid)
+  return { ...request, input: { ...input, args } }
 }
 
 /** Requests them; again it requests nothing else. */
