@@ -11,8 +11,8 @@ import type { RobotTools } from './tools.ts'
  */
 type Right = 'anyone' | 'operator' | 'service' | 'god' | 'known'
 
-/** Source: robot contract, section 8. */
-const rights: Readonly<Record<string, Right>> = {
+/** Null: later clients do not have this route. Source: robot contract, section 8. */
+const rights: Readonly<Record<string, Right | null>> = {
   'POST /blueprints': 'operator',
   'GET /templates': 'operator',
   'POST /templates': 'operator',
@@ -20,6 +20,7 @@ const rights: Readonly<Record<string, Right>> = {
   'GET /services': 'anyone',
   'POST /services': 'operator',
   'GET /services/:service_guid': 'service',
+  'PUT /services/:service_guid': null,
   'DELETE /services/:service_guid': 'operator',
   'GET /services/:service_guid/actions': 'service',
   'GET /services/:service_guid/task_list': 'service',
@@ -39,11 +40,17 @@ export const laterPrefix = '/zrobot/0.9'
 
 /** Whether later clients have a route, whose parameters may be written as in documents. */
 export const hasRight = (method: string, path: string): boolean =>
-  Object.hasOwn(rights, `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`)
+  rightOf({ method: method.toUpperCase(), path: path.replaceAll(/\{(\w+)\}/g, ':$1') }) !== null
+
+const rightOf = ({ method, path }: { readonly method: string; readonly path: string }): Right | null => {
+  const right = rights[`${method} ${path}`]
+  if (right === undefined) throw new Error(`who may use ${method} ${laterPrefix}${path} is not said`)
+  return right
+}
 
 const view = 'robot-services'
 
-/** The routes that later clients have, each behind its right. What stands in no line above is not theirs. */
+/** The routes that later clients have, each behind its right. Throws where the table says nothing of one. */
 export const withRights = (routes: readonly FaceRoute[], { ports, settings, caller }: RobotTools): readonly FaceRoute[] => {
   const isOpen = (): boolean => !ports.credentials.configured() && settings.organization === undefined
 
@@ -64,8 +71,8 @@ export const withRights = (routes: readonly FaceRoute[], { ports, settings, call
   }
 
   return routes.flatMap((route) => {
-    const right = rights[`${route.method} ${route.path}`]
-    if (right === undefined) return []
+    const right = rightOf(route)
+    if (right === null) return []
     const handle: FaceRoute['handle'] = async (c, params) =>
       has(right, await caller(c), { c, guid: params.service_guid ?? '' }) ? route.handle(c, params) : unauthorized()
     return [{ ...route, handle }]
