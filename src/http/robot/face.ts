@@ -18,6 +18,7 @@ import { logRoutes } from './logs.ts'
 import { messages } from './messages.ts'
 import { robotInfoDocuments } from './robot-documents.ts'
 import { robotInfoRoutes } from './robot-info.ts'
+import { serviceDocuments } from './service-documents.ts'
 import { serviceRoutes } from './services.ts'
 import { robotSummaries } from './summaries.ts'
 import { taskDocuments } from './task-documents.ts'
@@ -77,7 +78,7 @@ export const createRobotFace = ({
 
 const owned = ['/blueprints', '/templates', '/services', '/robot', laterPrefix]
 
-const documents = [...blueprintDocuments, ...templateDocuments, ...taskDocuments, ...robotInfoDocuments]
+const documents = [...blueprintDocuments, ...templateDocuments, ...serviceDocuments, ...taskDocuments, ...robotInfoDocuments]
 
 const rooms: readonly ((tools: RobotTools) => readonly FaceRoute[])[] = [
   blueprintRoutes,
