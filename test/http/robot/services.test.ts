@@ -128,3 +128,88 @@ describe('POST /services', () => {
     expect((await app.ask('GET /services?name=raced')).json).toHaveLength(1)
   })
 })
+
+test('under the same Idempotency-Key creates one service and gives the same answer', async () => {
+  const ask = () => app.ask('POST /services', { body: { template: vm, name: 'keyed' }, headers: { 'Idempotency-Key': 'keyed' } })
+  const first = await ask()
+  expect(first.status).toBe(201)
+  expect(await ask()).toMatchObject({ status: 201, json: first.json })
+  expect((await app.ask('GET /services?name=keyed')).json).toHaveLength(1)
+})
+
+test('data never shows, and its secrets stand sealed in the log', async () => {
+  const { json } = await create({ template: vm, name: 'secretive', data: { password: 's3cret word', memory: 4242 } })
+  const shown = await Promise.all(
+    [
+      `GET /services/${json.guid}`,
+      'GET /services',
+      `GET /v1/operations/${json.guid}`,
+      `GET /v1/streams/robotService-${json.guid}`,
+    ].map((line) => app.ask(line)),
+  )
+  for (const { text } of shown) expect(text).not.toContain('s3cret')
+  for (const { text } of shown.slice(0, 2)) expect(text).not.toContain('4242')
+  expect((await app.ask(`GET /v1/operations/${json.guid}`)).json.input.create.data).toEqual({ password: '***', memory: 4242 })
+  const subject = `robotService-${json.guid}`
+  const subjects = async () => (await app.ask('GET /v1/secrets?limit=1000')).json.items
+  expect(await subjects()).toEqual(expect.arrayContaining([expect.objectContaining({ subject, forgottenAt: null })]))
+  await app.ask(`DELETE /services/${json.guid}`)
+  expect((await subjects()).find((one: { subject: string }) => one.subject === subject).forgottenAt).not.toBeNull()
+})
+
+test('a member named __proto__ is one as any other', async () => {
+  const raw = `{"template":"127.0.0.1/acme/other/node/1.0.0","data":{"__proto__":{"x":1}}}`
+  const { json } = await app.ask('POST /services', { raw })
+  expect((await app.ask(`GET /v1/streams/robotService-${json.guid}`)).text).toContain('"__proto__":{"x":1}')
+})
+
+describe('GET /services', () => {
+  const names = async (query: string): Promise<readonly string[]> =>
+    (await app.ask(`GET /services?${query}`)).json.map(({ name }: { name: string }) => name)
+
+  test('filters exactly, by all that is given', async () => {
+    const other = '127.0.0.1/acme/other/node/1.0.0'
+    await create({ template: other, name: 'Filtered' })
+    await create({ template: '127.0.0.1/acme/templates/node/1.0.10', name: 'filtered' })
+    const of = async (query: string) => (await names(query)).filter((name) => name.toLowerCase() === 'filtered')
+    for (const query of [
+      '',
+      'name=&template_uid=',
+      'unknown=1',
+      'template_host=127.0.0.1',
+      'template_account=acme',
+      'template_name=node',
+    ])
+      expect(await of(query)).toEqual(['Filtered', 'filtered'])
+    for (const query of ['name=Filtered', `template_uid=${other}`, 'template_repo=other', 'template_version=1.0.0'])
+      expect(await of(query)).toEqual(['Filtered'])
+    expect(await names('name=filtered&template_repo=other')).toEqual([])
+    expect(await names('template_uid=127.0.0.1/acme/other/node')).toEqual([])
+  })
+
+  test.each(['GET /services/missing', 'GET /services/019ab2c4-5b3e-7c1a-9d2f-3e4a5b6c7d8e'])('%s answers 404', async (line) => {
+    const guid = line.slice('GET /services/'.length)
+    expect(await app.ask(line)).toMatchObject({
+      status: 404,
+      json: { code: 404, message: `service with guid '${guid}' not found` },
+    })
+  })
+
+  test('a trailing slash is another path, and other methods are not allowed', async () => {
+    expect((await app.ask('GET /services/')).status).toBe(404)
+    const answer = await app.ask('PATCH /services')
+    expect(answer).toMatchObject({ status: 405, json: { code: 405 } })
+    expect(answer.headers.get('allow')).toContain('POST')
+  })
+})
+
+test('with the scope template a name is taken by services of the same template alone', async () => {
+  const scoped = await startApp({ ROBOT_NAME_SCOPE: 'template' })
+  await scoped.ask('POST /templates', { body: { url: `http://127.0.0.1:${git.port}/acme/other.git` } })
+  await scoped.ask('POST /templates', { body: { url: `http://127.0.0.1:${git.port}/acme/templates.git` } })
+  const ask = (of: string) => scoped.ask('POST /services', { body: { template: of, name: 'shared' } })
+  expect((await ask(vm)).status).toBe(201)
+  expect((await ask('127.0.0.1/acme/other/node/1.0.0')).status).toBe(201)
+  expect((await ask(vm)).status).toBe(409)
+  await scoped.stop()
+})
