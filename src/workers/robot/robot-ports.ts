@@ -21,7 +21,7 @@ import type { Recurring } from './recurring.ts'
  */
 export type RequestUpgrades = (
   templates: readonly BoundTemplate[],
-  context: Pick<WorkContext, 'operationId' | 'correlationId' | 'actor' | 'output'>,
+  context: Pick<WorkContext, 'operationId' | 'correlationId' | 'actor' | 'signal' | 'output'>,
 ) => Promise<readonly string[]>
 
 /** What the works of this face are made of. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type GitServer, startGitServer, type TestRepository, template } from '../../workers/robot/git-server.ts'
@@ -41,6 +41,7 @@ const versionOf = (version: string, label: string) => ({
       ...(version === '2.0.0' ? { delete: ['fails', 'farewell'] } : {}),
     },
   }),
+  ...template('slow', { version, hooks: { validate: { run: ['/bin/sh', '-c', 'sleep 600'], timeout: 0 } } }),
   ...template('plain', { version, actions: { wait: { run: ['/bin/sh', '-c', 'echo > waits; sleep 600'] } } }),
 })
 
@@ -66,7 +67,7 @@ const refusing = async <Result>(during: () => Promise<Result>): Promise<Result> 
   try {
     return await during()
   } finally {
-    ;(await import('node:fs')).rmSync(file)
+    rmSync(file)
   }
 }
 
@@ -83,6 +84,21 @@ describe('POST /services', () => {
     expect(existsSync(folder(answer.headers.get('operation-id') ?? ''))).toBe(false)
     expect((await app.ask('POST /services', { body })).status).toBe(201)
   })
+})
+
+test('a creation that is cancelled leaves nothing', async () => {
+  const before = readdirSync(join(app.dataDir, 'robot', 'services'))
+  const asked = app.ask('POST /services', { body: { template: uid('slow', '1.0.0'), name: 'cancelled' } })
+  const find = async () => (await app.ask('GET /v1/operations?kind=robot.validate&state=running')).json.items[0]?.id
+  await expect.poll(find, { timeout: 20_000, interval: 20 }).toBeDefined()
+  await app.ask(`POST /v1/operations/${await find()}/cancel`, { body: {} })
+  expect(await asked).toMatchObject({
+    status: 500,
+    json: { code: 500, message: 'the creation of the service cancelled has ended: cancelled' },
+  })
+  expect(readdirSync(join(app.dataDir, 'robot', 'services'))).toEqual(before)
+  expect((await app.ask('GET /services?name=cancelled')).json).toEqual([])
+  expect((await create('cancelled', '1.0.0', 'plain')).name).toBe('cancelled')
 })
 
 describe('PUT /services/{guid}', () => {
@@ -128,11 +144,8 @@ describe('PUT /services/{guid}', () => {
 
   test('refuses a name that another service of that version has', async () => {
     const { guid } = await create('twin')
-    const other = git.repository('twins')
-    other.commit(versionOf('1.0.0', 'one'))
-    const blueprint = { content: { services: [{ [`${uid('vm', '2.0.0')}__twin`]: null }] } }
-    const { status } = await app.ask('POST /blueprints', { body: blueprint })
-    if (status !== 200) return
+    const content = { services: [{ [`${uid('vm', '2.0.0')}__twin`]: null }] }
+    expect((await app.ask('POST /blueprints', { body: { content } })).status).toBe(200)
     expect(await put(guid, uid('vm', '2.0.0'))).toMatchObject({
       status: 409,
       json: { code: 409, message: "a service with name 'twin' already exists" },

@@ -1,7 +1,7 @@
 import { type BlueprintFailure, BlueprintInput, type BlueprintOutcome, blueprintKind } from '../../../commands/robot/blueprint.ts'
 import type { JsonValue } from '../../../lib/json.ts'
-import { AttemptAborted } from '../../engine/attempt.ts'
 import { type Work, type WorkContext, WorkFailed } from '../../work.ts'
+import { isGivenUp } from '../given-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { blueprintServices } from './blueprint-services.ts'
 import { blueprintTasks } from './blueprint-tasks.ts'
@@ -50,7 +50,7 @@ export const blueprintWork = (ports: RobotPorts): Work =>
       try {
         return (await carryOut()) as unknown as JsonValue
       } catch (error) {
-        if (signal.aborted && isGivenUp(signal.reason)) await undo()
+        if (isGivenUp(signal)) await undo()
         if (!(error instanceof LateFailure)) throw error
         const { refusal, message } = error
         const details: BlueprintFailure = { refusal, deletions: await step('undo', undo) }
@@ -72,7 +72,3 @@ const recorded = async ({ step }: WorkContext, name: string, take: () => Promise
   })
   if (refusal !== null) throw new LateFailure(refusal as never)
 }
-
-/** Nobody goes on with it, unlike after a shutdown or where another worker has it. */
-const isGivenUp = (reason: unknown): boolean =>
-  reason instanceof AttemptAborted && (reason.why === 'cancelled' || reason.why === 'timed-out')

@@ -77,6 +77,7 @@ export const deleteWork = (ports: RobotPorts): Work => {
       whenLost: 'retry',
       lostAttempts: Number.MAX_SAFE_INTEGER,
     },
+    concurrency: settings.concurrency,
     stopWithinMs: processes.endsWithinMs,
     run: async ({ service: guid }, context) => (await run(guid, context)) as unknown as JsonValue,
   } satisfies Work<DeleteInput> as Work

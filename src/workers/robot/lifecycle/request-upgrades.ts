@@ -5,11 +5,19 @@ import { childId } from '../../../lib/ids.ts'
 import { serviceQueries } from '../../../projections/robot/services.ts'
 import { commandFrom } from '../command-from.ts'
 import type { RequestUpgrades, RobotPorts } from '../robot-ports.ts'
+import { caughtUp } from './caught-up.ts'
 
 /** Source: robot contract, section 7, row 4. */
 export const createRequestUpgrades =
-  ({ projections, names, submit }: Pick<RobotPorts, 'projections' | 'names' | 'submit'>): RequestUpgrades =>
+  ({
+    log,
+    projections,
+    clock,
+    names,
+    submit,
+  }: Pick<RobotPorts, 'log' | 'projections' | 'clock' | 'names' | 'submit'>): RequestUpgrades =>
   async (templates, context) => {
+    await caughtUp({ log, projections, clock }, context.signal)
     const services = serviceQueries(projections.views('robot-services'))
     const upgrades: string[] = []
     for (const [template, uid] of highestOfEach(templates)) {

@@ -18,6 +18,7 @@ import { templateQueries } from '../../../projections/robot/templates.ts'
 import { type Work, type WorkContext, WorkFailed } from '../../work.ts'
 import { validate } from '../action/hooks.ts'
 import { commandFrom } from '../command-from.ts'
+import { isGivenUp } from '../given-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { caughtUp } from './caught-up.ts'
 import { type Creating, createCreation } from './creation.ts'
@@ -30,14 +31,14 @@ const heldMs = 10_000
 
 /** Validates a new service and creates it, or validates one until it is valid. Source: robot contract, section 7. */
 export const validateWork = (ports: RobotPorts): Work => {
-  const { executor, projections, checkouts, programs, processes, submit } = ports
+  const { executor, projections, checkouts, programs, processes, submit, settings, logger } = ports
   const creation = createCreation(ports)
   const services = () => serviceQueries(projections.views('robot-services'))
 
   const isThere = async (guid: string): Promise<boolean> =>
     (await executor.load(service, `${servicePrefix}${guid}`)).state.status === 'live'
 
-  /** A refused service leaves nothing; an attempt that is interrupted leaves everything to the next one. */
+  /** A service that is not created leaves nothing; an attempt that is interrupted leaves everything to the next one. */
   const create = async (creating: Creating, context: WorkContext): Promise<JsonValue> => {
     if (!(await isThere(creating.guid))) {
       try {
@@ -46,7 +47,9 @@ export const validateWork = (ports: RobotPorts): Work => {
         // The hook may have taken its time.
         await creation.claimName(creating, context)
       } catch (error) {
-        if (error instanceof WorkFailed) await creation.discard(creating, context)
+        // The claim of an operation that has ended gives way by itself: it is enough to try.
+        if (!context.signal.aborted || isGivenUp(context.signal))
+          await creation.discard(creating, context).catch((err: unknown) => logger.warn({ err }, 'a service was not discarded'))
         throw error
       }
     }
@@ -121,6 +124,7 @@ export const validateWork = (ports: RobotPorts): Work => {
       whenLost: 'retry',
       lostAttempts: Number.MAX_SAFE_INTEGER,
     },
+    concurrency: settings.concurrency,
     stopWithinMs: processes.endsWithinMs,
     run: async ({ service: guid, create: created }, context) =>
       created === null ? revalidate(guid, context) : create({ guid, ...created }, context),
