@@ -30,6 +30,7 @@ import { awaitOperation } from './await-operation.ts'
 import { blueprintRefused } from './blueprint-answers.ts'
 import type { Caller } from './callers.ts'
 import { unauthorized } from './error-body.ts'
+import { operationFailed } from './failed-operation.ts'
 import { messages } from './messages.ts'
 import { readRobotBody } from './read-body.ts'
 import { createdDocument } from './service-document.ts'
@@ -132,7 +133,7 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
     await settle(ports, ended.position, reads)
     if (ended.state === 'succeeded') return carriedOut(c, id, ended.result as unknown as BlueprintOutcome)
     const failure = failureOf(ended)
-    if (failure === undefined) throw new Error(`the blueprint ${id} has ended: ${ended.state}, ${ended.error?.message}`)
+    if (failure === undefined) return operationFailed(ended, 'the blueprint')
     for (const deletion of failure.deletions) {
       const deleted = await awaitOperation(c, tools, { id: deletion, timeoutMs: leftMs() })
       if (deleted.over !== undefined) return deleted.over
