@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type GitServer, startGitServer, template } from '../../workers/robot/git-server.ts'
@@ -29,6 +29,7 @@ beforeAll(async () => {
     ...template('node', node, files),
     ...template('vm', { version: '0.0.1', actions: { boot: {}, start: {} } }, { 'actions/boot': say, 'actions/start': say }),
     ...template('disk', {}),
+    ...template('slow', { hooks: { validate: { run: ['/bin/sh', '-c', 'while test -e ../hold; do sleep 0.05; done'] } } }),
   })
   const other = git.repository('other')
   other.commit(template('disk', {}))
@@ -223,6 +224,45 @@ describe('a blueprint that is refused', () => {
     expect(existsSync(directory) ? readdirSync(directory).sort() : []).toEqual(before.map(({ guid }) => guid).sort())
     // Their names are free.
     expect((await app.ask('POST /services', { body: { template: 'node', name: 'y1' } })).status).toBe(201)
+  })
+})
+
+describe('a blueprint that is under way', () => {
+  const hold = (): string => {
+    const directory = join(app.dataDir, 'robot/services')
+    mkdirSync(directory, { recursive: true })
+    const file = join(directory, 'hold')
+    writeFileSync(file, '')
+    return file
+  }
+  const running = async (): Promise<readonly string[]> =>
+    (await app.ask('GET /v1/operations?kind=robot.blueprint&state=running')).json.items.map(({ id }: { id: string }) => id)
+  const isRunning = () => expect.poll(running, { timeout: 20_000, interval: 50 }).toHaveLength(1)
+
+  test('and cancelled leaves nothing', async () => {
+    const file = hold()
+    const asked = post({ services: [{ slow__z1: null }, { vm__z2: null }] })
+    await isRunning()
+    const [id] = await running()
+    expect((await app.ask(`POST /v1/operations/${id}/cancel`)).status).toBe(202)
+    expect(await asked).toMatchObject({ status: 500, json: { code: 500, message: 'the blueprint has ended: cancelled' } })
+    rmSync(file)
+    expect([...(await named('z1')), ...(await named('z2'))]).toEqual([])
+    expect(readdirSync(join(app.dataDir, 'robot/services'))).toHaveLength((await services()).length)
+    for (const name of ['z1', 'z2'])
+      expect((await app.ask('POST /services', { body: { template: 'vm', name } })).status).toBe(201)
+  })
+
+  test('while a service is deleted that its actions mean is 404, and creates nothing', async () => {
+    const { guid } = (await app.ask('POST /services', { body: { template: 'vm', name: 'z3' } })).json
+    const file = hold()
+    const asked = post({ services: [{ slow__z4: null }], actions: { service: 'z3', action: 'boot' } })
+    await isRunning()
+    expect((await app.ask(`DELETE /services/${guid}`)).status).toBe(204)
+    rmSync(file)
+    expect(await asked).toMatchObject({ status: 404, json: { code: 404, message: `service with guid '${guid}' not found` } })
+    expect(await named('z4')).toEqual([])
+    expect((await app.ask('POST /services', { body: { template: 'vm', name: 'z4' } })).status).toBe(201)
   })
 })
 

@@ -72,3 +72,16 @@ test('a request that waits for too long answers 503 and names the operation, whi
   await expect.poll(async () => (await app.ask(`GET /services/${guid}`)).status, { timeout: 20_000, interval: 50 }).toBe(404)
   await expect.poll(() => existsSync(join(app.dataDir, 'robot', 'services', guid)), { timeout: 20_000, interval: 50 }).toBe(false)
 })
+
+test('so does a blueprint', async () => {
+  hold(true)
+  const content = { services: [{ vm__late: null }], actions: { service: 'late', action: 'work' } }
+  const answer = await app.ask('POST /blueprints', { body: { content } })
+  expect(answer).toMatchObject(isOver(/operation [0-9a-f-]{36} is not finished/))
+  expect(answer.headers.get('retry-after')).toBe('5')
+  expect((await app.ask('GET /services?name=late')).json).toEqual([])
+  hold(false)
+  await expect
+    .poll(async () => (await app.ask('GET /services?name=late')).json, { timeout: 20_000, interval: 50 })
+    .toHaveLength(1)
+})
