@@ -1,5 +1,5 @@
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
-import type { HttpContext } from '../faces/http-context.ts'
+import { caused, type HttpContext } from '../faces/http-context.ts'
 import { hasEnded, waitForOperation } from '../reading/operation-wait.ts'
 import type { Reply } from '../replies/reply.ts'
 import { robotError } from './error-body.ts'
@@ -17,7 +17,10 @@ export const awaitOperation = async (
   { readonly ended: OperationResource; readonly over?: undefined } | { readonly ended?: undefined; readonly over: Reply }
 > => {
   const operation = await waitForOperation(c, { ports, changes, closing }, { id, timeoutMs })
-  return operation !== undefined && hasEnded(operation) ? { ended: operation } : { over: stillRunning(id) }
+  if (operation === undefined || !hasEnded(operation)) return { over: stillRunning(id) }
+  // Whoever brings this position to another node sees what the operation has done.
+  caused(c, { position: operation.position })
+  return { ended: operation }
 }
 
 /** Waits until an operation has been tried once; undefined then, else the 503 as above. */

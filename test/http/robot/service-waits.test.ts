@@ -8,9 +8,12 @@ import { startApp, type TestApp } from '../app.ts'
 /** The waits of the contract for a creation, a deletion and an upgrade. */
 const waits = [120_000, 90_000, 330_000]
 let isImpatient = false
+/** How far the wall clock was set ahead. */
+let aheadMs = 0
 const isWait = (ms: number): boolean => waits.some((wait) => Math.abs(wait - ms) < 1_000)
 const clock: Clock = {
   ...systemClock,
+  now: () => systemClock.now() + aheadMs,
   after: (ms, fire) => systemClock.after(isImpatient && isWait(ms) ? 300 : ms, fire),
 }
 const held = { run: ['/bin/sh', '-c', 'while test -e ../hold; do sleep 0.05; done'] }
@@ -84,4 +87,25 @@ test('so does a blueprint', async () => {
   await expect
     .poll(async () => (await app.ask('GET /services?name=late')).json, { timeout: 20_000, interval: 50 })
     .toHaveLength(1)
+})
+
+test('a running task keeps an upgrade waiting for 300 s, then it is cancelled', async () => {
+  isImpatient = false
+  const create = async (name: string): Promise<string> =>
+    (await app.ask('POST /services', { body: { template: uid('1.0.0'), name } })).json.guid
+  const [guid, other] = [await create('patient'), await create('other')]
+  hold(true)
+  const task = (await app.ask(`POST /services/${guid}/task_list`, { body: { action_name: 'work' } })).json.guid
+  const state = async (id: string) => (await app.ask(`GET /v1/operations/${id}`)).json.state
+  await expect.poll(() => state(task), { timeout: 20_000, interval: 20 }).toBe('running')
+  const asked = app.ask(`PUT /services/${guid}`, { body: { template: uid('2.0.0') } })
+  const upgrade = async () => (await app.ask(`GET /v1/operations?kind=robot.upgrade&lane=robot:${guid}`)).json.items[0]?.state
+  await expect.poll(upgrade, { timeout: 20_000, interval: 20 }).toBe('pending')
+  aheadMs = 302_000
+  // Whatever else is upgraded or deleted makes the service look again; by itself it looks once a minute.
+  const deleted = app.ask(`DELETE /services/${other}`)
+  await expect.poll(() => state(task), { timeout: 20_000, interval: 20 }).toBe('cancelled')
+  hold(false)
+  expect(await asked).toMatchObject({ status: 200, json: { version: '2.0.0' } })
+  expect((await deleted).status).toBe(204)
 })
