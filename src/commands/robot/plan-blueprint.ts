@@ -4,20 +4,14 @@ import type { TemplateManifest } from './manifest.ts'
 import { type DataRefusal, planData, type ResolveTemplate, type TemplateRefusal } from './plan-service.ts'
 import { faultOfTask, type TaskRefusal } from './plan-task.ts'
 import { priorities, updateDataAction } from './task.ts'
-import type { BoundTemplate, LoadedTemplate } from './template.ts'
+import type { BoundTemplate, LoadedTemplate, ServiceBinding } from './template.ts'
 import { compareTemplateVersions, parseTemplateReference, type TemplateReference, type TemplateUid } from './template-uid.ts'
 
-/** A service that is there, and that nobody deletes. */
-export interface KnownService extends BoundTemplate {
-  readonly guid: string
-  readonly name: string
-}
-
-/** What a blueprint meets. Services are in the order of their creation. */
+/** What a blueprint meets. Services are those that nobody deletes, in the order of their creation. */
 export interface BlueprintWorld {
   readonly resolve: ResolveTemplate
-  named(name: string): readonly KnownService[]
-  all(): readonly KnownService[]
+  named(name: string): readonly ServiceBinding[]
+  all(): readonly ServiceBinding[]
   /** What a service is bound to. */
   manifestOf(service: BoundTemplate): TemplateManifest
   newId(): string
@@ -27,7 +21,7 @@ export interface BlueprintWorld {
 
 /** A service that is to be created. */
 export interface PlannedCreation {
-  readonly service: KnownService
+  readonly service: ServiceBinding
   /** With what the schema of its template has filled in. */
   readonly data: JsonObject
   /** The members that the blueprint names. */
@@ -36,7 +30,7 @@ export interface PlannedCreation {
 
 export interface PlannedTask {
   readonly id: string
-  readonly service: KnownService
+  readonly service: ServiceBinding
   readonly action: string
   readonly args: JsonObject
   readonly priority: number
@@ -57,8 +51,9 @@ export type BlueprintRefusal =
   | (TaskRefusal & { readonly action: string })
   | { readonly reason: 'too-large'; readonly most: string }
 
-const mostServices = 10_000
-const mostTasks = 10_000
+/** Twice as many take the main thread for 50 ms when their request is checked and recorded. */
+const mostServices = 5_000
+const mostTasks = 5_000
 /** Of all tasks together, and of all new services with their defaults, as JSON. */
 const mostArgumentBytes = 2_097_152
 const mostDataBytes = 2_097_152
@@ -97,7 +92,7 @@ const planServices = async (
   bound(services.length, mostServices, 'services')
   const creations: PlannedCreation[] = []
   const updates: PlannedTask[] = []
-  const planned = new Map<string, KnownService[]>()
+  const planned = new Map<string, ServiceBinding[]>()
   let bytes = 0
   for (const described of services) {
     await world.rest()
@@ -124,7 +119,7 @@ const bound = (count: number, most: number, what: string): void => {
   if (count > most) throw new Refused({ reason: 'too-large', most: `${most} ${what}` })
 }
 
-const updateOf = (service: KnownService, data: JsonObject, id: string): PlannedTask => ({
+const updateOf = (service: ServiceBinding, data: JsonObject, id: string): PlannedTask => ({
   id,
   service,
   action: updateDataAction,
@@ -135,10 +130,10 @@ const updateOf = (service: KnownService, data: JsonObject, id: string): PlannedT
 /** A service of that name that is meant, or the template of which there is to be one. Without a version any one of a service counts. */
 const placeOf = (
   { template: reference, templateText: text }: BlueprintService,
-  named: readonly KnownService[],
+  named: readonly ServiceBinding[],
   resolve: ResolveTemplate,
 ):
-  | { readonly found: KnownService; readonly template?: undefined }
+  | { readonly found: ServiceBinding; readonly template?: undefined }
   | { readonly found?: undefined; readonly template: LoadedTemplate } => {
   const ambiguous = new Refused({ reason: 'ambiguous-template', name: reference.name })
   if (reference.version === undefined) {
@@ -154,7 +149,7 @@ const placeOf = (
 
 const partsOf = ({ templateUid }: BoundTemplate): TemplateUid => parseTemplateReference(templateUid) as TemplateUid
 
-const higher = (one: KnownService, other: KnownService): KnownService =>
+const higher = (one: ServiceBinding, other: ServiceBinding): ServiceBinding =>
   compareTemplateVersions(partsOf(one).version, partsOf(other).version) < 0 ? other : one
 
 /** Whether a service has the given parts of a template. */
@@ -170,11 +165,11 @@ const matching = (reference: TemplateReference | undefined): ((service: BoundTem
 /** For every block, for every action, for every selected service. */
 const planTasks = async (
   blocks: readonly BlueprintAction[],
-  created: readonly KnownService[],
+  created: readonly ServiceBinding[],
   world: BlueprintWorld,
 ): Promise<readonly PlannedTask[]> => {
   const all = blocks.some(({ service }) => service === undefined) ? [...world.all(), ...created] : []
-  const named = (name: string): readonly KnownService[] => [
+  const named = (name: string): readonly ServiceBinding[] => [
     ...world.named(name),
     ...created.filter((service) => service.name === name),
   ]
@@ -200,11 +195,11 @@ const planTasks = async (
 const ableTo = (
   action: string,
   { service, args }: BlueprintAction,
-  selected: readonly KnownService[],
+  selected: readonly ServiceBinding[],
   world: BlueprintWorld,
-): readonly KnownService[] => {
+): readonly ServiceBinding[] => {
   const faults = new Map<string, TaskRefusal | undefined>()
-  const faultOf = (one: KnownService): TaskRefusal | undefined => {
+  const faultOf = (one: ServiceBinding): TaskRefusal | undefined => {
     const template = `${one.templateUid} ${one.commit}`
     if (!faults.has(template)) faults.set(template, faultOfTask(world.manifestOf(one), { action, args }))
     return faults.get(template)

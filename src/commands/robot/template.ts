@@ -50,6 +50,12 @@ export interface BoundTemplate {
   readonly commit: string
 }
 
+/** What a service is called and bound to. */
+export interface ServiceBinding extends BoundTemplate {
+  readonly guid: string
+  readonly name: string
+}
+
 /** A template of one commit. */
 export interface LoadedTemplate extends TemplateUid, BoundTemplate {
   /** Its folder in the checkout: `templates/<folder>`. */

@@ -11,6 +11,7 @@ import { planTask } from '../../commands/robot/plan-task.ts'
 import { type Seal, sealMembers, secretSubject } from '../../commands/robot/secret-members.ts'
 import type { ActionInput } from '../../commands/robot/task.ts'
 import { sealingSubject } from '../../events/sealed.ts'
+import { foundOnce } from '../../lib/found-once.ts'
 import { newId } from '../../lib/ids.ts'
 import { inParallel } from '../../lib/in-parallel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
@@ -20,11 +21,11 @@ import type { Known } from '../../projections/known.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
 import { serviceQueries } from '../../projections/robot/services.ts'
 import { tasksOf } from '../../projections/robot/tasks.ts'
-import { templateQueries } from '../../projections/robot/templates.ts'
+import { boundManifests, templateQueries } from '../../projections/robot/templates.ts'
 import type { FaceRoute } from '../faces/face.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import { settle } from '../reading/event-position.ts'
-import { json } from '../replies/json.ts'
+import { jsonText } from '../replies/json.ts'
 import type { Reply } from '../replies/reply.ts'
 import { awaitOperation } from './await-operation.ts'
 import { blueprintRefused } from './blueprint-answers.ts'
@@ -74,15 +75,12 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
   const worldOf = (c: HttpContext): BlueprintWorld => {
     const { services, templates } = queriesOf(c.known)
     const pace = createPace(ports.clock)
+    const resolve = foundOnce((key) => templates.resolve(JSON.parse(key)))
     return {
-      resolve: templates.resolve,
-      named: (name) => services.named(name).filter(({ deleting }) => !deleting),
-      all: () => services.list().filter(({ deleting }) => !deleting),
-      manifestOf: ({ templateUid, commit }) => {
-        const template = templates.bound(templateUid, commit)
-        if (template === undefined) throw new Error(`there is no template ${templateUid} at ${commit}`)
-        return template.manifest
-      },
+      resolve: (reference) => resolve(JSON.stringify(reference)),
+      named: services.bindings,
+      all: services.bindings,
+      manifestOf: boundManifests(templates),
       newId,
       rest: async () => {
         if (pace.enough()) await pace.rest()
@@ -142,22 +140,31 @@ export const blueprintRoutes = (tools: RobotTools): readonly FaceRoute[] => {
   }
 
   const carriedOut = async (c: HttpContext, id: string, outcome: BlueprintOutcome): Promise<Reply> => {
-    const tasks = tasksIn(c, outcome)
-    if (mount.profile === 'seed') return json(tasks)
-    const { services } = queriesOf(c.known)
+    const queries = queriesOf(c.known)
+    const serviceOf = foundOnce(queries.services.byGuid)
+    const tasks = await texts(outcome.tasks, async ({ id: task, service: guid }) => {
+      const service = serviceOf(guid)
+      return service && tasksOf(queries, service, mount.profile).accepted(task)
+    })
+    if (mount.profile === 'seed') return jsonText(tasks)
     const by = await caller(c)
-    const created = outcome.services.flatMap((guid) => services.byGuid(guid) ?? [])
-    const documents = await inParallel(created, 1, (service) => createdDocument(service, by, tools))
+    const services = await texts(outcome.services, async (guid) => {
+      const service = serviceOf(guid)
+      return service && (await createdDocument(service, by, tools)).document
+    })
     // Secrets of services are in it.
-    return { ...json({ tasks, services: documents.map(({ document }) => document) }), sealedFor: sealingSubject(id) }
+    return { ...jsonText(`{"tasks":${tasks},"services":${services}}`), sealedFor: sealingSubject(id) }
   }
 
-  const tasksIn = (c: HttpContext, { tasks }: BlueprintOutcome) => {
-    const queries = queriesOf(c.known)
-    return tasks.flatMap(({ id, service: guid }) => {
-      const service = queries.services.byGuid(guid)
-      return service === undefined ? [] : (tasksOf(queries, service, mount.profile).accepted(id) ?? [])
+  /** A list as JSON, without what is not there any more. */
+  const texts = async <Item>(items: readonly Item[], document: (item: Item) => Promise<object | undefined>): Promise<string> => {
+    const pace = createPace(ports.clock)
+    const found = await inParallel(items, 1, async (item) => {
+      if (pace.enough()) await pace.rest()
+      const shown = await document(item)
+      return shown === undefined ? [] : [JSON.stringify(shown)]
     })
+    return `[${found.flat().join(',')}]`
   }
 
   return [{ method: 'POST', path: '/blueprints', reads, handle: execute }]

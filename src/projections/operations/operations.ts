@@ -1,6 +1,7 @@
 import { admissionStream } from '../../events/admission.ts'
 import { limitPrefix } from '../../events/limit.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { foundOnce } from '../../lib/found-once.ts'
 import type { Keyset, ListOf } from '../keyset-list.ts'
 import type { Projection, Views } from '../projection.ts'
 import { limitSchema } from './limit-tables.ts'
@@ -112,14 +113,14 @@ export const operationQueries = ({
   /** Answers of one request share what they look up. */
   const surroundings = (): Surroundings => {
     const now = clock.now()
-    const inLane = once((lane: string) => {
+    const inLane = foundOnce((lane: string) => {
       const holder = schedule.laneHolder(lane)
       return { holder, next: holder === undefined ? schedule.nextInLane(lane, now)?.id : undefined }
     })
-    const atLimit = once((key: string) => limitWait(limits, key, now))
+    const atLimit = foundOnce((key: string) => limitWait(limits, key, now))
     return {
       now,
-      taken: once((kind: string) => leases?.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
+      taken: foundOnce((kind: string) => leases?.live(clock.monotonic()).some(({ kinds }) => kinds.includes(kind))),
       absent,
       ahead: ({ id, lane }) => {
         if (lane === null) return undefined
@@ -194,16 +195,5 @@ export const operationQueries = ({
     /** How many operations are in each state that some are in. */
     countByState: (): Readonly<Record<string, number>> =>
       Object.fromEntries([...(views.find<ReadonlyMap<string, number>>(countsOfStates) ?? [])].filter(([, count]) => count > 0)),
-  }
-}
-
-const once = <Value>(find: (key: string) => Value): ((key: string) => Value) => {
-  const found = new Map<string, Value>()
-  return (key) => {
-    const known = found.get(key)
-    if (known !== undefined) return known
-    const value = find(key)
-    found.set(key, value)
-    return value
   }
 }

@@ -2,7 +2,7 @@ import { isInterruption } from '../../commands/operation.ts'
 import { deleteKind, upgradeKind, validateKind } from '../../commands/robot/lifecycle.ts'
 import { type LeftBehind, remember, type ServiceState } from '../../commands/robot/service-data.ts'
 import { actionKind } from '../../commands/robot/task.ts'
-import type { BoundTemplate } from '../../commands/robot/template.ts'
+import type { BoundTemplate, ServiceBinding } from '../../commands/robot/template.ts'
 import { parseTemplateReference, type TemplateUid } from '../../commands/robot/template-uid.ts'
 import { operationEvents, operationOf, operationPrefix } from '../../events/operation.ts'
 import { serviceEvents, servicePrefix } from '../../events/robot/service.ts'
@@ -237,6 +237,13 @@ export const serviceQueries = (views: Views) => {
     list,
     /** Services of several templates may have one name. */
     named: (name: string): readonly RobotService[] => list({ name }),
+    /** Those that nobody deletes, without their data and state; of one name, or all. */
+    bindings: (name?: string): readonly ServiceBinding[] =>
+      views.all(
+        `SELECT guid, name, template_uid AS templateUid, commit_id AS "commit" FROM services
+           WHERE NOT EXISTS (${unfinished(deleteKind)})${name === undefined ? '' : ' AND name = ?'} ORDER BY seq`,
+        ...(name === undefined ? [] : [name]),
+      ),
     /** Services of a template in any version. */
     ofTemplate: ({ host, account, repository, name }: Omit<TemplateUid, 'version'>): readonly RobotService[] =>
       list({ host, account, repository, template: name }),

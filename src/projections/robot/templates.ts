@@ -1,4 +1,11 @@
-import { type CloneOutcome, cloneKind, type LoadedTemplate, type TemplateRepository } from '../../commands/robot/template.ts'
+import type { TemplateManifest } from '../../commands/robot/manifest.ts'
+import {
+  type BoundTemplate,
+  type CloneOutcome,
+  cloneKind,
+  type LoadedTemplate,
+  type TemplateRepository,
+} from '../../commands/robot/template.ts'
 import {
   compareTemplateVersions,
   parseTemplateReference,
@@ -6,6 +13,7 @@ import {
   type TemplateUid,
 } from '../../commands/robot/template-uid.ts'
 import { operationEvents, operationOf, operationPrefix } from '../../events/operation.ts'
+import { foundOnce } from '../../lib/found-once.ts'
 import { on, type Projection, type Tx, type Views } from '../projection.ts'
 
 /** Templates and their repositories, folded from the outcomes of `robot.clone`. Source: robot contract, "Read models". */
@@ -158,6 +166,17 @@ export const templateQueries = (views: Views) => {
         )
         .map(templateOf),
   }
+}
+
+/** The manifest of what a service is bound to, read once. Throws where there is none. */
+export const boundManifests = ({ bound }: Pick<TemplateQueries, 'bound'>): ((template: BoundTemplate) => TemplateManifest) => {
+  const find = foundOnce((key) => {
+    const [uid = '', commit = ''] = key.split(' ')
+    const template = bound(uid, commit)
+    if (template === undefined) throw new Error(`there is no template ${uid} at ${commit}`)
+    return template.manifest
+  })
+  return ({ templateUid, commit }) => find(`${templateUid} ${commit}`)
 }
 
 const resolved = (template: LoadedTemplate | undefined): Resolved =>

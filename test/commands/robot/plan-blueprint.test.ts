@@ -5,10 +5,9 @@ import {
   type BlueprintPlan,
   type BlueprintRefusal,
   type BlueprintWorld,
-  type KnownService,
   planBlueprint,
 } from '../../../src/commands/robot/plan-blueprint.ts'
-import type { LoadedTemplate } from '../../../src/commands/robot/template.ts'
+import type { LoadedTemplate, ServiceBinding } from '../../../src/commands/robot/template.ts'
 import { compareTemplateVersions, parseTemplateReference, type TemplateUid } from '../../../src/commands/robot/template-uid.ts'
 import type { JsonObject } from '../../../src/lib/json.ts'
 
@@ -35,7 +34,7 @@ const loaded = (uid: string): LoadedTemplate => ({
 
 const templates = Object.keys(manifests).map(loaded)
 
-const worldWith = (services: readonly KnownService[]): BlueprintWorld => {
+const worldWith = (services: readonly ServiceBinding[]): BlueprintWorld => {
   let ids = 0
   return {
     resolve: ({ host, name, version, ...home }) => {
@@ -58,13 +57,13 @@ const worldWith = (services: readonly KnownService[]): BlueprintWorld => {
   }
 }
 
-const service = (guid: string, name: string, templateUid: string): KnownService => ({ guid, name, templateUid, commit: 'c1' })
+const service = (guid: string, name: string, templateUid: string): ServiceBinding => ({ guid, name, templateUid, commit: 'c1' })
 
-const outcomeOf = (content: JsonObject, services: readonly KnownService[]) =>
+const outcomeOf = (content: JsonObject, services: readonly ServiceBinding[]) =>
   planBlueprint(parseBlueprint(content).blueprint ?? expect.unreachable(), worldWith(services))
 
 /** Creations, updates and tasks, each in a few words. */
-const planned = async (content: JsonObject, services: readonly KnownService[] = []) => {
+const planned = async (content: JsonObject, services: readonly ServiceBinding[] = []) => {
   const { creations, updates, tasks } = (await outcomeOf(content, services)).plan ?? expect.unreachable()
   return {
     creations: creations.map(({ service: one, data }) => [one.name, one.templateUid, data]),
@@ -73,7 +72,7 @@ const planned = async (content: JsonObject, services: readonly KnownService[] = 
   } satisfies Record<keyof BlueprintPlan, unknown>
 }
 
-const refused = async (content: JsonObject, services: readonly KnownService[] = []): Promise<BlueprintRefusal> =>
+const refused = async (content: JsonObject, services: readonly ServiceBinding[] = []): Promise<BlueprintRefusal> =>
   (await outcomeOf(content, services)).refused ?? expect.unreachable()
 
 describe('services', () => {
@@ -214,7 +213,7 @@ describe('actions', () => {
   test('are bounded in number and size', async () => {
     const many = Array.from({ length: 101 }, (_, n) => service(`g${n}`, `n${n}`, 'h/a/r/node/1.0.0'))
     const actions = { actions: Array.from({ length: 100 }, () => 'start') }
-    expect(await refused({ actions }, many)).toEqual({ reason: 'too-large', most: '10000 tasks' })
+    expect(await refused({ actions }, many)).toEqual({ reason: 'too-large', most: '5000 tasks' })
     const args = { size: 'x'.repeat(30_000) }
     expect(await refused({ actions: { action: 'resize', args } }, many)).toMatchObject({ reason: 'too-large' })
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BlueprintInput } from '../../../src/commands/robot/blueprint.ts'
 import { defaultRobotSettings } from '../../../src/commands/robot/settings.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import type { JsonValue } from '../../../src/lib/json.ts'
 import { AttemptAborted } from '../../../src/workers/engine/attempt.ts'
 import { blueprintWork } from '../../../src/workers/robot/blueprint/blueprint-work.ts'
@@ -77,6 +78,7 @@ const createWorld = ({ there = [] as readonly string[], taken = {} as Readonly<R
     programs: {},
     recurring: { register: async () => [] },
     forget: async () => true,
+    clock: systemClock,
     submit: async (request: { kind: string; input: { service: string } }, { commandId }: { commandId: string }) => {
       const isTask = request.kind === 'robot.action'
       doing(`${request.kind} ${isTask ? commandId : request.input.service}`)

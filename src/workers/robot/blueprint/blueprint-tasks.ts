@@ -1,5 +1,6 @@
 import { operation } from '../../../commands/operation.ts'
 import type { BlueprintInput, BlueprintOutcome, BlueprintTask } from '../../../commands/robot/blueprint.ts'
+import type { TemplateManifest } from '../../../commands/robot/manifest.ts'
 import { type AskedTask, faultOfTask, planTask } from '../../../commands/robot/plan-task.ts'
 import { openMembers, secretSubject } from '../../../commands/robot/secret-members.ts'
 import { priorities, updateDataAction } from '../../../commands/robot/task.ts'
@@ -7,8 +8,9 @@ import type { BoundTemplate } from '../../../commands/robot/template.ts'
 import { childId } from '../../../lib/ids.ts'
 import { inParallel } from '../../../lib/in-parallel.ts'
 import type { JsonObject } from '../../../lib/json.ts'
+import { createPace } from '../../../lib/time-slice.ts'
 import { serviceQueries } from '../../../projections/robot/services.ts'
-import { templateQueries } from '../../../projections/robot/templates.ts'
+import { boundManifests, templateQueries } from '../../../projections/robot/templates.ts'
 import type { WorkContext } from '../../work.ts'
 import { commandFrom } from '../command-from.ts'
 import type { RobotPorts } from '../robot-ports.ts'
@@ -19,11 +21,14 @@ const atATime = 32
 
 /** What one attempt of a blueprint does to tasks; each may be done again. */
 export const blueprintTasks = (
-  { executor, projections, submit }: RobotPorts,
+  { executor, projections, submit, clock }: RobotPorts,
   { services, updates, tasks }: BlueprintInput,
   context: WorkContext,
 ) => {
   const created = new Map(services.map(({ guid, create }) => [guid, create]))
+
+  const manifestOfTemplate = boundManifests(templateQueries(projections.views('robot-templates')))
+  const pace = createPace(clock)
 
   const bindingOf = (guid: string): BoundTemplate => {
     const ours = created.get(guid)
@@ -33,12 +38,7 @@ export const blueprintTasks = (
     return found
   }
 
-  const manifestOf = (guid: string) => {
-    const { templateUid, commit } = bindingOf(guid)
-    const template = templateQueries(projections.views('robot-templates')).bound(templateUid, commit)
-    if (template === undefined) throw new Error(`there is no template ${templateUid} at ${commit}`)
-    return template.manifest
-  }
+  const manifestOf = (guid: string): TemplateManifest => manifestOfTemplate(bindingOf(guid))
 
   const proposalId = (guid: string): string => childId(context.operationId, `update ${guid}`)
 
@@ -59,6 +59,7 @@ export const blueprintTasks = (
 
   const check = async (standIns: StandIns): Promise<void> => {
     for (const task of all(standIns)) {
+      if (pace.enough()) await pace.rest()
       context.signal.throwIfAborted()
       const fault = faultOfTask(manifestOf(task.service), await opened(task))
       if (fault !== undefined) throw new LateFailure({ ...fault, action: task.action })
