@@ -44,7 +44,9 @@ const createWorld = ({ there = [] as readonly string[], taken = {} as Readonly<R
   })
   const ports = {
     settings: defaultRobotSettings(temporaryDirectory()),
+    log: { head: async () => '1' },
     projections: {
+      reached: async () => true,
       views: (view: string) => ({
         get: (_sql: string, guid: string) =>
           view === 'robot-templates' ? templateRow : world.live.has(guid) ? serviceRow(guid) : undefined,

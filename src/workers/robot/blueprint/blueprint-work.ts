@@ -2,6 +2,7 @@ import { type BlueprintFailure, BlueprintInput, type BlueprintOutcome, blueprint
 import type { JsonValue } from '../../../lib/json.ts'
 import { type Work, type WorkContext, WorkFailed } from '../../work.ts'
 import { isGivenUp } from '../given-up.ts'
+import { caughtUp } from '../lifecycle/caught-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { blueprintServices } from './blueprint-services.ts'
 import { blueprintTasks } from './blueprint-tasks.ts'
@@ -30,6 +31,8 @@ export const blueprintWork = (ports: RobotPorts): Work =>
     stopWithinMs: undoMs,
     run: async (input, context) => {
       const { step, signal } = context
+      // It was planned on what another process may have known earlier.
+      await caughtUp(ports, signal)
       const services = blueprintServices(ports, input, context)
       const tasks = blueprintTasks(ports, input, context)
       const undo = async (): Promise<string[]> => {
