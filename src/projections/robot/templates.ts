@@ -95,7 +95,7 @@ export type Resolved =
   | { readonly template: LoadedTemplate; readonly fault?: undefined }
   | { readonly template?: undefined; readonly fault: 'ambiguous' | 'unknown' }
 
-export type TemplateQueries = ReturnType<typeof templateQueries>
+type TemplateQueries = ReturnType<typeof templateQueries>
 
 const loaded = 'SELECT * FROM templates JOIN revisions USING (uid, commit_id)'
 

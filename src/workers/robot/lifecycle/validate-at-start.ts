@@ -1,8 +1,10 @@
 import type { Logger } from 'pino'
 import { validationRequest } from '../../../commands/robot/lifecycle.ts'
+import type { BoundTemplate } from '../../../commands/robot/template.ts'
 import type { Submit } from '../../../commands/submit.ts'
 import type { Actor } from '../../../events/define.ts'
 import { newId } from '../../../lib/ids.ts'
+import { inParallel } from '../../../lib/in-parallel.ts'
 import type { Projections } from '../../../projections/projection.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'
 import { templateQueries } from '../../../projections/robot/templates.ts'
@@ -26,31 +28,37 @@ export const validateAtStart = async ({
   readonly checkouts: Pick<Checkouts, 'isThere'>
   readonly logger: Logger
 }): Promise<void> => {
-  const templates = templateQueries(projections.views('robot-templates'))
-  const needsIt = new Map<string, Promise<boolean>>()
+  const failed = (err: unknown): void => logger.error({ err }, 'a service is not validated at this start')
 
-  const look = async ({ templateUid, commit }: RobotService): Promise<boolean> => {
-    const template = templates.bound(templateUid, commit)
-    return template?.manifest.hooks.validate !== undefined || !(await checkouts.isThere({ templateUid, commit }))
-  }
-
-  const request = async (service: RobotService): Promise<void> => {
-    const { guid, templateUid, commit } = service
-    const key = `${templateUid} ${commit}`
-    const asked = needsIt.get(key) ?? look(service)
-    needsIt.set(key, asked)
-    if (!(await asked)) return
+  const request = async ({ guid }: RobotService): Promise<void> => {
     const id = newId()
     const submitted = await submit(validationRequest(guid), { commandId: id, actor, correlationId: id }, { internal: true })
     if (submitted.refused !== undefined) throw new Error(`the validation was refused: ${submitted.refused.reason}`)
   }
 
   try {
+    const templates = templateQueries(projections.views('robot-templates'))
+    const needsIt = oncePerTemplate(async (bound) => {
+      const template = templates.bound(bound.templateUid, bound.commit)
+      return template?.manifest.hooks.validate !== undefined || !(await checkouts.isThere(bound))
+    })
     const services = serviceQueries(projections.views('robot-services'))
       .list()
       .filter(({ validation, deleting }) => validation === null && !deleting)
-    for (let at = 0; at < services.length; at += atATime) await Promise.all(services.slice(at, at + atATime).map(request))
+    await inParallel(services, atATime, async (service) => {
+      if (await needsIt(service)) await request(service).catch(failed)
+    })
   } catch (error) {
-    logger.error({ err: error }, 'not all services are validated at this start')
+    failed(error)
+  }
+}
+
+const oncePerTemplate = <Answer>(ask: (template: BoundTemplate) => Promise<Answer>) => {
+  const asked = new Map<string, Promise<Answer>>()
+  return ({ templateUid, commit }: BoundTemplate): Promise<Answer> => {
+    const key = `${templateUid} ${commit}`
+    const answer = asked.get(key) ?? ask({ templateUid, commit })
+    asked.set(key, answer)
+    return answer
   }
 }
