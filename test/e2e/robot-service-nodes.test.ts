@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { canOwnEventStoreDb, ownEventStoreDb } from '../engines/own.ts'
@@ -8,7 +8,10 @@ import { type ClusterNode, openCluster } from './cluster.ts'
 import { temporaryDirectory } from './harness.ts'
 
 const sleep = { run: ['/bin/sh', '-c', 'exec sleep 600'] }
+const boot = { run: ['/bin/sh', '-c', 'echo $INTENDANT_TASK_GUID >> booted'] }
 const uid = (version: string): string => `127.0.0.1/acme/shared/vm/${version}`
+
+const linesOf = (file: string): readonly string[] => (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [])
 
 describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('robot services on many nodes', () => {
   test('a name is given once, and any server upgrades and deletes what another one has created', {
@@ -19,7 +22,7 @@ describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('robot servic
     const repository = git.repository('shared')
     repository.commit({
       ...template('vm', { version: '1.0.0', actions: { sleep }, hooks: { validate: { run: ['/bin/sh', '-c', 'true'] } } }),
-      ...template('vm.2', { version: '2.0.0', actions: { sleep } }),
+      ...template('vm.2', { version: '2.0.0', actions: { sleep, boot } }),
     })
     const eventStoreDb = await ownEventStoreDb()
     onTestFinished(() => eventStoreDb.stop())
@@ -62,5 +65,19 @@ describe.skipIf(!canOwnEventStoreDb || kafkaBrokers === undefined)('robot servic
     expect((await ask(two, `DELETE /services/${guid}`)).status).toBe(204)
     await expect.poll(async () => (await ask(one, `GET /services/${guid}`)).status, { timeout: 20_000 }).toBe(404)
     expect(existsSync(join(robot, 'services', guid))).toBe(false)
+
+    // The same blueprint at both servers: each service once, the tasks of both.
+    const names = ['a', 'b', 'c', 'd', 'e']
+    const content = { services: names.map((name) => ({ [`vm__${name}`]: null })), actions: { action: 'boot' } }
+    const sent = await Promise.all([one, two].map((node) => ask(node, 'POST /blueprints', { content })))
+    expect(sent.map(({ status, json }) => [status, json.length])).toEqual([
+      [200, 5],
+      [200, 5],
+    ])
+    const services: readonly { guid: string; name: string }[] = (await ask(one, 'GET /services')).json
+    expect(services.map(({ name }) => name).toSorted()).toEqual(names)
+    const ids: readonly string[] = sent.flatMap(({ json }) => json.map((task: { guid: string }) => task.guid))
+    const booted = () => services.flatMap((service) => linesOf(join(robot, 'services', service.guid, 'booted')))
+    await expect.poll(() => booted().toSorted(), { timeout: 60_000 }).toEqual(ids.toSorted())
   })
 })
