@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import { validationRequest } from '../../../commands/robot/lifecycle.ts'
-import type { BoundTemplate } from '../../../commands/robot/template.ts'
 import type { Submit } from '../../../commands/submit.ts'
 import type { Actor } from '../../../events/define.ts'
+import { foundOnce } from '../../../lib/found-once.ts'
 import { newId } from '../../../lib/ids.ts'
 import { inParallel } from '../../../lib/in-parallel.ts'
 import type { Projections } from '../../../projections/projection.ts'
@@ -38,27 +38,18 @@ export const validateAtStart = async ({
 
   try {
     const templates = templateQueries(projections.views('robot-templates'))
-    const needsIt = oncePerTemplate(async (bound) => {
-      const template = templates.bound(bound.templateUid, bound.commit)
-      return template?.manifest.hooks.validate !== undefined || !(await checkouts.isThere(bound))
+    const needsIt = foundOnce(async (key) => {
+      const [templateUid = '', commit = ''] = key.split(' ')
+      const template = templates.bound(templateUid, commit)
+      return template?.manifest.hooks.validate !== undefined || !(await checkouts.isThere({ templateUid, commit }))
     })
     const services = serviceQueries(projections.views('robot-services'))
       .list()
       .filter(({ validation, deleting }) => validation === null && !deleting)
     await inParallel(services, atATime, async (service) => {
-      if (await needsIt(service)) await request(service).catch(failed)
+      if (await needsIt(`${service.templateUid} ${service.commit}`)) await request(service).catch(failed)
     })
   } catch (error) {
     failed(error)
-  }
-}
-
-const oncePerTemplate = <Answer>(ask: (template: BoundTemplate) => Promise<Answer>) => {
-  const asked = new Map<string, Promise<Answer>>()
-  return ({ templateUid, commit }: BoundTemplate): Promise<Answer> => {
-    const key = `${templateUid} ${commit}`
-    const answer = asked.get(key) ?? ask({ templateUid, commit })
-    asked.set(key, answer)
-    return answer
   }
 }
