@@ -41,7 +41,8 @@ describe('members that are sealed', () => {
 
   const objects = fc.dictionary(
     fc.constantFrom('a', 'b', 'c', 'd', 'list', 'key_1', 'deep', '$sealed', '__proto__'),
-    fc.jsonValue({ maxDepth: 3 }),
+    // JSON has no negative zero.
+    fc.jsonValue({ maxDepth: 3 }).map((value) => JSON.parse(JSON.stringify(value))),
   ) as fc.Arbitrary<JsonObject>
 
   test('open to what they were, whatever they were', () =>
