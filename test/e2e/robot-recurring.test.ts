@@ -25,7 +25,7 @@ test('recurring actions go on after a kill of the server, one at a time and neve
     ...template('once', { actions: { long: actions.long } }),
   })
   const dataDir = temporaryDirectory()
-  const env = { PORT: String(await freePortPair()), LEASE_MS: '1000' }
+  const env = { PORT: String(await freePortPair()), LEASE_MS: '4000' }
   let server: ServerProcess = await startServer({ dataDir, env })
   const ask = async (path: string, body?: object) => {
     const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
@@ -34,7 +34,7 @@ test('recurring actions go on after a kill of the server, one at a time and neve
   const runsOf = async (guid: string, action: string): Promise<readonly Run[]> =>
     ((await ask(`/v1/operations?schedule=${guid}%2F${action}&order=asc&limit=100`)) as { items: Run[] }).items
   const until = (guid: string, action: string, isEnough: (runs: readonly Run[]) => boolean) =>
-    expect.poll(async () => isEnough(await runsOf(guid, action)), { timeout: 60_000, interval: 50 }).toBe(true)
+    expect.poll(async () => isEnough(await runsOf(guid, action)), { timeout: 120_000, interval: 50 }).toBe(true)
 
   await ask('/templates', { url: repository.url })
   const { guid: clock } = (await ask('/services', { template: 'clock' })) as { guid: string }
