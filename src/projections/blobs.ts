@@ -53,9 +53,12 @@ const noteUse = (event: RecordedEvent, tx: Tx): void => {
       tx.run(`INSERT OR IGNORE INTO uses VALUES (?, ?)`, operation, file)
       tx.run(`UPDATE blobs SET is_used = 1 WHERE id = ?`, file)
     }
-  } else if (ends.has(event.type))
-    for (const { blob } of tx.all<{ blob: string }>(`DELETE FROM uses WHERE operation = ? RETURNING blob`, operation))
-      tx.run(`UPDATE blobs SET is_used = ${isUsed('?1')} WHERE id = ?1`, blob)
+  } else if (ends.has(event.type)) {
+    const used = tx.all<{ blob: string }>(`SELECT blob FROM uses WHERE operation = ?`, operation)
+    // Most operations use none: nothing is written for them, so that no transaction is begun.
+    if (used.length > 0) tx.run(`DELETE FROM uses WHERE operation = ?`, operation)
+    for (const { blob } of used) tx.run(`UPDATE blobs SET is_used = ${isUsed('?1')} WHERE id = ?1`, blob)
+  }
 }
 
 interface Record {

@@ -1,10 +1,13 @@
 import ipaddr from 'ipaddr.js'
+import { createRecent } from '../../lib/recent.ts'
 import { type Arrival, headerOf } from '../faces/arrival.ts'
 
 /** The address of whoever sent a request; null where there is no socket. */
 export type ClientAddress = (arrival: Arrival) => string | null
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+const rememberedAddresses = 1_000
 
 /**
  * `trusted` lists the addresses and networks of proxies: what they say in `Forwarded` or `X-Forwarded-For` is believed, hop by hop from
@@ -13,10 +16,21 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
  */
 export const createClientAddress = (trusted: readonly string[]): ClientAddress => {
   const isTrusted = trustOf(trusted)
+  // A connection carries many requests, and few clients open most of them: reading an address costs 3 µs.
+  const known = createRecent<Address>(rememberedAddresses)
+  const directOf = (remoteAddress: string): Address | undefined => {
+    const kept = known.get(remoteAddress)
+    const address = kept ?? addressOf(remoteAddress)
+    if (address !== undefined && kept === undefined) {
+      known.set(remoteAddress, address)
+      known.age()
+    }
+    return address
+  }
   return (arrival) => {
     const { remoteAddress } = arrival.incoming?.socket ?? {}
     if (remoteAddress === undefined) return null
-    const direct = addressOf(remoteAddress)
+    const direct = directOf(remoteAddress)
     if (direct === undefined || trusted.length === 0 || !isTrusted(direct)) return direct?.toString() ?? remoteAddress
     const forwarded = headerOf(arrival, 'forwarded')
     const forwardedFor = headerOf(arrival, 'x-forwarded-for')

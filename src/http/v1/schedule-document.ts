@@ -1,25 +1,15 @@
 import { z } from 'zod'
+import { ScheduleDefinition } from '../../events/schedule.ts'
 import type { JsonValue } from '../../lib/json.ts'
 
 const instant = z.string().meta({ format: 'date-time', example: '2026-11-21T05:27:00.123Z' })
 
-export const ScheduleDocument = z
-  .object({
+/** A schedule's definition with its name and how it stands. Source: native contract, section 11. */
+export const ScheduleDocument = ScheduleDefinition.omit({ afterLast: true })
+  .extend({
     name: z.string(),
-    kind: z.string(),
     input: z.unknown(),
-    lane: z.string().nullable(),
-    priority: z.number().int(),
-    policy: z.object({ attempts: z.number().int().optional(), timeoutMs: z.number().int().optional() }),
-    labels: z.record(z.string(), z.string()),
-    limits: z.array(z.string()),
-    cron: z.string().nullable(),
-    timeZone: z.string(),
-    everyMs: z.number().int().nullable(),
     at: instant.nullable(),
-    jitterMs: z.number().int(),
-    overlap: z.enum(['skip', 'queue', 'cancel-running']),
-    catchUp: z.enum(['none', 'last', 'all']),
     paused: z.boolean(),
     next: z.array(instant).meta({ description: 'The next ten slots, as if it were not paused' }),
     last: z

@@ -17,6 +17,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { messageOf, RevisionConflict, SecretForgotten, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
+import { whileUnavailable } from '../../lib/while-unavailable.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import { createOutputWriter } from '../output/output-writer.ts'
@@ -81,8 +82,6 @@ export interface AttemptPorts {
 
 const defaultAbandonMs = 5_000
 const defaultOutputCapBytes = 8 * 1024 * 1024
-const firstPauseMs = 50
-const longestPauseMs = 2_000
 /** Texts are cut after secrets were masked: before, a part of one might stay. */
 const longestNote = 1_000
 const longestType = 200
@@ -126,18 +125,15 @@ export const runAttempt = (work: Work, { operationId, worker, live, context }: C
   /** Repeats while the log is out of reach and the attempt is ours; undefined where it is not ours any longer. */
   const recordNow = async (command: OperationCommand): Promise<Recorded | undefined> => {
     const commandContext = { ...context, commandId: newId() }
-    for (let pauseMs = firstPauseMs; isLive(); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      try {
-        const outcome = await executor.execute(operation, command, commandContext)
-        if (outcome.state.status === 'cancelling') abort('cancelled')
-        return outcome
-      } catch (error) {
-        if (!(error instanceof Unavailable || error instanceof RevisionConflict)) throw error
-        logger.warn({ err: error, operationId, command: command.type }, 'the log did not answer; trying again')
-        await clock.sleep(pauseMs)
-      }
-    }
-    return undefined
+    const outcome = await whileUnavailable(() => executor.execute(operation, command, commandContext), {
+      clock,
+      goesOn: isLive,
+      repeats: (error) => error instanceof Unavailable || error instanceof RevisionConflict,
+      onFailure: (error) =>
+        logger.warn({ err: error, operationId, command: command.type }, 'the log did not answer; trying again'),
+    })
+    if (outcome?.state.status === 'cancelling') abort('cancelled')
+    return outcome
   }
 
   const output = createOutputWriter({

@@ -5,8 +5,9 @@ import { lane as laneDecider } from '../../commands/lane.ts'
 import { type OperationDecisionState, operation, operationStream } from '../../commands/operation.ts'
 import type { OperationRequest } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { RevisionConflict } from '../../lib/errors.ts'
 import { eventId, newId } from '../../lib/ids.ts'
+import { whileUnavailable } from '../../lib/while-unavailable.ts'
 import type { Claim } from './attempt.ts'
 
 export interface Claims {
@@ -18,9 +19,6 @@ export interface Claims {
   /** Lets the next operation of the lane through. The supervisor does it where this fails. */
   releaseLane(claim: Claim): Promise<void>
 }
-
-const firstPauseMs = 50
-const longestPauseMs = 2_000
 
 /** Claims operations in the log: first the lane, where there is one, then the start, each at the revision that was read. */
 export const createClaims = ({
@@ -42,18 +40,17 @@ export const createClaims = ({
 }): Claims => {
   /** An unknown outcome is asked for again, under the same command, for as long as the lease lasts. */
   const persist = async <Result>(claimer: string, step: () => Promise<Result>): Promise<Result | undefined> => {
-    for (let pauseMs = firstPauseMs; isLive(claimer); pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      try {
-        return await step()
-      } catch (error) {
-        // Other workers won every retry: this job is theirs.
-        if (error instanceof RevisionConflict) return undefined
-        if (!(error instanceof Unavailable)) throw error
-        logger.warn({ err: error }, 'the log did not answer a claim; trying again')
-        await clock.sleep(pauseMs)
-      }
+    try {
+      return await whileUnavailable(step, {
+        clock,
+        goesOn: () => isLive(claimer),
+        onFailure: (error) => logger.warn({ err: error }, 'the log did not answer a claim; trying again'),
+      })
+    } catch (error) {
+      // Other workers won every retry: this job is theirs.
+      if (error instanceof RevisionConflict) return undefined
+      throw error
     }
-    return undefined
   }
 
   /** The request of an operation. It never changes, so an old state is enough. Undefined also if the operation has ended. */

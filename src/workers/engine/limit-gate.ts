@@ -6,9 +6,10 @@ import type { Actor } from '../../events/define.ts'
 import { limitPrefix } from '../../events/limit.ts'
 import { operationOf } from '../../events/operation.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { RevisionConflict } from '../../lib/errors.ts'
 import { newId } from '../../lib/ids.ts'
 import { nextTurn } from '../../lib/time-slice.ts'
+import { whileUnavailable } from '../../lib/while-unavailable.ts'
 import { keysOf, type Limit } from '../../projections/operations/limits.ts'
 import type { OperationRow } from '../../projections/operations/operation-row.ts'
 import type { DueOperation } from '../../projections/operations/operation-schedule.ts'
@@ -54,8 +55,7 @@ export interface LimitGate {
 const mostAtATime = 200
 /** Operations of a line that are known ahead. */
 const knownAhead = 50
-const firstPauseMs = 50
-const longestPauseMs = 2_000
+const catchUpPauseMs = 50
 /** How soon workers of a kind that nobody took are looked for again. */
 const untakenMs = 250
 /** An admitted operation that cannot start, because no live worker takes its kind or its lane is held, gives its room back after this. */
@@ -126,27 +126,28 @@ export const createLimitGate = ({
   }
 
   const caughtUp = async (position: Position): Promise<void> => {
-    while (!isStopped && !(await projections.reached(position, { names: ['operations'] }))) await clock.sleep(firstPauseMs)
+    while (!isStopped && !(await projections.reached(position, { names: ['operations'] }))) await clock.sleep(catchUpPauseMs)
   }
 
   /** Appends at a revision of the stream of admissions; false where another node was faster. */
   const append = async (revision: number, events: readonly NewEvent[]): Promise<boolean> => {
-    for (let pauseMs = firstPauseMs; !isStopped; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
+    const appendNow = async (): Promise<boolean> => {
       try {
         const { position } = await log.append(admissionStream, revision < 0 ? 'noStream' : revision, events)
         await caughtUp(position)
         return true
       } catch (error) {
-        if (error instanceof RevisionConflict) {
-          await caughtUp(await log.head())
-          return false
-        }
-        if (!(error instanceof Unavailable)) throw error
-        logger.warn({ err: error }, 'the log did not answer an admission; trying again')
-        await clock.sleep(pauseMs)
+        if (!(error instanceof RevisionConflict)) throw error
+        await caughtUp(await log.head())
+        return false
       }
     }
-    return false
+    const isAppended = await whileUnavailable(appendNow, {
+      clock,
+      goesOn: () => !isStopped,
+      onFailure: (error) => logger.warn({ err: error }, 'the log did not answer an admission; trying again'),
+    })
+    return isAppended ?? false
   }
 
   const event = (type: string, data: NewEvent['data'], correlationId: string): NewEvent => ({

@@ -1,9 +1,10 @@
 import type { CommandContext } from '../../commands/execute.ts'
 import { type OutputWritten, outputStream, type StandardStream, standardStreams } from '../../events/output.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { messageOf, RevisionConflict, Unavailable } from '../../lib/errors.ts'
+import { messageOf, RevisionConflict } from '../../lib/errors.ts'
 import { eventId, newId } from '../../lib/ids.ts'
 import { wholeCharacters } from '../../lib/utf8.ts'
+import { whileUnavailable } from '../../lib/while-unavailable.ts'
 import type { EventLog, NewEvent } from '../../stores/event-log.ts'
 
 export interface OutputWriter {
@@ -39,8 +40,6 @@ const appendBytes = 5 * chunkBytes
 const chunksPerAppend = 64
 /** So many changes between stdout and stderr are recorded at once. */
 const mostPieces = 64
-const firstPauseMs = 50
-const longestPauseMs = 2_000
 const schemaVersion = 1
 
 /** Text of one standard stream that came in one go. */
@@ -105,18 +104,12 @@ export const createOutputWriter = (options: OutputOptions): OutputWriter => {
 
   /** Repeats while the log is out of reach and the attempt is ours; the ids stay, so that nothing is recorded twice. */
   const persist = async <Result>(step: () => Promise<Result>): Promise<Result | undefined> => {
-    for (let pauseMs = firstPauseMs; isLive() && !isDiscarded; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-      try {
-        return await step()
-      } catch (error) {
-        if (!(error instanceof Unavailable)) {
-          lose(error instanceof RevisionConflict ? 'another attempt writes the output' : messageOf(error))
-          return undefined
-        }
-        await clock.sleep(pauseMs)
-      }
+    try {
+      return await whileUnavailable(step, { clock, goesOn: () => isLive() && !isDiscarded })
+    } catch (error) {
+      lose(error instanceof RevisionConflict ? 'another attempt writes the output' : messageOf(error))
+      return undefined
     }
-    return undefined
   }
 
   const record = async (chunks: readonly Chunk[]): Promise<void> => {
