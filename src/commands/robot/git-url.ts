@@ -1,6 +1,6 @@
 /** The address of a template repository. */
 export interface GitUrl {
-  /** What git is given: without the fragment, with the user info that was sent. A secret where `userInfo` is there. */
+  /** What git is given: without the fragment, with the user info that was sent, the protocol in lower case. A secret where `userInfo` is there. */
   readonly remote: string
   /** The remote without user info and `.git`, its host in lower case: the same repository has the same one. */
   readonly key: string
@@ -45,8 +45,11 @@ export const parseGitUrl = (text: string): GitUrl | undefined => {
   const isHttp = protocol.toLowerCase() !== 'ssh'
   const authority = `${host.toLowerCase()}${port === undefined ? '' : `:${Number(port)}`}`
   return {
-    // git takes the short form for a local path where a slash follows the host.
-    remote: 'protocol' in (found.groups ?? {}) ? address : `git@${host}:${account}/${named}`,
+    // git takes the short form for a local path where a slash follows the host, and knows protocols in lower case only.
+    remote:
+      'protocol' in (found.groups ?? {})
+        ? `${protocol.toLowerCase()}${address.slice(protocol.length)}`
+        : `git@${host}:${account}/${named}`,
     key: `${protocol.toLowerCase()}://${isHttp ? '' : 'git@'}${authority}/${account}/${repository}`,
     host: host.toLowerCase(),
     account,

@@ -19,6 +19,8 @@ describe('the address of a repository', () => {
       userInfo: 'user:pass',
     })
     expect(parseGitUrl('git@host/me/t')).toMatchObject({ remote: 'git@host:me/t', userInfo: undefined })
+    // git refuses `HTTPS://`: it knows transports by their names in lower case.
+    expect(parseGitUrl('HTTPS://Host/me/t')).toMatchObject({ remote: 'https://Host/me/t', key: 'https://host/me/t' })
   })
 
   test.each([
