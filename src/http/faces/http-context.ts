@@ -38,7 +38,13 @@ const contextOf = (c: HttpContext, id: string): CommandContext => ({
 export const principalOf = (c: HttpContext): Principal => c.principal
 
 /** Aborts when the client goes away before it was answered whole. */
-export const goneSignal = ({ outgoing, request }: HttpContext): AbortSignal => {
+export const goneSignal = (c: HttpContext): AbortSignal => {
+  c.gone ??= signalOf(c)
+  return c.gone
+}
+
+/** One for all waits of a request: each listens to the response once. */
+const signalOf = ({ outgoing, request }: HttpContext): AbortSignal => {
   if (outgoing === undefined) return request?.signal ?? new AbortController().signal
   const gone = new AbortController()
   const leave = (): void => {
@@ -68,6 +74,8 @@ export interface HttpContext extends Arrival {
   readonly traceparent: string
   /** Made when it is first asked for: reads have no command. */
   command: CommandContext | undefined
+  /** Made when it is first asked for, by `goneSignal`. */
+  gone: AbortSignal | undefined
   /** A crash lies between this request and an earlier one with the same `Idempotency-Key`. */
   repeated: boolean
   readonly maxBodyBytes: number

@@ -148,6 +148,7 @@ export const createDispatch = ({
       clientAddress,
       traceparent: continueTrace(headerOf(arrival, 'traceparent')),
       command: undefined,
+      gone: undefined,
       repeated: false,
       maxBodyBytes: face.maxBodyBytes?.(method, path) ?? settings.maxBodyBytes,
       bodies,
