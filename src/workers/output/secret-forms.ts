@@ -31,8 +31,21 @@ const kept = (texts: readonly string[]): readonly string[] => [...new Set(texts.
 
 const transformed = (text: string): readonly string[] => {
   const inUrl = encodeURIComponent(text.toWellFormed())
-  return [JSON.stringify(text).slice(1, -1), inUrl, inUrl.replaceAll('%20', '+')]
+  return [...quoted(text), inUrl, inUrl.replaceAll('%20', '+')]
 }
+
+/** The text inside quotes, as JSON of different languages and Python's `repr` write it. */
+const quoted = (text: string): readonly string[] => {
+  const inJson = JSON.stringify(text).slice(1, -1)
+  const inAscii = escaped(inJson, /[\u0080-\uffff]/g)
+  const inRepr = inJson.replaceAll('\\"', '"')
+  const inPhp = [inJson, inAscii].map((form) => form.replaceAll('/', '\\/'))
+  return [inJson, inAscii, ...inPhp, escaped(inJson, /[<>&]/g), inRepr, inRepr.replaceAll("'", "\\'")]
+}
+
+/** Python and PHP escape what is not ASCII, PHP the slash too, Go what HTML gives a meaning. */
+const escaped = (text: string, which: RegExp): string =>
+  text.replace(which, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** Both alphabets, padded and not, and what is sure to stand there where other bytes come before (0, 1 or 2 of a group) and after. */
 const encoded = (text: string): readonly string[] => {

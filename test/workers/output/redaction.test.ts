@@ -107,6 +107,16 @@ test('base64 that a program wraps at any column is masked', () => {
   }
 })
 
+test.each([
+  ['Node.js', 'pä"ss\\w/ö<rd>\'😀', '"pä\\"ss\\\\w/ö<rd>\'😀"'],
+  ['Python', 'pä"ss\\w/ö<rd>\'😀', '"p\\u00e4\\"ss\\\\w/\\u00f6<rd>\'\\ud83d\\ude00"'],
+  ['PHP', 'pä"ss\\w/ö<rd>\'😀', '"p\\u00e4\\"ss\\\\w\\/\\u00f6<rd>\'\\ud83d\\ude00"'],
+  ['Go', 'pä"ss\\w/ö<rd>\'😀', '"pä\\"ss\\\\w/ö\\u003crd\\u003e\'😀"'],
+  ["Python's repr", 'pä"ss\\w/ö<rd>\'😀', '"pä"ss\\\\w/ö<rd>\\\'😀"'],
+])('a secret inside quotes is masked as %s writes it', (_language, secret, text) =>
+  expect(createRedaction([secret]).text(text)).toBe('"***"'),
+)
+
 test('a key is masked line by line, with any line break, and in a JSON string; its frame is shown', () => {
   const redaction = createRedaction([key])
   const lines = key.trim().split('\n')
