@@ -9,6 +9,12 @@ export interface JsonObject {
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** Whether objects and arrays stand in each other on more levels than that. */
+export const isDeeperThan = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1)))
+
 /**
  * What `JSON.parse(JSON.stringify(value))` gives, without the way through text (0.35 instead of 2 µs for an event); undefined where a
  * value is not plain: members without a value, numbers that JSON cannot carry, dates, anything with a class or a `toJSON`.

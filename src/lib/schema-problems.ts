@@ -10,5 +10,9 @@ export const schemaProblems = (
     const path = [...under, ...issue.path]
     return issue.code === 'unrecognized_keys'
       ? issue.keys.map((key) => ({ pointer: pointerTo([...path, key]), message: 'unknown member' }))
-      : [{ pointer: pointerTo(path), message: issue.message }]
+      : [{ pointer: pointerTo(path), message: reasonOf(issue) }]
   })
+
+/** Of a member's name zod says only that it is wrong, and why inside. */
+const reasonOf = (issue: z.core.$ZodIssue): string =>
+  issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { RE2JS } from 're2js'
 import { messageOf } from '../../lib/errors.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { knownDialect, otherDialect } from '../schemas/json-schema-dialect.ts'
 import { foreignReference } from '../schemas/json-schema-places.ts'
 
 /** What does not fit, and why. `pointer` is a JSON Pointer (RFC 6901); empty for the whole value. */
@@ -51,6 +52,9 @@ export const templateSchema = (schema: JsonObject): TemplateSchema => {
   const known = compiled.get(text)
   if (known !== undefined) return known
   if (text.length > mostSchemaBytes) throw new Error(`a schema has at most ${mostSchemaBytes} characters`)
+  const dialect = otherDialect(schema)
+  if (dialect !== undefined)
+    throw new Error(`it is written in ${JSON.stringify(dialect)}: only JSON Schema 2020-12 (${knownDialect}) is known`)
   const reference = foreignReference(schema)
   if (reference !== undefined) throw new Error(`it refers to ${reference}, which is outside of the schema`)
   const check = compile(checking, schema)

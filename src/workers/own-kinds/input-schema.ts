@@ -1,17 +1,15 @@
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { knownDialect, otherDialect } from '../../commands/schemas/json-schema-dialect.ts'
 import { jsonSchemaInput } from '../../commands/schemas/json-schema-input.ts'
 import { foreignReference, type JsonSchema, jsonSchemaPlace } from '../../commands/schemas/json-schema-places.ts'
 import type { SchemaPlace } from '../../commands/schemas/schema-place.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { isObject } from '../../lib/json.ts'
 import { namesOf, pointerTo } from '../../lib/json-pointer.ts'
 import type { Manifest, ManifestFault } from './manifest.ts'
 import { pointersIn } from './pointers.ts'
 
 /** `format` says what is meant and checks nothing, as JSON Schema 2020-12 has it; unknown keywords say nothing. */
 const ajv = new Ajv2020({ strict: false, validateFormats: false, addUsedSchema: false, logger: false })
-
-const draft = 'https://json-schema.org/draft/2020-12/schema'
 
 /** What checks the input of a kind, or what is wrong with its schema. */
 export const inputOf = (
@@ -34,9 +32,8 @@ export const inputOf = (
 }
 
 const faultOf = (schema: JsonSchema): ManifestFault | undefined => {
-  const dialect = isObject(schema) ? (schema.$schema ?? draft) : draft
-  if (typeof dialect !== 'string' || dialect.replace(/#$/, '') !== draft)
-    return { pointer: '/input/$schema', message: `it is not ${draft}: only JSON Schema 2020-12 is known` }
+  if (otherDialect(schema) !== undefined)
+    return { pointer: '/input/$schema', message: `it is not ${knownDialect}: only JSON Schema 2020-12 is known` }
   if (ajv.validateSchema(schema) !== true) {
     const [error] = ajv.errors ?? []
     return {

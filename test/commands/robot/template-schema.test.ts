@@ -46,6 +46,8 @@ test.each([
   [{ pattern: '(?=a)' }, /\(\?=/],
   [{ $ref: 'http://host/schema' }, /refers to http:\/\/host\/schema/],
   [{ $ref: '#/$defs/none' }, /none/],
+  [{ $schema: 'http://json-schema.org/draft-07/schema#' }, /draft-07.*: only JSON Schema 2020-12/],
+  [{ $schema: 7 }, /it is written in 7/],
   [{ description: 'x'.repeat(16_384) }, /16384/],
 ])('%# is not a schema that is taken', (schema, message) => expect(() => templateSchema(schema)).toThrow(message))
 

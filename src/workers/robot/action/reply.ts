@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ReportedError } from '../../../commands/robot/eco.ts'
 import { StateChange } from '../../../commands/robot/service-data.ts'
 import { inexactNumbers } from '../../../lib/inexact-numbers.ts'
-import { isObject, type JsonObject, type JsonValue } from '../../../lib/json.ts'
+import { isDeeperThan, isObject, type JsonObject, type JsonValue } from '../../../lib/json.ts'
 import { anyJson, anyJsonObject } from '../../../lib/json-schemas.ts'
 
 /** What a program says on its stdout. Source: robot contract, section 6.2. */
@@ -101,8 +101,3 @@ const valueIn = (text: string): JsonValue | undefined => {
     return undefined
   }
 }
-
-const isDeeperThan = (value: unknown, levels: number): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (levels === 0 || Object.values(value).some((member) => isDeeperThan(member, levels - 1)))

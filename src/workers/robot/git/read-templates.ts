@@ -5,12 +5,14 @@ import { TemplateManifest } from '../../../commands/robot/manifest.ts'
 import { templateSchema } from '../../../commands/robot/template-schema.ts'
 import { isTemplateName } from '../../../commands/robot/template-uid.ts'
 import { messageOf } from '../../../lib/errors.ts'
-import type { JsonObject } from '../../../lib/json.ts'
+import { isDeeperThan, type JsonObject } from '../../../lib/json.ts'
 import { schemaProblems } from '../../../lib/schema-problems.ts'
 import { WorkFailed } from '../../work.ts'
 
 const manifestNames = ['template.json', 'template.yaml', 'template.yml']
 const mostManifestBytes = 65_536
+/** What is nested deeper takes the checks minutes, or more of the stack than there is. */
+const deepest = 100
 const mostTemplates = 1_000
 /** Of all manifests together: the outcome of a clone holds them. */
 const mostManifestsBytes = 524_288
@@ -99,6 +101,7 @@ const documentIn = async (path: string, file: string): Promise<unknown> => {
 }
 
 const checked = (file: string, name: string, document: unknown): TemplateManifest => {
+  if (isDeeperThan(document, deepest)) throw invalid(file, '', `it is nested deeper than ${deepest} levels`)
   const parsed = TemplateManifest.safeParse(document)
   if (!parsed.success) {
     const [problem] = schemaProblems(parsed.error)
