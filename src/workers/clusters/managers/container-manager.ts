@@ -1,0 +1,16 @@
+import type { JsonObject } from '../../../lib/json.ts'
+
+/** What keeps the nodes of a cluster. Each call rejects with `ManagerRefused`, or with the reason of its signal. Source: clusters contract, section 6.7. */
+export interface ContainerManager {
+  /** Makes a host a node; one that is a node already is accepted. */
+  register(address: string, signal: AbortSignal): Promise<void>
+  /** Ends that; a host that is not a node is accepted. */
+  remove(address: string, signal: AbortSignal): Promise<void>
+  /** What the manager says of a node. */
+  status(address: string, signal: AbortSignal): Promise<JsonObject>
+}
+
+/** The manager said no, was not reached, or its configuration cannot be used. The message holds no secret. */
+export class ManagerRefused extends Error {
+  override readonly name = 'ManagerRefused'
+}

@@ -1,0 +1,95 @@
+import { isObject, type JsonObject } from '../../../lib/json.ts'
+import type { Outbound, OutboundResponse } from '../../outbound/outbound.ts'
+import { RequestFailed } from '../../outbound/request-failure.ts'
+import { type ContainerManager, ManagerRefused } from './container-manager.ts'
+import type { ManagerServer } from './manager-options.ts'
+
+/** A call has this long, whatever its caller waits. */
+const callTimeoutMs = 10_000
+const largestAnswerBytes = 1_048_576
+const longestReason = 300
+
+/** A server of the Kubernetes API, OpenShift too: hosts are its nodes. Source: clusters contract, section 6.7. */
+export const kubernetesManager = (outbound: Outbound, server: () => Promise<ManagerServer>): ContainerManager => {
+  /** Every call may be made twice: a kept connection may close just when it is used again. */
+  const send = async (...[method, path, signal, body]: Call): Promise<OutboundResponse> => {
+    const { base, token, tls } = await server()
+    const request = {
+      url: `${base}/nodes${path}`,
+      method,
+      headers: {
+        Accept: 'application/json',
+        ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      tls,
+      signal,
+      timeoutMs: callTimeoutMs,
+      maxBytes: largestAnswerBytes,
+    }
+    try {
+      return await outbound.request(request)
+    } catch (error) {
+      if (!(error instanceof RequestFailed) || error.reason !== 'lost') throw error
+      return outbound.request(request)
+    }
+  }
+
+  /** The body of an answer that has one of these statuses. */
+  const expected = async (statuses: readonly number[], ...call: Call): Promise<string> => {
+    const { status, text } = await answerTo(call)
+    if (statuses.includes(status)) return text
+    throw new ManagerRefused(`the container manager answered ${status}${reasonIn(text)}`)
+  }
+
+  const answerTo = async (call: Call): Promise<{ readonly status: number; readonly text: string }> => {
+    const [, , signal] = call
+    try {
+      const answer = await send(...call)
+      return { status: answer.status, text: await answer.text() }
+    } catch (error) {
+      if (signal.aborted || error instanceof ManagerRefused) throw error
+      const why = error instanceof RequestFailed ? `${error.reason}, ${error.message}` : 'the request cannot be sent'
+      throw new ManagerRefused(`the container manager was not reached: ${why}`, { cause: error })
+    }
+  }
+
+  return {
+    register: async (address, signal) => {
+      const node = { kind: 'Node', apiVersion: 'v1', metadata: { name: address } }
+      await expected([201, 409], 'POST', '', signal, node)
+    },
+    remove: async (address, signal) => {
+      await expected([200, 404], 'DELETE', nodePath(address), signal)
+    },
+    status: async (address, signal) => {
+      const node = parsed(await expected([200], 'GET', nodePath(address), signal))
+      if (node === undefined) throw new ManagerRefused('the container manager answered 200 without a JSON object')
+      return node
+    },
+  }
+}
+
+type Call = readonly [method: string, path: string, signal: AbortSignal, body?: JsonObject]
+
+/** A URL cannot say `.` and `..`: without this, removing such a node would remove all nodes. */
+const nodePath = (address: string): string => {
+  if (/^\.*$/.test(address)) throw new ManagerRefused(`"${address}" cannot be the name of a node`)
+  return `/${encodeURIComponent(address)}`
+}
+
+const parsed = (text: string): JsonObject | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? (value as JsonObject) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** What a Kubernetes `Status` says, for people. */
+const reasonIn = (text: string): string => {
+  const message = parsed(text)?.message
+  return typeof message === 'string' ? `: ${message.slice(0, longestReason)}` : ''
+}
