@@ -12,6 +12,8 @@ export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
 
 export const yesOrNo = z.union([z.boolean(), z.stringbool()], 'is neither true nor false')
 
+export const httpUrl = z.url({ protocol: /^https?$/, error: 'is not an http or https URL' })
+
 /** Entries between commas or white space; none where it is unset. */
 export const list = (isEntry: (entry: string) => boolean, message: string) =>
   z

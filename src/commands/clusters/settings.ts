@@ -1,39 +1,15 @@
 import { z } from 'zod'
-import { type Environment, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
+import { type Environment, httpUrl, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
 import { type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
+import { type AuthenticationSettings, authenticationSettings, authenticationVariables } from './authentication-settings.ts'
 
 const words = z
   .string()
   .default('')
   .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
 
-const url = z.url({ protocol: /^https?$/, error: 'is not an http or https address' })
-
-/** How clients are known. Source: clusters contract, section 1, "Authentication". */
-export const authenticators = [
-  'httpbasicauth',
-  'openshiftbearertokenauth',
-  'keystonepassword',
-  'keystonetoken',
-  'httpauthclientcert',
-] as const
-export type Authenticator = (typeof authenticators)[number]
-
-/** Every setting of the clusters face. */
-export const ClustersSettings = z.object({
-  /** Who is asked who a client is, in this order. */
-  auth: words.pipe(z.array(z.enum(authenticators, `names none of ${authenticators.join(', ')}`))),
-  /** Paths that need no credentials. */
-  selfAuths: words,
-  /** JSON of users with their bcrypt hashes. */
-  usersFile: z.string().optional(),
-  /** Asked whether a bearer token is good. */
-  bearerUrl: url.optional(),
-  /** Where Keystone gives tokens: `https://…/v3/auth/tokens`. */
-  keystoneUrl: url.optional(),
-  keystoneDomain: z.string().default('Default'),
-  /** The commonName that client certificates must have; without one any will do. */
-  clientCn: z.string().optional(),
+/** The settings of the clusters face, but for those of its authentication. */
+const ClustersSettings = z.object({
   /** Hosts that are investigated, changed or checked at a time in one process. */
   concurrency: whole(1, 1_000).default(32),
   /** Whether a host whose key has changed is trusted again. */
@@ -43,7 +19,7 @@ export const ClustersSettings = z.object({
   /** JSON with commands for operating systems, beside or in place of the built-in ones. */
   osFile: z.string().optional(),
   /** etcd of networks that name none. */
-  etcdUrl: url.default('http://127.0.0.1:2379'),
+  etcdUrl: httpUrl.default('http://127.0.0.1:2379'),
   /** Files that hosts are given for etcd: a client certificate with its key, and the CA. */
   etcdCertFile: z.string().optional(),
   etcdKeyFile: z.string().optional(),
@@ -60,6 +36,7 @@ export const ClustersSettings = z.object({
 })
 
 export type ClustersSettings = z.infer<typeof ClustersSettings> & {
+  readonly authentication: AuthenticationSettings
   /** From CLUSTERS_PROXY and the variables that name proxies everywhere; for container managers and Keystone. */
   readonly proxyFor: ProxyFor
 }
@@ -70,10 +47,11 @@ export type ClustersSettings = z.infer<typeof ClustersSettings> & {
  */
 export const clustersSettings = (environment: Environment): ClustersSettings => ({
   ...settingsFrom('CLUSTERS', ClustersSettings, environment),
+  authentication: authenticationSettings(environment),
   proxyFor: proxiesOf(environment, 'CLUSTERS_PROXY'),
 })
 
 /** The defaults alone, for tests. */
 export const defaultClustersSettings: ClustersSettings = clustersSettings({})
 
-export const clustersVariables = [...variablesOf('CLUSTERS', ClustersSettings), 'CLUSTERS_PROXY']
+export const clustersVariables = [...variablesOf('CLUSTERS', ClustersSettings), ...authenticationVariables, 'CLUSTERS_PROXY']

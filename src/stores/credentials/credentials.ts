@@ -6,6 +6,7 @@ import { messageOf, Unacceptable, Unavailable } from '../../lib/errors.ts'
 import { randomToken, sha256 } from '../../lib/ids.ts'
 import { writeDurably } from '../files/durable-file.ts'
 import { createWatchedFile } from '../files/watched-file.ts'
+import { sentCredentials } from './authorization-header.ts'
 import { createPasswordCheck } from './password-check.ts'
 
 /** An authenticated client. */
@@ -145,12 +146,9 @@ export const openCredentials = (file: string, { clock = systemClock }: { readonl
 
   /** Who proves to be one of `known`. */
   const recognise = async (header: string | undefined, known: readonly Entry[]): Promise<Principal | null> => {
-    const [, scheme, proof] = /^(bearer|basic) +([^ ]+) *$/i.exec(header ?? '') ?? []
-    if (scheme === undefined || proof === undefined) return null
-    if (scheme.toLowerCase() === 'bearer') return shown(byToken(proof, known))
-    const [, name, password] = /^([^:]*):(.*)$/s.exec(Buffer.from(proof, 'base64').toString('utf8')) ?? []
-    if (name === undefined || password === undefined) return null
-    return shown(await byPassword(name, password, known))
+    const sent = sentCredentials(header)
+    if (sent === undefined) return null
+    return shown(sent.scheme === 'bearer' ? byToken(sent.token, known) : await byPassword(sent.user, sent.password, known))
   }
 
   const shown = (entry: Entry | undefined): Principal | null => {
