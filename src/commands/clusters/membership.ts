@@ -20,6 +20,8 @@ export const RegisterInput = z.strictObject({
   creation: z.string(),
   /** The container manager of the cluster; empty: none, and hosts join without a registration. */
   manager: z.string(),
+  /** Whether a `ClusterHostsReplaced` names this operation: without one that is the latest nothing is done. */
+  isReplacement: z.boolean(),
   /** These leave first (`HostLeftCluster` with the reason `replaced`); a manager that fails stops nothing. */
   removals: z.array(RegisteredHost),
   /** These are registered and join, in this order; the first one that is refused ends it. Members are only registered. */
@@ -30,6 +32,8 @@ export type RegisterInput = z.infer<typeof RegisterInput>
 export const UnregisterInput = z.strictObject({
   cluster: z.string(),
   nodes: z.array(KnownHost.extend({ manager: z.string() })),
+  /** Nodes whose registration was given up, and may have come through all the same: those that count as registered by now are left alone. */
+  isUndo: z.boolean().optional(),
 })
 export type UnregisterInput = z.infer<typeof UnregisterInput>
 

@@ -5,6 +5,7 @@ import type { Retry } from '../../commands/retry.ts'
 import { SecretForgotten } from '../../lib/errors.ts'
 import { childId, derivedId } from '../../lib/ids.ts'
 import type { JsonValue } from '../../lib/json.ts'
+import { atOnce } from '../at-once.ts'
 import { noBackoff, type TargetContext, type Work, WorkFailed } from '../work.ts'
 
 /** What somebody wanted, as they said it; the operations are the targets, fixed when it was accepted. */
@@ -24,33 +25,10 @@ const common = {
 /** Bulk operations that one process runs at a time. */
 const mostAtATime = 4
 
-/** Starts them whatever else runs: slots that others hold may be just what they are to free. One too many is rung for again. */
-const atOnce = () => {
-  const running = new Set<string>()
-  let start: ((operationId: string) => Promise<boolean>) | undefined
-  const scheduler: NonNullable<Work['scheduler']> = {
-    attach: (given) => {
-      start = given
-    },
-    wake: (id) => {
-      if (running.size < mostAtATime) start?.(id).catch(() => undefined)
-    },
-  }
-  const during = async <Result>(id: string, work: () => Promise<Result>): Promise<Result> => {
-    running.add(id)
-    try {
-      return await work()
-    } finally {
-      running.delete(id)
-    }
-  }
-  return { scheduler, during }
-}
-
 type Act = (id: string, input: Input, context: TargetContext) => Promise<JsonValue>
 
 const overTargets = (act: Act): Pick<Work<Input>, 'run' | 'scheduler'> => {
-  const { scheduler, during } = atOnce()
+  const { scheduler, during } = atOnce(mostAtATime)
   return {
     scheduler,
     run: async (input, { operationId, targets }) =>

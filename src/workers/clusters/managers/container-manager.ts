@@ -13,4 +13,13 @@ export interface ContainerManager {
 /** The manager said no, was not reached, or its configuration cannot be used. The message holds no secret. */
 export class ManagerRefused extends Error {
   override readonly name = 'ManagerRefused'
+  /** Whether nothing is known of the answer: what was asked for may have happened, or happen yet. */
+  readonly isUnanswered: boolean
+  constructor(
+    message: string,
+    { isUnanswered = false, cause }: { readonly isUnanswered?: boolean; readonly cause?: unknown } = {},
+  ) {
+    super(message, { cause })
+    this.isUnanswered = isUnanswered
+  }
 }

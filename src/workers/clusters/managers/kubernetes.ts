@@ -51,7 +51,7 @@ export const kubernetesManager = (outbound: Outbound, server: () => Promise<Mana
     } catch (error) {
       if (signal.aborted || error instanceof ManagerRefused) throw error
       const why = error instanceof RequestFailed ? `${error.reason}, ${error.message}` : 'the request cannot be sent'
-      throw new ManagerRefused(`the container manager was not reached: ${why}`, { cause: error })
+      throw new ManagerRefused(`the container manager was not reached: ${why}`, { isUnanswered: !neverSent(error), cause: error })
     }
   }
 
@@ -70,6 +70,10 @@ export const kubernetesManager = (outbound: Outbound, server: () => Promise<Mana
     },
   }
 }
+
+/** Whether the request cannot have reached the server. */
+const neverSent = (error: unknown): boolean =>
+  !(error instanceof RequestFailed) || !['timeout', 'lost', 'too_large'].includes(error.reason)
 
 type Call = readonly [method: string, path: string, signal: AbortSignal, body?: JsonObject]
 

@@ -3,7 +3,6 @@ import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { yesOrNo } from '../../../lib/environment.ts'
 import { messageOf } from '../../../lib/errors.ts'
-import type { JsonValue } from '../../../lib/json.ts'
 import type { TlsOptions } from '../../outbound/outbound.ts'
 import { ManagerRefused } from './container-manager.ts'
 
@@ -38,7 +37,7 @@ const sendable = /^[\x21-\x7e]+$/
 const largestFileBytes = 1_048_576
 
 /** Throws `ManagerRefused` where options cannot be used; its message names the member. */
-export const managerServer = async (options: JsonValue): Promise<ManagerServer> => {
+export const managerServer = async (options: unknown): Promise<ManagerServer> => {
   const parsed = ManagerOptions.safeParse(options)
   if (!parsed.success)
     throw new ManagerRefused(`the option ${parsed.error.issues[0]?.path.join('.')} of the container manager cannot be used`)

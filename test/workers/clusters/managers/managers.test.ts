@@ -2,21 +2,43 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { ClusterManagerState } from '../../../../src/commands/clusters/cluster-manager.ts'
+import { defaultClustersSettings } from '../../../../src/commands/clusters/settings.ts'
+import type { ManagerOptions, ManagerType } from '../../../../src/events/clusters/manager.ts'
 import { systemClock } from '../../../../src/lib/clock.ts'
 import type { JsonObject } from '../../../../src/lib/json.ts'
-import { ManagerRefused } from '../../../../src/workers/clusters/managers/container-manager.ts'
-import { openManager } from '../../../../src/workers/clusters/managers/open-manager.ts'
-import { createOutbound } from '../../../../src/workers/outbound/outbound.ts'
+import { type ContainerManager, ManagerRefused } from '../../../../src/workers/clusters/managers/container-manager.ts'
+import { createManagers } from '../../../../src/workers/clusters/managers/managers.ts'
 import { type CertificateFiles, makeCertificate } from '../../../engines/certificate.ts'
 import { type KubernetesApi, startKubernetesApi } from '../kubernetes-api.ts'
 
 const token = 'the-token-of-the-manager'
-const secret = { $sealed: 'sealed-token', subject: 'clusterManager-1' }
-const outbound = createOutbound({ addresses: { allowLinkLocal: false, allowPrivate: true }, clock: systemClock })
+const sealed = (text: string) => ({ $sealed: text, subject: 'clusterManager-1' })
+const secret = sealed('unreadable')
 const never = new AbortController().signal
 
-const managerOf = (type: 'openshift' | 'kubernetes' | 'trivial', options: JsonObject = {}, nodes: readonly string[] = []) =>
-  openManager({ type, options }, { outbound, open: async () => token, isNode: (address) => nodes.includes(address) })
+const managersOf = (state: ClusterManagerState, nodes: readonly string[] = []) =>
+  createManagers({
+    executor: { load: async () => ({ state }) } as never,
+    settings: defaultClustersSettings,
+    clock: systemClock,
+    isNode: (_manager, address) => nodes.includes(address),
+  })
+
+/** Opened anew for each call. */
+const managerOf = (type: ManagerType, options: JsonObject = {}, nodes: readonly string[] = []): ContainerManager => {
+  const managers = managersOf({ status: 'live', manager: { type, options: options as ManagerOptions, tokenDigest: null } }, nodes)
+  const opened = async (): Promise<ContainerManager> => {
+    const manager = await managers.byName('manager', async (sealed) => (sealed === secret ? token : sealed.$sealed))
+    if (manager === undefined) throw new Error('there is a configuration')
+    return manager
+  }
+  return {
+    register: async (...call) => (await opened()).register(...call),
+    remove: async (...call) => (await opened()).remove(...call),
+    status: async (...call) => (await opened()).status(...call),
+  }
+}
 
 const refusal = async (call: Promise<unknown>): Promise<string> => {
   const error = await call.then(
@@ -92,7 +114,7 @@ test('what the manager refuses, and what it answers in no sense, is refused', as
   expect(await refusal(manager.remove('a', never))).toBe('the container manager answered 302')
   plain.behave((_request, response) => void response.writeHead(200).end(Buffer.alloc(2_000_000, 'x')))
   expect(await refusal(manager.status('a', never))).toContain('too_large')
-  const wrongToken = managerOf('openshift', { apiserver: api.url, token: 'another' })
+  const wrongToken = managerOf('openshift', { apiserver: api.url, token: sealed('another') })
   expect(await refusal(wrongToken.register('a', never))).toBe('the container manager answered 401: Unauthorized')
 })
 
@@ -161,7 +183,7 @@ test.each([
   ['a client certificate without TLS', { apiserver: 'http://a', certificate_path: '/a', certificate_key_path: '/b' }, 'https'],
   ['a file that is not there', { apiserver: 'https://a', ca_path: '/nowhere' }, 'ca_path'],
   ['a file without end', { apiserver: 'https://a', ca_path: '/dev/zero' }, 'it is not a PEM file'],
-  ['a token that is no header', { apiserver: 'https://a', token: 'a\nb' }, 'the token'],
+  ['a token that is no header', { apiserver: 'https://a', token: sealed('a\nb') }, 'the token'],
 ])('a configuration with %s shows when it is used', async (_name, options, words) => {
   expect(await refusal(managerOf('openshift', options).register('a', never))).toContain(words)
 })
@@ -170,4 +192,8 @@ test.each(['.', '..'])('the name %s cannot remove all nodes', async (name) => {
   const before = plain.requests.length
   expect(await refusal(managerOf('openshift', { apiserver: plain.url }).remove(name, never))).toContain('cannot be the name')
   expect(plain.requests.length).toBe(before)
+})
+
+test('there is no manager without a configuration', async () => {
+  expect(await managersOf({ status: 'absent' }).byName('manager', async () => token)).toBeUndefined()
 })
