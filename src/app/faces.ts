@@ -3,12 +3,13 @@ import type { Projection } from '../projections/projection.ts'
 import { secretsView } from '../projections/secrets.ts'
 import type { Work } from '../workers/work.ts'
 import type { AnyDecider, FaceModule } from './face-module.ts'
+import { clusters } from './faces/clusters.ts'
 import { crawling } from './faces/crawling.ts'
 import { native } from './faces/native.ts'
 import { robot } from './faces/robot.ts'
 
 /** Every published API of the program. A new one is a folder in each room and a line here. */
-export const faces: readonly FaceModule[] = [native, crawling, robot]
+export const faces: readonly FaceModule[] = [native, crawling, clusters, robot]
 
 /** What scopes are about: the native API, and each other face by its name. */
 export const scopeAreas = (modules: readonly FaceModule[]): readonly string[] =>

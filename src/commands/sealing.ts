@@ -71,8 +71,8 @@ export const sealValue = async (subject: string, value: JsonValue, secrets: Secr
   subject,
 })
 
-/** For works and services alone. Throws `SecretForgotten` where the subject was forgotten, `Unavailable` with another master key. */
-export const openValue = async ({ $sealed, subject }: SealedValue, secrets: Secrets): Promise<JsonValue> =>
+/** For works and services, and routes of a face whose contract shows the secret. Throws `SecretForgotten` where the subject was forgotten, `Unavailable` with another master key. */
+export const openValue = async ({ $sealed, subject }: SealedValue, secrets: Pick<Secrets, 'open'>): Promise<JsonValue> =>
   JSON.parse(await secrets.open(subject, $sealed)) as JsonValue
 
 /** The texts and numbers of a secret: what must not show in anything that is said. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type ManagerEvent, type ManagerOptions, type ManagerType, managerPrefix } from '../../events/clusters/manager.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import { type Decider, nothing, refuse } from '../decider.ts'
 
 export interface ManagerSettings {
@@ -11,7 +12,7 @@ export interface ManagerSettings {
 }
 
 /** What tells whether two configurations are the same: the digest stands for the token. */
-export type ComparableManager = Omit<ManagerSettings, 'options'> & { readonly options: Omit<ManagerOptions, 'token'> }
+export type ComparableManager = Omit<ManagerSettings, 'options'> & { readonly options: JsonObject }
 
 export type ClusterManagerCommand = { readonly name: string } & (
   | ({ readonly type: 'ConfigureManager' } & { readonly manager: ManagerSettings })

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { parseInstant } from '../../lib/clock.ts'
+import { derivedIdAt } from '../../lib/ids.ts'
 import type { SubmitRequest } from '../submit.ts'
 
 /** Looks at a host, prepares it, and registers it where its cluster is managed. Source: clusters contract, sections 6 and 10. */
@@ -56,9 +58,21 @@ export type InvestigationFailure = z.infer<typeof InvestigationFailure>
 export const InvestigateOutcome = z.object({ status: z.enum(['active', 'disassociated']) })
 export type InvestigateOutcome = z.infer<typeof InvestigateOutcome>
 
-export const investigationRequest = (host: KnownHost): SubmitRequest => ({
+export const investigationRequest = ({ address, registration }: KnownHost): SubmitRequest => ({
   kind: investigateKind,
-  input: { ...host },
-  lane: hostLane(host.address),
+  input: { address, registration },
+  lane: hostLane(address),
   face: 'clusters',
 })
+
+/** One for each registration of a host and each failure since: whoever asks for it, it is one operation. Times are RFC 3339. */
+export const investigationId = ({
+  registration,
+  registeredAt,
+  failure,
+}: {
+  readonly registration: string
+  readonly registeredAt: string
+  readonly failure: { readonly event: string; readonly at: string } | null
+}): string =>
+  derivedIdAt(parseInstant(failure?.at ?? registeredAt), investigateKind, registration, failure?.event ?? registration)

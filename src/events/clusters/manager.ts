@@ -1,15 +1,16 @@
 import { z } from 'zod'
-import { anyJson } from '../../lib/json-schemas.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import { anyJsonObject } from '../../lib/json-schemas.ts'
 import { defineEvents, type EventOf } from '../define.ts'
-import { sealed } from '../sealed.ts'
+import type { SealedValue } from '../sealed.ts'
 
 /** What runs containers on the hosts of a cluster. The first is the default. */
 export const managerTypes = ['openshift', 'trivial', 'kubernetes'] as const
 export type ManagerType = (typeof managerTypes)[number]
 
 /** As it was received, but for `token`, which is sealed for `managerSubject`. */
-export const ManagerOptions = z.object({ token: sealed().optional() }).catchall(anyJson)
-export type ManagerOptions = z.infer<typeof ManagerOptions>
+export type ManagerOptions = JsonObject & { readonly token?: SealedValue }
+const ManagerOptions = anyJsonObject.meta({ type: 'object', sealed: true }) as z.ZodType<ManagerOptions>
 
 /**
  * The configuration of a container manager, stream `clusterManager-<name>`. Source: clusters contract, sections 2 and 10.

@@ -33,3 +33,12 @@ export const settle = async (
   position: Position | null,
   names: readonly string[] = ['operations'],
 ): Promise<boolean> => position === null || projections.reached(position, { timeoutMs: caughtUpWithinMs, names })
+
+/** Resolves when these views hold everything that is recorded by now; throws the problem `not-caught-up`. Faults of other views do not count. */
+export const catchUp = async (
+  { log, projections }: Pick<HttpPorts, 'log' | 'projections'>,
+  names: readonly string[],
+): Promise<void> => {
+  if (await projections.reached(await log.head(), { names })) return
+  throw new Problem('not-caught-up', `the views ${names.join(' and ')} have not reached the end of the log`)
+}

@@ -6,6 +6,7 @@ import { caused, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import { type NativeRoute, nativeRoute } from '../faces/native-route.ts'
 import type { RouteTools } from '../faces/route-tools.ts'
+import { catchUp } from '../reading/event-position.ts'
 import { cursor, decodeCursor, encodeCursor, limit } from '../reading/query.ts'
 import { json } from '../replies/json.ts'
 import { listOf } from '../replies/lists.ts'
@@ -36,10 +37,7 @@ const ReceiptDocument = z
   .meta({ id: 'ForgettingReceipt' })
 
 /** Faults of other views do not keep secrets from being forgotten. */
-const caughtUp = async ({ log, projections }: HttpPorts): Promise<void> => {
-  if (await projections.reached(await log.head(), { names: ['operations', 'secrets'] })) return
-  throw new Problem('not-caught-up', 'the views of operations and secrets have not reached the end of the log')
-}
+const caughtUp = (ports: HttpPorts): Promise<void> => catchUp(ports, ['operations', 'secrets'])
 
 const reads = ['secrets']
 const queries = (known: Known) => secretQueries(known.views('secrets'))
