@@ -10,7 +10,7 @@ const dist = join(root, 'dist')
 const keptBuilds = 5
 
 /** Clients that are loaded only where they are configured, and files that are served, stay where they are installed. */
-const external = [/^(kafkajs|@eventstore\/db-client|swagger-ui-dist)(\/|$)/]
+const external = [/^(kafkajs|@eventstore\/db-client|ssh2|swagger-ui-dist)(\/|$)/]
 
 const threadFile = /new URL\('(\.[^']+\.ts)', import\.meta\.url\)/g
 

@@ -21,17 +21,17 @@ const isFree = (port: number): Promise<boolean> =>
   })
 
 /** Resolves when the port takes connections; to false when `signal` is aborted before. */
-export const untilAccepting = async (port: number, signal: AbortSignal): Promise<boolean> => {
+export const untilAccepting = async (port: number, signal: AbortSignal, address = '127.0.0.1'): Promise<boolean> => {
   while (!signal.aborted) {
-    if (await accepts(port)) return true
+    if (await accepts(port, address)) return true
     await systemClock.sleep(pollMs)
   }
   return false
 }
 
-const accepts = (port: number): Promise<boolean> =>
+const accepts = (port: number, address: string): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, address)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)

@@ -10,10 +10,12 @@ interface Connection {
   destroy(): void
 }
 
-/** Which addresses may be reached from here. `connect` is the connector of every request; nothing else may open a connection. */
+/** Which addresses may be reached from here. `connect` is the connector of every request, `lookup` that of other protocols. */
 export interface Targets {
   /** Why this IP address is refused, for people; null when it may be reached. */
   refusal(address: string): string | null
+  /** Resolves a name to addresses that may be reached; fails with `TargetRefused` where there is none. For connections without HTTP. */
+  readonly lookup: LookupFunction
   connect(options: buildConnector.Options, callback: buildConnector.Callback): Connection | undefined
   /** TLS over a connection that is there already. */
   secure(options: buildConnector.Options, callback: buildConnector.Callback): void
@@ -144,6 +146,7 @@ export const createTargets = ({
 
   return {
     refusal,
+    lookup: allowedLookup,
     secure: open,
     checkForProxy: async (hostname) => {
       const literal = hostname.replace(/^\[|\]$/g, '')
