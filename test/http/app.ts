@@ -47,17 +47,20 @@ export const startApp = async (
     dataDir = mkdtempSync(join(tmpdir(), 'intendant-http-')),
     works = [],
     further = [],
+    modules = faces,
     ...overrides
   }: ServerOverrides & {
     readonly dataDir?: string
     readonly works?: readonly Work[]
     /** Faces beside those of the program. */
     readonly further?: readonly FaceModule[]
+    /** In place of those of the program. */
+    readonly modules?: readonly FaceModule[]
   } = {},
 ): Promise<TestApp> => {
   const config = loadConfig(
     { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, ...env },
-    { faces: [...faces, faceOfWorks(...works), ...further] },
+    { faces: [...modules, faceOfWorks(...works), ...further] },
   )
   const app = await buildApp(config, { logger: pino({ level: 'silent' }), ...overrides })
   await app.start()

@@ -26,19 +26,19 @@ export const clustersErrors = (statuses: Readonly<Record<number, string>>): Reco
   )
 
 /** What any route of this face may answer, beside its own. */
-const usualErrors = {
+const usualErrors = (scope: 'clusters:read' | 'clusters:write') => ({
   ...clustersErrors({
     400: 'A header or the moment that is asked for is malformed',
-    403: 'Credentials are missing, wrong or lack the scope, or a foreign page asked',
+    403: `The scope ${scope} is missing, credentials are missing or wrong, or a foreign page asked`,
     421: 'The server without credentials was reached under a name that is not its own',
     500: 'Internal failure',
     503: 'The server starts or goes down, or the views of the moment are not there yet',
   }),
   ...problems({ 431: 'The headers are too large' }),
-}
+})
 
 const usualWriteErrors = {
-  ...usualErrors,
+  ...usualErrors('clusters:write'),
   ...clustersErrors({
     400: 'The body is not a JSON object, or a member of it has another type',
     408: 'The body took too long to arrive',
@@ -66,7 +66,7 @@ export const reading = (
   tag: clustersTag,
   headers: pastHeader,
   ...route,
-  answers: { ...usualErrors, ...clustersErrors(errors), 200: { description: 'What is known', schema } },
+  answers: { ...usualErrors('clusters:read'), ...clustersErrors(errors), 200: { description: 'What is known', schema } },
 })
 
 /** A `PUT` of this face. `done` is what it answers, with 201 unless `status` says otherwise. */

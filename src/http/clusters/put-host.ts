@@ -70,7 +70,9 @@ export const putHostRoutes = (tools: ClustersTools): readonly FaceRoute[] => {
     )
     if (submitted.refused !== undefined) throw new Error(`the investigation was refused: ${submitted.refused.reason}`)
     caused(c, { operationId: submitted.operationId, position: submitted.position })
-    await settle(ports, submitted.position, reads)
+    // Somebody else has just asked for it.
+    if (submitted.position === null) await catchUp(ports, reads)
+    else await settle(ports, submitted.position, reads)
   }
 
   const put = async (c: HttpContext, address: string, host: HostBody, inferredAddress: boolean): Promise<Reply> => {
