@@ -48,7 +48,7 @@ export type ClusterHostCommand = { readonly address: string } & (
       readonly accepted: boolean
     }
   | { readonly type: 'RecordCredentialsRead' }
-  | { readonly type: 'DeleteHost' }
+  | { readonly type: 'DeleteHost'; readonly registration: string }
 )
 
 export type ClusterHostState =

@@ -1,4 +1,5 @@
 import { type ClusterEvent, clusterPrefix } from '../../events/clusters/cluster.ts'
+import { isSameSet } from '../../lib/same-set.ts'
 import { type Decider, nothing, refuse } from '../decider.ts'
 
 export type ClusterCommand = { readonly name: string } & (
@@ -100,6 +101,3 @@ export const cluster: Decider<ClusterCommand, ClusterEvent, ClusterState, Cluste
     }
   },
 }
-
-const isSameSet = (some: readonly string[], others: readonly string[]): boolean =>
-  new Set(some).symmetricDifference(new Set(others)).size === 0

@@ -13,7 +13,6 @@ export const hostLane = (address: string): string => `host:${address}`
 export const KnownHost = z.strictObject({ address: z.string(), registration: z.string() })
 export type KnownHost = z.infer<typeof KnownHost>
 
-
 /** The names of its recorded steps, in order; then those of section 6.4, and `nodeStep` in a managed cluster. */
 export const investigationSteps = {
   connect: 'connect',

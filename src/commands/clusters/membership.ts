@@ -60,6 +60,9 @@ export const nodeStep = ({ wanted, address }: Pick<NodeChange, 'wanted' | 'addre
 export const MembershipOutcome = z.object({ nodes: z.array(NodeChange) })
 export type MembershipOutcome = z.infer<typeof MembershipOutcome>
 
+/** The type of the error of a registration where a host could not become a member: it is one elsewhere, or gone. */
+export const notJoined = 'not-joined'
+
 export const registerRequest = (input: RegisterInput): SubmitRequest => ({
   kind: registerKind,
   input,

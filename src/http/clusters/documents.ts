@@ -5,17 +5,20 @@ import type { DocumentedReply, DocumentedRoute } from '../faces/native-route.ts'
 import { problems } from '../v1/schemas.ts'
 import { ClusterBody } from './clusters.ts'
 import { ManagerBody } from './container-managers.ts'
+import { HostStatusRecord } from './host-status.ts'
 import { NetworkBody } from './networks.ts'
 import { HostBody, OwnHostBody } from './put-host.ts'
 import {
   ChangeRecords,
   ClusterRecord,
   ClusterWithHosts,
+  ClusterWithHostset,
   HostCredentials,
   HostRecord,
   ManagerRecord,
   NetworkRecord,
 } from './records.ts'
+import { HostsBody } from './replace-hosts.ts'
 
 export const clustersTag = 'Clusters (Commissaire)'
 
@@ -111,6 +114,7 @@ export const deleting = ({ path, ...route }: Part, errors: Readonly<Record<numbe
 export const clusterParams = { name: 'web' }
 export const hostParams = { address: '127.0.0.1' }
 const Names = z.array(z.string())
+const memberParams = { ...clusterParams, host: '127.0.0.1' }
 const noCluster = { 404: 'There is no such cluster' }
 
 export const clustersDocuments: readonly DocumentedRoute[] = [
@@ -128,16 +132,60 @@ export const clustersDocuments: readonly DocumentedRoute[] = [
     },
     ClusterRecord,
   ),
+  deleting(
+    {
+      path: '/cluster/{name}',
+      summary: 'Delete a cluster',
+      description: 'The nodes of its members are removed from their container manager first. Its hosts stay.',
+      params: clusterParams,
+    },
+    { ...noCluster, 500: 'The container manager refuses; the cluster stays' },
+  ),
   reading({ path: '/cluster/{name}/hosts', summary: 'Addresses of its hosts', params: clusterParams }, Names, noCluster),
   reading(
     {
       path: '/cluster/{name}/hosts/{host}',
       summary: 'Whether a host is its member',
-      params: { ...clusterParams, host: '127.0.0.1' },
+      params: memberParams,
     },
     Names,
     { 404: 'There is no such cluster, or the host is not its member' },
   ),
+  putting(
+    {
+      path: '/cluster/{name}/hosts',
+      summary: 'Replace its hosts',
+      description:
+        'Hosts leave first, then others are registered at the container manager and join, in the order of `new`. The first one that is refused ends it; a repetition with the new `old` goes on.',
+      params: clusterParams,
+      body: HostsBody,
+      examples: { 'None before, one now': { old: [], new: ['127.0.0.1'] } },
+      status: 200,
+    },
+    ClusterWithHostset,
+    {
+      404: 'There is no such cluster, or no such host',
+      405: 'A host is not ready to join',
+      409: '`old` is not what its hosts are, they are being replaced, or a host is in another cluster',
+      500: 'The container manager refuses a host, or takes longer than 10 s',
+    },
+  ),
+  putting(
+    {
+      path: '/cluster/{name}/hosts/{host}',
+      summary: 'Add a host',
+      params: memberParams,
+      status: 200,
+    },
+    Names,
+    {
+      404: 'There is no such cluster, or no such host',
+      405: 'The host is not ready to join',
+      409: 'The host is in another cluster',
+      500: 'The container manager refuses the host, or takes longer than 10 s',
+    },
+  ),
+  deleting({ path: '/cluster/{name}/hosts/{host}', summary: 'Remove a host', params: memberParams }, noCluster),
   ...changes.map((change) =>
     reading(
       { path: `/cluster/{name}/${change}`, summary: `Its latest ${change}`, params: clusterParams },
@@ -147,6 +195,13 @@ export const clustersDocuments: readonly DocumentedRoute[] = [
   ),
   reading({ path: '/hosts', summary: 'Hosts' }, z.array(HostRecord)),
   reading({ path: '/host/{address}', summary: 'A host', params: hostParams }, HostRecord, { 404: 'There is no such host' }),
+  deleting(
+    { path: '/host/{address}', summary: 'Delete a host, and forget its key for good', params: hostParams },
+    { 404: 'There is no such host' },
+  ),
+  reading({ path: '/host/{address}/status', summary: 'How a host is, and its node', params: hostParams }, HostStatusRecord, {
+    404: 'There is no such host',
+  }),
   reading(
     { path: '/host/{address}/creds', summary: 'How it is reached. Who asks is recorded', params: hostParams },
     HostCredentials,

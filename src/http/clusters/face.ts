@@ -8,12 +8,17 @@ import type { Reply } from '../replies/reply.ts'
 import type { Authentication } from './authenticators/authenticators.ts'
 import { clusterRoutes } from './clusters.ts'
 import { containerManagerRoutes } from './container-managers.ts'
+import { deleteClusterRoutes } from './delete-cluster.ts'
+import { deleteHostRoutes } from './delete-host.ts'
 import { clustersDocuments } from './documents.ts'
 import { clustersError, reasonHeader } from './error-body.ts'
+import { hostStatusRoutes } from './host-status.ts'
 import { hostRoutes } from './hosts.ts'
+import { memberRoutes } from './members.ts'
 import { networkRoutes } from './networks.ts'
 import { base, noRoute, withPatterns } from './paths.ts'
 import { putHostRoutes } from './put-host.ts'
+import { replaceHostsRoutes } from './replace-hosts.ts'
 import { clustersSummaries } from './summaries.ts'
 import type { ClustersTools } from './tools.ts'
 
@@ -22,15 +27,16 @@ export const createClustersFace = ({
   ports,
   settings,
   secrets,
+  nodeStatus,
   authentication,
 }: {
   readonly ports: HttpPorts
   readonly settings: ClustersSettings
   readonly authentication: Pick<Authentication, 'authenticate'>
-} & Pick<ClustersTools, 'secrets'>): Face => {
+} & Pick<ClustersTools, 'secrets' | 'nodeStatus'>): Face => {
   const closing = new AbortController()
   const changes = createChanges(ports)
-  const tools = { ports, settings, secrets, changes, closing: closing.signal }
+  const tools = { ports, settings, secrets, nodeStatus, changes, closing: closing.signal }
   return {
     name: 'clusters',
     owns: (path) => path === base || path.startsWith(`${base}/`),
@@ -56,7 +62,12 @@ export const createClustersFace = ({
 
 const rooms: readonly ((tools: ClustersTools) => readonly FaceRoute[])[] = [
   clusterRoutes,
+  deleteClusterRoutes,
+  replaceHostsRoutes,
+  memberRoutes,
   hostRoutes,
+  hostStatusRoutes,
+  deleteHostRoutes,
   putHostRoutes,
   networkRoutes,
   containerManagerRoutes,

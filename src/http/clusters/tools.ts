@@ -1,11 +1,15 @@
 import type { ClustersSettings } from '../../commands/clusters/settings.ts'
 import type { CommandContext } from '../../commands/execute.ts'
 import { derivedId } from '../../lib/ids.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import { type ClustersQueries, clustersQueries, clustersView } from '../../projections/clusters/clusters.ts'
 import type { Secrets } from '../../stores/secrets.ts'
 import { type HttpContext, requestContext } from '../faces/http-context.ts'
 import type { HttpPorts } from '../faces/http-ports.ts'
 import type { Changes } from '../reading/view-changes.ts'
+
+/** Asks a container manager, by the name of its configuration, what it says of a node. Rejects where it says nothing. */
+export type NodeStatus = (manager: string, address: string, signal: AbortSignal) => Promise<JsonObject>
 
 /** What routes of this face are made of. */
 export interface ClustersTools {
@@ -13,6 +17,7 @@ export interface ClustersTools {
   readonly settings: ClustersSettings
   /** Only the credentials of a host and the token of a container manager are opened, by the routes that show them. */
   readonly secrets: Pick<Secrets, 'digest' | 'open'>
+  readonly nodeStatus: NodeStatus
   readonly changes: Changes
   /** Aborts when the server goes down: whatever waits answers then. */
   readonly closing: AbortSignal

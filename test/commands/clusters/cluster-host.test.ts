@@ -124,13 +124,16 @@ test('a new key of the host is recorded once, until yet another comes', () => {
 })
 
 test('a deletion takes a member out of its cluster', () => {
-  given(clusterHost, [registered()]).when({ type: 'DeleteHost', address }).then([deleted])
+  given(clusterHost, [registered()]).when({ type: 'DeleteHost', address, registration: 'r1' }).then([deleted])
   given(clusterHost, [registered(), joined()])
-    .when({ type: 'DeleteHost', address })
+    .when({ type: 'DeleteHost', address, registration: 'r1' })
     .then([left('hostDeleted'), { type: 'HostDeleted', data: { address, cluster: 'web' } }])
   given(clusterHost, [registered(), deleted])
-    .when({ type: 'DeleteHost', address })
+    .when({ type: 'DeleteHost', address, registration: 'r1' })
     .then({ refused: { reason: 'unknown-host' } })
+  given(clusterHost, [registered('r2')])
+    .when({ type: 'DeleteHost', address, registration: 'r1' })
+    .then({ refused: { reason: 'host-changed' } })
 })
 
 test('who reads a key is on the record, also where the host is gone', () => {

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../lib/clock.ts'
 import { isObject, type JsonObject } from '../../../lib/json.ts'
 import type { Outbound, OutboundResponse } from '../../outbound/outbound.ts'
 import { RequestFailed } from '../../outbound/request-failure.ts'
@@ -10,9 +11,18 @@ const largestAnswerBytes = 1_048_576
 const longestReason = 300
 
 /** A server of the Kubernetes API, OpenShift too: hosts are its nodes. Source: clusters contract, section 6.7. */
-export const kubernetesManager = (outbound: Outbound, server: () => Promise<ManagerServer>): ContainerManager => {
+export const kubernetesManager = ({
+  outbound,
+  clock,
+  server,
+}: {
+  readonly outbound: Outbound
+  readonly clock: Clock
+  readonly server: () => Promise<ManagerServer>
+}): ContainerManager => {
   /** Every call may be made twice: a kept connection may close just when it is used again. */
   const send = async (...[method, path, signal, body]: Call): Promise<OutboundResponse> => {
+    const until = clock.monotonic() + callTimeoutMs
     const { base, token, tls } = await server()
     const request = {
       url: `${base}/nodes${path}`,
@@ -32,7 +42,7 @@ export const kubernetesManager = (outbound: Outbound, server: () => Promise<Mana
       return await outbound.request(request)
     } catch (error) {
       if (!(error instanceof RequestFailed) || error.reason !== 'lost') throw error
-      return outbound.request(request)
+      return outbound.request({ ...request, timeoutMs: Math.max(0, until - clock.monotonic()) })
     }
   }
 

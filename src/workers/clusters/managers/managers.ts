@@ -37,10 +37,9 @@ export const createManagers = ({
       if (state.status === 'absent') return undefined
       const { type, options } = state.manager
       if (type === 'trivial') return trivialManager((address) => isNode(name, address))
-      return kubernetesManager(outbound, async () => {
-        const { token } = options
-        return managerServer(token === undefined ? options : { ...options, token: await open(token) })
-      })
+      const { token } = options
+      const server = async () => managerServer(token === undefined ? options : { ...options, token: await open(token) })
+      return kubernetesManager({ outbound, clock, server })
     },
   }
 }

@@ -2,7 +2,13 @@ import { cluster as clusterDecider, clusterStream } from '../../../commands/clus
 import { clusterHost } from '../../../commands/clusters/cluster-host.ts'
 import type { KnownHost } from '../../../commands/clusters/investigation.ts'
 import { joinCluster } from '../../../commands/clusters/join-cluster.ts'
-import { type MembershipOutcome, type NodeChange, RegisterInput, registerKind } from '../../../commands/clusters/membership.ts'
+import {
+  type MembershipOutcome,
+  type NodeChange,
+  notJoined,
+  RegisterInput,
+  registerKind,
+} from '../../../commands/clusters/membership.ts'
 import type { CommandContext, Executor } from '../../../commands/execute.ts'
 import { derivedId } from '../../../lib/ids.ts'
 import { atOnce } from '../../at-once.ts'
@@ -36,14 +42,14 @@ export const registerWork = ({
 
   const join = async (host: KnownHost, { cluster, creation, manager }: RegisterInput, context: WorkContext): Promise<void> => {
     const { operationId } = context
-    const refused = await joinCluster(
+    const { refused } = await joinCluster(
       { executor, isCurrent: current.has },
       { ...host, joins: { cluster, creation }, operationId },
       commandOf(context, 'join', host.address),
     )
     if (refused === undefined) return
     if (manager !== '') await nodes.remove({ ...host, manager }, context)
-    throw new WorkFailed('not-joined', `${host.address} cannot join the cluster ${cluster}: ${refused.reason}`, {
+    throw new WorkFailed(notJoined, `${host.address} cannot join the cluster ${cluster}: ${refused.reason}`, {
       retryable: false,
     })
   }
