@@ -50,6 +50,8 @@ const scriptedInvestigation = (scripts: Map<string, Script>): Work<KnownHost, Js
 })
 
 export interface ClustersApp extends Omit<TestApp, 'ask'> {
+  /** Asks as tests of other faces do. */
+  readonly plain: TestApp['ask']
   /** Says what becomes of a host that is put from now on. */
   script(address: string, script: Script): void
   /** As clients of this face ask: JSON without a content type, a body with every method but `GET`. */
@@ -83,6 +85,7 @@ export const startClusters = async (
   }
   return {
     ...app,
+    plain: app.ask,
     ask,
     script: (address, script) => scripts.set(address, script),
     ended,
