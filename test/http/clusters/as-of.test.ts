@@ -9,19 +9,24 @@ const ask = (app: TestApp, line: string, body: object = {}) => app.ask(line, { r
 /** Hosts come into clusters, succeed, fail and begin again; clusters, networks and container managers come, change and go. */
 const act = async (app: TestApp, n: number): Promise<unknown> => {
   await ask(app, `PUT /api/v0/cluster/c${n % 2}`, { container_manager: n % 4 === 3 ? '' : 'm', network: `n${n % 3}` })
-  await ask(app, `PUT /api/v0/host/10.0.0.${n % 7}`, { cluster: n < 7 ? `c${n % 2}` : '', ssh_priv_key: 'a2V5', ssh_port: 22 + (n % 2) })
+  await ask(app, `PUT /api/v0/host/10.0.0.${n % 7}`, {
+    cluster: n < 7 ? `c${n % 2}` : '',
+    ssh_priv_key: 'a2V5',
+    ssh_port: 22 + (n % 2),
+  })
   const method = n % 3 === 2 ? 'DELETE' : 'PUT'
   await ask(app, `${method} /api/v0/network/n${n % 3}`, { options: { address: '10.0.0.9:1' } })
   // What is forgotten has no past, so a token stays.
   return ask(app, `PUT /api/v0/containermanager/m${n % 2 === 0 ? '' : n}`, { options: { token: `token of ${n % 2}` } })
 }
 
-const gets = async (): Promise<readonly string[]> => [
-  ...['/clusters', '/cluster', '/hosts', '/networks', '/containermanagers', '/containermanager/m', '/containermanager/m1'],
-  ...['c0', 'c1'].flatMap((name) => ['', '/hosts', '/hosts/10.0.0.1', '/deploy'].map((path) => `/cluster/${name}${path}`)),
-  ...['default', 'n0', 'n2'].map((name) => `/network/${name}`),
-  ...[0, 1, 2, 3].flatMap((n) => [`/host/10.0.0.${n}`, `/host/10.0.0.${n}/creds`]),
-].map((path) => `/api/v0${path}`)
+const gets = async (): Promise<readonly string[]> =>
+  [
+    ...['/clusters', '/cluster', '/hosts', '/networks', '/containermanagers', '/containermanager/m', '/containermanager/m1'],
+    ...['c0', 'c1'].flatMap((name) => ['', '/hosts', '/hosts/10.0.0.1', '/deploy'].map((path) => `/cluster/${name}${path}`)),
+    ...['default', 'n0', 'n2'].map((name) => `/network/${name}`),
+    ...[0, 1, 2, 3].flatMap((n) => [`/host/10.0.0.${n}`, `/host/10.0.0.${n}/creds`]),
+  ].map((path) => `/api/v0${path}`)
 
 asOfContract({
   name: 'the clusters face',
