@@ -179,11 +179,11 @@ const configOf = ({
   ].join('\n')
 
 /** Runs what was sent with the machine's programs, and with its files in place of the real ones. */
-const runScript = (root: string): string => `#!/bin/sh
+const runScript = (root: string): string => `#!/bin/bash
 printf '%s\\0' "$SSH_ORIGINAL_COMMAND" >> ${root}/.sshd/commands
-PATH=${root}/bin:$PATH
-export PATH
-exec /bin/sh -c "$(printf '%s' "$SSH_ORIGINAL_COMMAND" | sed -E "s#(^|[^a-zA-Z0-9_.-])/(etc|run|proc|usr/lib)/#\\\\1${root}/\\\\2/#g")"
+command=$SSH_ORIGINAL_COMMAND
+for folder in etc run proc usr/lib; do command=\${command//\\/$folder\\//${root}/$folder/}; done
+PATH=${root}/bin:$PATH exec /bin/sh -c "$command"
 `
 
 /** Ends sshd and its sessions, which are its children. */

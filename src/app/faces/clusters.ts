@@ -2,6 +2,7 @@ import { cluster } from '../../commands/clusters/cluster.ts'
 import { clusterHost } from '../../commands/clusters/cluster-host.ts'
 import { clusterManager } from '../../commands/clusters/cluster-manager.ts'
 import { clusterNetwork } from '../../commands/clusters/cluster-network.ts'
+import { investigateKind } from '../../commands/clusters/investigation.ts'
 import { registerKind, unregisterKind } from '../../commands/clusters/membership.ts'
 import { type ClustersSettings, clustersSettings, clustersVariables } from '../../commands/clusters/settings.ts'
 import { hostEvents } from '../../events/clusters/host.ts'
@@ -19,7 +20,7 @@ export const clusters = faceModule<ClustersSettings>({
   deciders: [cluster, clusterHost, clusterNetwork, clusterManager],
   projections: [clustersProjection],
   sealed: [hostEvents, managerEvents],
-  kinds: { [registerKind]: view, [unregisterKind]: view },
+  kinds: { [investigateKind]: view, [registerKind]: view, [unregisterKind]: view },
   works: async (node) => {
     const { clustersWorks } = await import('../../workers/clusters/clusters-kinds.ts')
     return clustersWorks(node)

@@ -1,12 +1,8 @@
 import { z } from 'zod'
-import { type Environment, httpUrl, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
+import { type Environment, httpUrl, list, settingsFrom, variablesOf, whole, yesOrNo } from '../../lib/environment.ts'
 import { type ProxyFor, proxiesOf } from '../../lib/proxy-settings.ts'
 import { type AuthenticationSettings, authenticationSettings, authenticationVariables } from './authentication-settings.ts'
-
-const words = z
-  .string()
-  .default('')
-  .transform((text) => text.split(/[\s,]+/).filter((word) => word !== ''))
+import { oldAlgorithms } from './ssh-algorithms.ts'
 
 /** The settings of the clusters face, but for those of its authentication. */
 const ClustersSettings = z.object({
@@ -15,7 +11,7 @@ const ClustersSettings = z.object({
   /** Whether a host whose key has changed is trusted again. */
   acceptChangedHostKeys: yesOrNo.default(false),
   /** More algorithms of SSH, for old hosts: `ssh-rsa`, `diffie-hellman-group14-sha1`. */
-  sshAlgorithms: words,
+  sshAlgorithms: list((name) => oldAlgorithms.includes(name), `is none of ${oldAlgorithms.join(', ')}`),
   /** JSON with commands for operating systems, beside or in place of the built-in ones. */
   osFile: z.string().optional(),
   /** etcd of networks that name none. */

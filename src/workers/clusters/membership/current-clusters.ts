@@ -1,4 +1,5 @@
 import type { ClusterCreation } from '../../../commands/clusters/cluster-host.ts'
+import type { KnownHost } from '../../../commands/clusters/investigation.ts'
 import { Unavailable } from '../../../lib/errors.ts'
 import { clustersQueries, clustersView } from '../../../projections/clusters/clusters.ts'
 import type { Projections } from '../../../projections/projection.ts'
@@ -11,6 +12,8 @@ export interface CurrentClusters {
   has(creation: ClusterCreation): Promise<boolean>
   /** Whether a host's node counts as registered there. */
   isRegistered(node: Node): Promise<boolean>
+  /** Of the key by which a host is remembered; null before it was first reached. */
+  fingerprintOf(host: KnownHost): Promise<string | null>
 }
 
 const caughtUpWithinMs = 10_000
@@ -32,6 +35,10 @@ export const createCurrentClusters = ({
     isRegistered: async ({ address, registration, manager }) => {
       const host = (await queries()).hosts.byAddress(address)
       return host?.registration === registration && host.cluster !== null && host.manager === manager
+    },
+    fingerprintOf: async ({ address, registration }) => {
+      const host = (await queries()).hosts.byAddress(address)
+      return host?.registration === registration ? host.fingerprint : null
     },
   }
 }

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { isIP, type LookupFunction, connect as openSocket, type Socket } from 'node:net'
 import { Client, type PublicKeyAuthMethod } from 'ssh2'
+import { algorithmsWith } from '../../../commands/clusters/ssh-algorithms.ts'
 import type { Clock } from '../../../lib/clock.ts'
 import { messageOf } from '../../../lib/errors.ts'
-import { algorithmsWith } from './algorithms.ts'
-import type { PrivateKey } from './private-key.ts'
-import { SshFailed, type SshTarget } from './ssh.ts'
+import { type PrivateKey, SshFailed, type SshTarget } from './ssh.ts'
 
 /** A connection that has logged in. */
 export interface Connection {

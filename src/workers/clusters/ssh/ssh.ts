@@ -1,12 +1,15 @@
 import type { Readable } from 'node:stream'
+import type { ParsedKey } from 'ssh2'
 import type { StandardStream } from '../../../events/output.ts'
-import type { PrivateKey } from './private-key.ts'
 
 /** Commands on other machines, by SSH. Source: clusters contract, section 6.1. */
 export interface Ssh {
   /** One attempt to log in. Rejects with `SshFailed`, or the signal's reason; whatever was opened is closed then. */
   connect(target: SshTarget): Promise<SshSession>
 }
+
+/** A private key that can sign. */
+export type PrivateKey = ParsedKey
 
 export interface SshTarget {
   readonly address: string
@@ -48,6 +51,7 @@ export interface ExecEnd {
 
 /** Why there is no session, or no end of a command. */
 export type SshFailure =
+  | 'key-unreadable'
   | 'unreachable'
   | 'auth-refused'
   | 'host-key-changed'

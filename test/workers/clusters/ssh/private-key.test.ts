@@ -56,5 +56,5 @@ test.each([
   ['one with a passphrase', base64(lockedKey)],
   ['half of one', base64(openSshKey.slice(0, 200))],
 ])('is unreadable: %s', (_what, key) => {
-  expect(() => readPrivateKey(key)).toThrow(expect.objectContaining({ name: 'KeyUnreadable' }))
+  expect(() => readPrivateKey(key)).toThrow(expect.objectContaining({ name: 'SshFailed', reason: 'key-unreadable' }))
 })

@@ -67,9 +67,13 @@ describe.skipIf(noSshd !== undefined)('a real sshd', () => {
     const going = await openSshd({ key: host.key })
     onTestFinished(() => going.close())
     const opened = await session(at(going, { user: remoteUser, key: readPrivateKey(host.key.base64) }))
-    const running = run(opened, 'echo begun > /etc/begun; exec sleep 60')
+    const { promise: begun, resolve: begins } = Promise.withResolvers<void>()
+    const pipe = async (source: AsyncIterable<Buffer>): Promise<void> => {
+      for await (const _ of source) begins()
+    }
+    const running = opened.exec('echo begun; exec sleep 60', { timeLimitMs: 60_000, pipe })
     running.catch(() => undefined)
-    await expect.poll(() => going.read('/etc/begun')).toBe('begun\n')
+    await begun
     going.stop()
     await expect(running).rejects.toMatchObject({ reason: 'lost' })
   })

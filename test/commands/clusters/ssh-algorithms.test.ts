@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
-import { algorithmsWith, oldAlgorithms } from '../../../../src/workers/clusters/ssh/algorithms.ts'
+import { algorithmsWith, oldAlgorithms } from '../../../src/commands/clusters/ssh-algorithms.ts'
 
 /** ssh2's own lists. */
 const lists: Readonly<Record<string, readonly string[]>> = createRequire(import.meta.url)('ssh2/lib/protocol/constants.js')
