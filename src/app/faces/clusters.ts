@@ -38,7 +38,7 @@ export const clusters = faceModule<ClustersSettings>({
     return {
       face: createClustersFace({ ...node, authentication, nodeStatus: createNodeStatus(node) }),
       checks: { 'clusters-users': authentication.check },
-      services: [{ name: 'investigations', where: 'one', ...createInvestigations(node) }],
+      services: [{ name: 'investigations', where: 'each', ...createInvestigations(node) }],
     }
   },
 })

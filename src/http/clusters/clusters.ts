@@ -55,7 +55,7 @@ export const clusterRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] =>
   const members: FaceRoute['handle'] = (c, { name = '' }) => {
     const { clusters, hosts } = queriesOf(c)
     if (clusters.byName(name) === undefined) return unknownCluster(name)
-    return json(hosts.membersOf(name).map(({ address }) => address))
+    return json(hosts.addressesOf(name))
   }
 
   const member: FaceRoute['handle'] = (c, { name = '', host = '' }) => {

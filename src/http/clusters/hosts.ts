@@ -23,9 +23,10 @@ export const hostRoutes = ({ ports, secrets }: ClustersTools): readonly FaceRout
 
   /** Who reads a key, of the present or of the past, is on the record before they have it. */
   const credentials: FaceRoute['handle'] = async (c, { address = '' }) => {
-    const found = queriesOf(c).hosts.byAddress(address)
-    if (found === undefined) return unknownHost(address)
-    const key = await openValue(found.key, secrets).catch((error: unknown) => {
+    const { hosts } = queriesOf(c)
+    const [found, sealed] = [hosts.byAddress(address), hosts.keyOf(address)]
+    if (found === undefined || sealed === undefined) return unknownHost(address)
+    const key = await openValue(sealed, secrets).catch((error: unknown) => {
       if (error instanceof SecretForgotten) return null
       throw error
     })

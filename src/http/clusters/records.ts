@@ -98,7 +98,7 @@ export const clusterWithHostset = (
   { clusters, hosts }: ClustersQueries,
 ): z.infer<typeof ClusterWithHostset> => ({
   ...clusterRecord(cluster, clusters.counts(cluster.name)),
-  hostset: hosts.membersOf(cluster.name).map(({ address }) => address),
+  hostset: [...hosts.addressesOf(cluster.name)],
 })
 
 export const clusterWithHosts = (cluster: Cluster, queries: ClustersQueries): z.infer<typeof ClusterWithHosts> => {
@@ -129,13 +129,13 @@ export const ChangeRecords = {
 } as const
 
 /** Hosts as they are now; of those that are gone only the address. */
-export const changeRecord = (record: ClusterChange, { changes, hosts }: ClustersQueries): Readonly<Record<string, JsonValue>> => {
+export const changeRecord = (
+  record: ClusterChange,
+  { hosts }: Pick<ClustersQueries, 'hosts'>,
+): Readonly<Record<string, JsonValue>> => {
   const { operation, cluster, change, version, status, requestedAt, finishedAt } = record
   const listed = (state: 'started' | 'succeeded') =>
-    changes.hosts(operation, state).map((address) => {
-      const host = hosts.byAddress(address)
-      return host === undefined ? { address } : hostRecord(host)
-    })
+    hosts.ofChange(operation, state).map((host) => ('status' in host ? hostRecord(host) : { address: host.address }))
   return {
     ...{ name: cluster, status, ...(change === 'deploy' ? { version } : {}) },
     [doneMembers[change]]: listed('succeeded'),

@@ -105,13 +105,4 @@ export const changeQueries = (views: Views) => ({
     views.all<ClusterChange>(
       `${select} WHERE finished_at IS NULL AND creation NOT IN (SELECT creation FROM clusters) ORDER BY seq`,
     ),
-  /** Addresses in order: of the hosts that have succeeded, or of those that have been started and have not succeeded. */
-  hosts: (operation: string, state: 'started' | 'succeeded'): readonly string[] =>
-    views
-      .all<{ address: string }>(
-        `SELECT address FROM change_hosts WHERE operation = ? AND state = ? ORDER BY place`,
-        operation,
-        state,
-      )
-      .map(({ address }) => address),
 })

@@ -22,7 +22,6 @@ export interface Host extends KnownHost {
   readonly sshPort: number
   /** Whether its address is the one that its registration came from. */
   readonly inferredAddress: boolean
-  readonly key: SealedValue
   /** Of the key that the host is remembered by; null before it was first reached. */
   readonly fingerprint: string | null
   readonly registeredAt: string
@@ -30,7 +29,6 @@ export interface Host extends KnownHost {
   readonly investigation: string | null
   /** The event since which it is `failed`, and its time. */
   readonly failure: { readonly event: string; readonly at: string } | null
-  readonly lastError: OperationError | null
   /** The name of the last step of its bootstrap that succeeded. */
   readonly lastStep: string | null
   readonly cluster: string | null
@@ -38,17 +36,16 @@ export interface Host extends KnownHost {
   readonly manager: string | null
 }
 
-type HostRow = Omit<Host, 'inferredAddress' | 'key' | 'failure' | 'lastError'> & {
+type HostRow = Omit<Host, 'inferredAddress' | 'failure'> & {
   readonly inferred: number
-  readonly key: string
   readonly failure: string | null
   readonly failedAt: string | null
-  readonly lastError: string | null
 }
 
-const select = `SELECT address, registration, status, os, cpus, memory, space, last_check AS lastCheck, source, remote_user AS remoteUser,
-  ssh_port AS sshPort, inferred, key, fingerprint, registered_at AS registeredAt, investigation, failure, failed_at AS failedAt,
-  last_error AS lastError, last_step AS lastStep, cluster, node_manager AS manager FROM hosts`
+const columns = `hosts.address, hosts.registration, status, os, cpus, memory, space, last_check AS lastCheck, source, remote_user AS remoteUser,
+  ssh_port AS sshPort, inferred, fingerprint, registered_at AS registeredAt, investigation, failure, failed_at AS failedAt,
+  last_step AS lastStep, cluster, node_manager AS manager`
+const select = `SELECT ${columns} FROM hosts`
 
 export const hostQueries = (views: Views) => ({
   /** The oldest first. */
@@ -57,9 +54,33 @@ export const hostQueries = (views: Views) => ({
     const row = views.get<HostRow>(`${select} WHERE address = ?`, address)
     return row && hostOf(row)
   },
+  /** The private key as it was received, sealed. */
+  keyOf: (address: string): SealedValue | undefined => {
+    const row = views.get<{ key: string }>(`SELECT key FROM hosts WHERE address = ?`, address)
+    return row && JSON.parse(row.key)
+  },
+  /** Why the last work with it failed. */
+  lastErrorOf: (address: string): OperationError | undefined => {
+    const row = views.get<{ error: string | null }>(`SELECT last_error AS error FROM hosts WHERE address = ?`, address)
+    return row?.error == null ? undefined : JSON.parse(row.error)
+  },
   /** In the order in which they joined. */
   membersOf: (cluster: string): readonly Host[] =>
     views.all<HostRow>(`${select} WHERE cluster = ? ORDER BY joined`, cluster).map(hostOf),
+  addressesOf: (cluster: string): readonly string[] =>
+    views
+      .all<{ address: string }>(`SELECT address FROM hosts WHERE cluster = ? ORDER BY joined`, cluster)
+      .map(({ address }) => address),
+  /** Those that an operation has started on, or succeeded with, in its order; of one that is gone the address. */
+  ofChange: (operation: string, state: 'started' | 'succeeded'): readonly (Host | { readonly address: string })[] =>
+    views
+      .all<HostRow & { readonly target: string }>(
+        `SELECT change_hosts.address AS target, ${columns} FROM change_hosts LEFT JOIN hosts USING (address)
+         WHERE operation = ? AND state = ? ORDER BY place`,
+        operation,
+        state,
+      )
+      .map(({ target, ...host }) => (host.address === null ? { address: target } : hostOf(host))),
   /** Those for which nobody has asked for an investigation. */
   uninvestigated: (): readonly Host[] =>
     views.all<HostRow>(`${select} WHERE phase = 'investigating' AND investigation IS NULL ORDER BY seq`).map(hostOf),
@@ -77,10 +98,8 @@ export const hostQueries = (views: Views) => ({
       .map(hostOf),
 })
 
-const hostOf = ({ inferred, key, failure, failedAt, lastError, ...host }: HostRow): Host => ({
+const hostOf = ({ inferred, failure, failedAt, ...host }: HostRow): Host => ({
   ...host,
   inferredAddress: inferred === 1,
-  key: JSON.parse(key),
   failure: failure === null || failedAt === null ? null : { event: failure, at: failedAt },
-  lastError: lastError === null ? null : JSON.parse(lastError),
 })

@@ -4,19 +4,20 @@ import { on } from '../projection.ts'
 /**
  * `phase` says how far the host is by itself: `investigating`, `bootstrapping`, `ready` or `failed`; `failure` is then the event that says so, and
  * `failed_by` whether its investigation or a check found out. A host that is ready is active where it is registered at the container manager
- * of its cluster. `registered_at`, `checked_at` and `last_check` are RFC 3339; `checked_at` is the last check, reached or not.
+ * of its cluster. `registered_at`, `checked_at` and `last_check` are RFC 3339; `checked_at` is the last check, reached or not. The last columns may be long:
+ * lists do not read them.
  */
 export const hostSchema = [
   `CREATE TABLE hosts (
      seq INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE, registration TEXT NOT NULL, position TEXT NOT NULL, registered_at TEXT NOT NULL,
-     remote_user TEXT NOT NULL, ssh_port INTEGER NOT NULL, source TEXT NOT NULL, inferred INTEGER NOT NULL, key TEXT NOT NULL,
-     fingerprint TEXT,
+     remote_user TEXT NOT NULL, ssh_port INTEGER NOT NULL, source TEXT NOT NULL, inferred INTEGER NOT NULL, fingerprint TEXT,
      phase TEXT NOT NULL DEFAULT 'investigating', failed_by TEXT, failure TEXT, failed_at TEXT, investigation TEXT,
      os TEXT NOT NULL DEFAULT '', cpus INTEGER NOT NULL DEFAULT 0, memory INTEGER NOT NULL DEFAULT 0, space INTEGER NOT NULL DEFAULT 0,
-     last_check TEXT, checked_at TEXT, last_error TEXT, last_step TEXT,
+     last_check TEXT, checked_at TEXT, last_step TEXT,
      cluster TEXT, creation TEXT, joined TEXT, node_manager TEXT,
      status TEXT NOT NULL AS (CASE WHEN phase <> 'ready' THEN phase
-       WHEN node_manager IS NOT NULL AND cluster IS NOT NULL THEN 'active' ELSE 'disassociated' END) VIRTUAL
+       WHEN node_manager IS NOT NULL AND cluster IS NOT NULL THEN 'active' ELSE 'disassociated' END) VIRTUAL,
+     key TEXT NOT NULL, last_error TEXT
    ) STRICT`,
   `CREATE INDEX hosts_by_cluster ON hosts (cluster, joined) WHERE cluster IS NOT NULL`,
   `CREATE INDEX hosts_by_node ON hosts (node_manager) WHERE node_manager IS NOT NULL`,

@@ -24,10 +24,10 @@ const end = (it: Clusters, operation: string, target: string, place: number, suc
       ? { attempt: 1, target, place, result: {} }
       : { attempt: 1, target, place, error: { type: 'command-failed', message: 'no', retryable: false } },
   )
-const lists = (it: Clusters, operation: string) => ({
-  done: it.changes.hosts(operation, 'succeeded'),
-  at: it.changes.hosts(operation, 'started'),
-})
+const lists = (it: Clusters, operation: string) => {
+  const listed = (state: 'started' | 'succeeded') => it.hosts.ofChange(operation, state).map(({ address }) => address)
+  return { done: listed('succeeded'), at: listed('started') }
+}
 
 test('hosts go from list to list, and the one that failed stays where it was', async () => {
   const it = await openClusters()
@@ -56,7 +56,7 @@ test('hosts go from list to list, and the one that failed stays where it was', a
   await it.fail(operation)
   expect(lists(it, operation)).toEqual({ done: ['a'], at: ['b'] })
   expect(it.changes.latest(creation, 'deploy')).toMatchObject({ status: 'failed', finishedAt: expect.stringMatching(/Z$/) })
-  expect(it.hosts.byAddress('b')?.lastError).toMatchObject({ type: 'command-failed' })
+  expect(it.hosts.lastErrorOf('b')).toMatchObject({ type: 'command-failed' })
 })
 
 test('an operation without hosts ends as any other', async () => {
@@ -82,7 +82,7 @@ test('the latest of each change counts, retries too, whichever targets they go o
   expect(it.changes.latest(creation, 'restart')?.operation).toBe(restart)
   expect(lists(it, retry)).toEqual({ done: ['b'], at: [] })
   // What is no longer the latest, and has ended, is forgotten.
-  expect(it.changes.hosts(first, 'started')).toEqual([])
+  expect(lists(it, first)).toEqual({ done: [], at: [] })
   expect(it.changes.unfinished('web').map(({ operation }) => operation)).toEqual([restart, retry])
 })
 
@@ -111,7 +111,9 @@ test('of another host at the address an operation says nothing', async () => {
   const host = await it.host('a')
   const operation = await change(it, 'upgrade', creation, [host])
   await start(it, operation, 'a', 0)
+  expect(it.hosts.ofChange(operation, 'started')).toEqual([it.hosts.byAddress('a')])
   await it.record('clusterHost-a', ['HostDeleted', { address: 'a' }])
+  expect(it.hosts.ofChange(operation, 'started')).toEqual([{ address: 'a' }])
   await it.host('a')
   await end(it, operation, 'a', 0)
   expect(it.hosts.byAddress('a')?.lastCheck).toBeNull()
