@@ -60,8 +60,8 @@ export type ClusterHostState =
       readonly key: SealedValue
       readonly keyDigest: string
       readonly member: ClusterCreation | null
-      /** The fingerprint of the newest key that was not the remembered one. */
-      readonly changedKey: string | null
+      /** The newest key that was not the remembered one. */
+      readonly changedKey: { readonly fingerprint: string; readonly accepted: boolean } | null
     } & HostSettings)
 
 export type ClusterHostRefusal =
@@ -94,7 +94,7 @@ export const clusterHost: Decider<ClusterHostCommand, HostEvent, ClusterHostStat
       case 'HostLeftCluster':
         return { ...state, member: null }
       case 'HostKeyChanged':
-        return { ...state, changedKey: event.data.newFingerprint }
+        return { ...state, changedKey: { fingerprint: event.data.newFingerprint, accepted: event.data.accepted } }
       case 'HostCredentialsRead':
         return state
       case 'HostDeleted':
@@ -133,7 +133,7 @@ export const clusterHost: Decider<ClusterHostCommand, HostEvent, ClusterHostStat
       }
       case 'RecordHostKey': {
         const { oldFingerprint, newFingerprint, accepted } = command
-        if (state.changedKey === newFingerprint) return nothing
+        if (state.changedKey?.fingerprint === newFingerprint && state.changedKey.accepted === accepted) return nothing
         return { events: [{ type: 'HostKeyChanged', data: { address, oldFingerprint, newFingerprint, accepted } }] }
       }
       case 'DeleteHost': {

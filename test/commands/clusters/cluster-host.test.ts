@@ -104,13 +104,13 @@ test('a host leaves the cluster that it is in, and no other', () => {
   given(clusterHost, [registered()]).when(leave('web')).then([])
 })
 
-test('a new key of the host is recorded once, until yet another comes', () => {
-  const record = (newFingerprint: string): ClusterHostCommand => ({
-    ...{ type: 'RecordHostKey', address, registration: 'r1', oldFingerprint: 'A', newFingerprint, accepted: false },
+test('a new key of the host is recorded once, until yet another comes or it is accepted', () => {
+  const record = (newFingerprint: string, accepted = false): ClusterHostCommand => ({
+    ...{ type: 'RecordHostKey', address, registration: 'r1', oldFingerprint: 'A', newFingerprint, accepted },
   })
-  const changed = (newFingerprint: string): HostEvent => ({
+  const changed = (newFingerprint: string, accepted = false): HostEvent => ({
     type: 'HostKeyChanged',
-    data: { address, oldFingerprint: 'A', newFingerprint, accepted: false },
+    data: { address, oldFingerprint: 'A', newFingerprint, accepted },
   })
   given(clusterHost, [registered()])
     .when(record('B'))
@@ -121,6 +121,12 @@ test('a new key of the host is recorded once, until yet another comes', () => {
   given(clusterHost, [registered(), changed('B')])
     .when(record('C'))
     .then([changed('C')])
+  given(clusterHost, [registered(), changed('B')])
+    .when(record('B', true))
+    .then([changed('B', true)])
+  given(clusterHost, [registered(), changed('B', true)])
+    .when(record('B', true))
+    .then([])
 })
 
 test('a deletion takes a member out of its cluster', () => {
