@@ -2,7 +2,7 @@ import type { CommandContext } from '../../commands/execute.ts'
 import { operation } from '../../commands/operation.ts'
 import type { SubmitRequest } from '../../commands/submit.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
-import type { HttpContext } from '../faces/http-context.ts'
+import { goneSignal, type HttpContext } from '../faces/http-context.ts'
 import { settle } from '../reading/event-position.ts'
 import { hasEnded, waitForOperation } from '../reading/operation-wait.ts'
 import { type ClustersTools, furtherContext, reads } from './tools.ts'
@@ -29,9 +29,11 @@ export const carryOut = async (
   if (submitted.refused !== undefined) throw new Error(`${request.kind} was refused: ${submitted.refused.reason}`)
   const id = submitted.operationId
   await settle(ports, submitted.position)
+  const gone = goneSignal(c)
   let ended = await waitForOperation(c, tools, { id, timeoutMs: until - c.clock.monotonic() })
-  const isOver = (): boolean => c.clock.monotonic() >= until
-  if ((ended === undefined || !hasEnded(ended)) && isOver()) {
+  // Where the client has left or the server goes down, the operation goes on by itself.
+  const isOver = !gone.aborted && !tools.closing.aborted
+  if ((ended === undefined || !hasEnded(ended)) && isOver) {
     await ports.executor.execute(operation, { type: 'CancelOperation', id, reason: timeIsOver }, furtherContext(c, 'cancel', id))
     ended = await waitForOperation(c, tools, { id, timeoutMs: endsWithinMs })
   }

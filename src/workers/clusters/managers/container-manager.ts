@@ -4,8 +4,8 @@ import type { JsonObject } from '../../../lib/json.ts'
 export interface ContainerManager {
   /** Makes a host a node; one that is a node already is accepted. */
   register(address: string, signal: AbortSignal): Promise<void>
-  /** Ends that; a host that is not a node is accepted. */
-  remove(address: string, signal: AbortSignal): Promise<void>
+  /** Ends that; a host that is not a node is accepted. `timeoutMs` where it has to be short. */
+  remove(address: string, signal: AbortSignal, timeoutMs?: number): Promise<void>
   /** What the manager says of a node. */
   status(address: string, signal: AbortSignal): Promise<JsonObject>
 }

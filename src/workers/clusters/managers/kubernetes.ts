@@ -5,8 +5,10 @@ import { RequestFailed } from '../../outbound/request-failure.ts'
 import { type ContainerManager, ManagerRefused } from './container-manager.ts'
 import type { ManagerServer } from './manager-options.ts'
 
-/** A call has this long, whatever its caller waits. */
-const callTimeoutMs = 10_000
+/** A change has this long: more than its requester waits, who cancels it. */
+const callTimeoutMs = 15_000
+/** Source: clusters contract, section 1, "Request/worker wait". */
+const statusTimeoutMs = 10_000
 const largestAnswerBytes = 1_048_576
 const longestReason = 300
 
@@ -21,8 +23,8 @@ export const kubernetesManager = ({
   readonly server: () => Promise<ManagerServer>
 }): ContainerManager => {
   /** Every call may be made twice: a kept connection may close just when it is used again. */
-  const send = async (...[method, path, signal, body]: Call): Promise<OutboundResponse> => {
-    const until = clock.monotonic() + callTimeoutMs
+  const send = async ({ method, path, signal, body, timeoutMs = callTimeoutMs }: Call): Promise<OutboundResponse> => {
+    const until = clock.monotonic() + timeoutMs
     const { base, token, tls } = await server()
     const request = {
       url: `${base}/nodes${path}`,
@@ -35,7 +37,7 @@ export const kubernetesManager = ({
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       tls,
       signal,
-      timeoutMs: callTimeoutMs,
+      timeoutMs,
       maxBytes: largestAnswerBytes,
     }
     try {
@@ -47,19 +49,18 @@ export const kubernetesManager = ({
   }
 
   /** The body of an answer that has one of these statuses. */
-  const expected = async (statuses: readonly number[], ...call: Call): Promise<string> => {
+  const expected = async (statuses: readonly number[], call: Call): Promise<string> => {
     const { status, text } = await answerTo(call)
     if (statuses.includes(status)) return text
     throw new ManagerRefused(`the container manager answered ${status}${reasonIn(text)}`)
   }
 
   const answerTo = async (call: Call): Promise<{ readonly status: number; readonly text: string }> => {
-    const [, , signal] = call
     try {
-      const answer = await send(...call)
+      const answer = await send(call)
       return { status: answer.status, text: await answer.text() }
     } catch (error) {
-      if (signal.aborted || error instanceof ManagerRefused) throw error
+      if (call.signal.aborted || error instanceof ManagerRefused) throw error
       const why = error instanceof RequestFailed ? `${error.reason}, ${error.message}` : 'the request cannot be sent'
       throw new ManagerRefused(`the container manager was not reached: ${why}`, { isUnanswered: !neverSent(error), cause: error })
     }
@@ -68,13 +69,13 @@ export const kubernetesManager = ({
   return {
     register: async (address, signal) => {
       const node = { kind: 'Node', apiVersion: 'v1', metadata: { name: address } }
-      await expected([201, 409], 'POST', '', signal, node)
+      await expected([201, 409], { method: 'POST', path: '', signal, body: node })
     },
-    remove: async (address, signal) => {
-      await expected([200, 404], 'DELETE', nodePath(address), signal)
+    remove: async (address, signal, timeoutMs) => {
+      await expected([200, 404], { method: 'DELETE', path: nodePath(address), signal, timeoutMs })
     },
     status: async (address, signal) => {
-      const node = parsed(await expected([200], 'GET', nodePath(address), signal))
+      const node = parsed(await expected([200], { method: 'GET', path: nodePath(address), signal, timeoutMs: statusTimeoutMs }))
       if (node === undefined) throw new ManagerRefused('the container manager answered 200 without a JSON object')
       return node
     },
@@ -85,7 +86,13 @@ export const kubernetesManager = ({
 const neverSent = (error: unknown): boolean =>
   !(error instanceof RequestFailed) || !['timeout', 'lost', 'too_large'].includes(error.reason)
 
-type Call = readonly [method: string, path: string, signal: AbortSignal, body?: JsonObject]
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly signal: AbortSignal
+  readonly body?: JsonObject
+  readonly timeoutMs?: number | undefined
+}
 
 /** A URL cannot say `.` and `..`: without this, removing such a node would remove all nodes. */
 const nodePath = (address: string): string => {

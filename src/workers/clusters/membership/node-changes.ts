@@ -18,12 +18,13 @@ export type NodeContext = Pick<WorkContext, 'operationId' | 'actor' | 'correlati
  */
 export interface NodeChanges {
   /**
-   * Registers a node for a host of a cluster. Where it stays unknown whether the manager did it, the node is removed some time later, unless it
-   * counts as registered by then.
+   * Registers a node for a host of a cluster. Where it stays unknown whether the manager did it, it is undone.
    */
   register(node: Node, cluster: string, context: NodeContext): Promise<NodeChange>
-  /** Removes one; where the configuration of the manager is gone, nothing is to be removed. */
-  remove(node: Node, context: NodeContext): Promise<NodeChange>
+  /** Removes a node some time later, behind what the lane of the cluster holds now, unless it counts as registered by then. */
+  undo(node: Node, cluster: string, context: NodeContext): Promise<void>
+  /** Removes one; where the configuration of the manager is gone, nothing is to be removed. `timeoutMs` where it has to be short. */
+  remove(node: Node, context: NodeContext, timeoutMs?: number): Promise<NodeChange>
 }
 
 /** When a registration that was given up is undone: a manager may carry out late what it was asked for. */
@@ -56,8 +57,7 @@ export const createNodeChanges = ({
     })
   }
 
-  /** Runs behind what the cluster's lane holds now. */
-  const undoLater = async (node: Node, cluster: string, { operationId, actor, correlationId }: NodeContext): Promise<void> => {
+  const undo: NodeChanges['undo'] = async (node, cluster, { operationId, actor, correlationId }) => {
     const { address, registration, manager } = node
     const request = unregisterRequest({ cluster, nodes: [{ address, registration, manager }], isUndo: true })
     for (const [index, ms] of undoAfterMs.entries()) {
@@ -68,6 +68,7 @@ export const createNodeChanges = ({
   }
 
   return {
+    undo,
     register: (node, cluster, context) =>
       change('registered', node, context, async (manager) => {
         if (manager === undefined) throw new ManagerRefused(`there is no container manager "${node.manager}"`)
@@ -75,10 +76,11 @@ export const createNodeChanges = ({
           await manager.register(node.address, context.signal)
         } catch (error) {
           const isKnown = error instanceof ManagerRefused && !error.isUnanswered
-          if (!isKnown) await undoLater(node, cluster, context)
+          if (!isKnown) await undo(node, cluster, context)
           throw error
         }
       }),
-    remove: (node, context) => change('gone', node, context, async (manager) => manager?.remove(node.address, context.signal)),
+    remove: (node, context, timeoutMs) =>
+      change('gone', node, context, async (manager) => manager?.remove(node.address, context.signal, timeoutMs)),
   }
 }

@@ -78,6 +78,8 @@ export const registerWork = ({
             details: { nodes: done },
           })
       }
+      // The time may be over just when the manager has done it.
+      if (context.signal.aborted && manager !== '') await nodes.undo({ ...host, manager }, cluster, context)
       context.signal.throwIfAborted()
       await join(host, input, context)
     }

@@ -10,6 +10,9 @@ import type { CurrentClusters } from './current-clusters.ts'
 import { membershipPolicy, mostAtATime } from './membership-policy.ts'
 import type { NodeChanges } from './node-changes.ts'
 
+/** Nobody waits for an undo, and others wait for it in the lane of the cluster. */
+const undoTimeoutMs = 2_000
+
 /** Removes nodes from the managers where they are registered: all are tried, and one that is refused fails it. Source: clusters contract, section 3, rows 4, 9 and 24. */
 export const unregisterWork = ({
   nodes,
@@ -24,7 +27,7 @@ export const unregisterWork = ({
     const done: NodeChange[] = []
     for (const node of known) {
       if (isUndo && (await current.isRegistered(node))) continue
-      done.push(await nodes.remove(node, context))
+      done.push(await nodes.remove(node, context, isUndo ? undoTimeoutMs : undefined))
     }
     const refused = done.find((change) => !change.done)
     if (refused === undefined) return { nodes: done }
