@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest'
 import { type ServerProcess, startServer } from './harness.ts'
 
-const ask = async ({ url }: ServerProcess, line: string, body?: object) => {
+/** `seen`: a position that the views have to have reached. */
+const ask = async ({ url }: ServerProcess, line: string, body?: object, seen?: string) => {
   const [method = '', path = ''] = line.split(' ')
-  const response = await fetch(url + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+  const response = await fetch(url + path, {
+    method,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(seen === undefined ? {} : { headers: { 'Event-Position': seen } }),
+  })
   const text = await response.text()
   return { status: response.status, text, operation: response.headers.get('operation-id') }
 }
@@ -23,8 +28,9 @@ test('what was acknowledged is there after SIGKILL: records, keys, tokens and wh
   const put = await ask(first, 'PUT /api/v0/host/10.0.0.1', { cluster: 'web', ssh_priv_key: 'bm8ga2V5' })
   expect(put.status).toBe(201)
   // Not a key: nobody is connected to.
-  const { text } = await ask(first, `GET /v1/operations/${put.operation}?wait=60`)
-  expect(JSON.parse(text)).toMatchObject({ state: 'failed' })
+  const { state, position } = JSON.parse((await ask(first, `GET /v1/operations/${put.operation}?wait=60`)).text)
+  expect(state).toBe('failed')
+  expect((await ask(first, 'GET /api/v0/hosts', undefined, position)).status).toBe(200)
   await ask(first, 'DELETE /api/v0/network/default', {})
   const before = await answers(first)
   expect(before.join('\n')).toContain('"ssh_priv_key":"bm8ga2V5"')
