@@ -4,7 +4,7 @@ import { cluster } from '../../commands/clusters/cluster.ts'
 import { defaultNetworkName } from '../../events/clusters/network.ts'
 import type { FaceRoute } from '../faces/face.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
-import { settle } from '../reading/event-position.ts'
+import { catchUp, settle } from '../reading/event-position.ts'
 import { json } from '../replies/json.ts'
 import type { Reply } from '../replies/reply.ts'
 import { notFound } from './error-body.ts'
@@ -33,13 +33,15 @@ export const clusterRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] =>
   const put: FaceRoute['handle'] = async (c, { name = '' }) => {
     const { network, container_manager: containerManager } = await readClustersBody(c, ClusterBody)
     const { clusters, networks } = queriesOf(c)
-    const known = typeof network === 'string' && networks.byName(network) !== undefined
+    const isKnown = (): boolean => typeof network === 'string' && networks.byName(network) !== undefined
+    // Another node may have just created it.
+    if (network !== undefined && !isKnown()) await catchUp(ports, reads)
     const outcome = await ports.executor.execute(
       cluster,
       {
         type: 'ConfigureCluster',
         name,
-        network: network === undefined || known ? (network as string | undefined) : defaultNetworkName,
+        network: network === undefined || isKnown() ? (network as string | undefined) : defaultNetworkName,
         containerManager,
       },
       requestContext(c),

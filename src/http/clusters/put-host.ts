@@ -77,7 +77,10 @@ export const putHostRoutes = (tools: ClustersTools): readonly FaceRoute[] => {
 
   const put = async (c: HttpContext, address: string, host: HostBody, inferredAddress: boolean): Promise<Reply> => {
     const { cluster } = host
-    if (cluster !== '' && queriesOf(c).clusters.byName(cluster) === undefined) return conflict.unknownCluster
+    const isThere = (): boolean => cluster === '' || queriesOf(c).clusters.byName(cluster) !== undefined
+    // Another node may have just created it.
+    if (!isThere()) await catchUp(ports, reads)
+    if (!isThere()) return conflict.unknownCluster
     const outcome = await untilUnchanged(['host-changed', 'unknown-host'], async () => {
       const { state } = await executor.load(clusterHost, hostStream(address))
       return state.status === 'absent'
