@@ -25,7 +25,7 @@ const gets = async (): Promise<readonly string[]> =>
     ...['/clusters', '/cluster', '/hosts', '/networks', '/containermanagers', '/containermanager/m', '/containermanager/m1'],
     ...['c0', 'c1'].flatMap((name) => ['', '/hosts', '/hosts/10.0.0.1', '/deploy'].map((path) => `/cluster/${name}${path}`)),
     ...['default', 'n0', 'n2'].map((name) => `/network/${name}`),
-    ...[0, 1, 2, 3].flatMap((n) => [`/host/10.0.0.${n}`, `/host/10.0.0.${n}/creds`]),
+    ...[0, 1, 2, 3].flatMap((n) => ['', '/creds', '/status'].map((path) => `/host/10.0.0.${n}${path}`)),
   ].map((path) => `/api/v0${path}`)
 
 asOfContract({

@@ -10,7 +10,7 @@ import type { ContainerManagers } from '../managers/managers.ts'
 export type Node = RegisteredHost & { readonly manager: string }
 
 /** What a work needs of its context to change nodes. */
-export type NodeContext = Pick<WorkContext, 'operationId' | 'actor' | 'correlationId' | 'signal' | 'step' | 'open'>
+export type NodeContext = Pick<WorkContext, 'operationId' | 'attempt' | 'actor' | 'correlationId' | 'signal' | 'step' | 'open'>
 
 /**
  * Changes of nodes as recorded steps, from which the view folds who is registered where. A manager that refuses is a result of the step; rejects with
@@ -57,11 +57,11 @@ export const createNodeChanges = ({
     })
   }
 
-  const undo: NodeChanges['undo'] = async (node, cluster, { operationId, actor, correlationId }) => {
+  const undo: NodeChanges['undo'] = async (node, cluster, { operationId, attempt, actor, correlationId }) => {
     const { address, registration, manager } = node
     const request = unregisterRequest({ cluster, nodes: [{ address, registration, manager }], isUndo: true })
     for (const [index, ms] of undoAfterMs.entries()) {
-      const commandId = childId(operationId, `undo ${address} ${index}`)
+      const commandId = childId(operationId, `undo ${address} ${attempt} ${index}`)
       const context = { commandId, actor, correlationId, causationId: operationId }
       await submit({ ...request, runAt: instant(clock.now() + ms), parent: operationId }, context, { internal: true })
     }
