@@ -10,6 +10,8 @@ import type { CurrentClusters } from './current-clusters.ts'
 import { membershipPolicy, mostAtATime } from './membership-policy.ts'
 import type { NodeChanges } from './node-changes.ts'
 
+/** The whole cluster is to be gone within the time that its requester waits. */
+const mostNodesAtATime = 8
 /** Nobody waits for an undo, and others wait for it in the lane of the cluster. */
 const undoTimeoutMs = 2_000
 
@@ -24,11 +26,15 @@ export const unregisterWork = ({
   const { scheduler, during } = atOnce(mostAtATime)
 
   const run = async ({ nodes: known, isUndo = false }: UnregisterInput, context: WorkContext): Promise<MembershipOutcome> => {
+    const waiting = known.values()
     const done: NodeChange[] = []
-    for (const node of known) {
-      if (isUndo && (await current.isRegistered(node))) continue
-      done.push(await nodes.remove(node, context, isUndo ? undoTimeoutMs : undefined))
+    const removeNext = async (): Promise<void> => {
+      for (const node of waiting) {
+        if (isUndo && (await current.isRegistered(node))) continue
+        done.push(await nodes.remove(node, context, isUndo ? undoTimeoutMs : undefined))
+      }
     }
+    await Promise.all(Array.from({ length: mostNodesAtATime }, removeNext))
     const refused = done.find((change) => !change.done)
     if (refused === undefined) return { nodes: done }
     throw new WorkFailed('removal-refused', `the node ${refused.address} was not removed: ${refused.message}`, {
