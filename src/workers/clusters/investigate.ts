@@ -44,7 +44,7 @@ export const investigateWork = ({
   readonly executor: Executor
   readonly hosts: Hosts
   readonly nodes: NodeChanges
-  readonly current: Pick<CurrentClusters, 'has'>
+  readonly current: Pick<CurrentClusters, 'has' | 'managerOf'>
   readonly systems: OperatingSystems
   readonly settings: ClustersSettings
 }): Work<KnownHost, InvestigateOutcome> => {
@@ -74,8 +74,11 @@ export const investigateWork = ({
   /** Whether the host is registered; a manager that refuses is no failure of the host. */
   const register = async (host: KnownHost, context: WorkContext): Promise<boolean> => {
     const joined = await clusterOf(host)
-    if (joined === undefined || joined.containerManager === '') return false
-    const { cluster, creation, containerManager: manager } = joined
+    if (joined === undefined) return false
+    const { cluster, creation } = joined
+    // A node stays where it is registered, whatever the cluster has been given since.
+    const manager = (await current.managerOf(host)) ?? joined.containerManager
+    if (manager === '') return false
     const { done } = await nodes.register({ ...host, manager }, cluster, context)
     if (!done) return false
     // It may have left meanwhile, and whoever took it out knew of no node.

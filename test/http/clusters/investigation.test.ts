@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { makeKeyPair, noSshd, openSshd, remoteUser, type SshdHost, type SshdOptions } from '../../engines/sshd.ts'
 import { type KubernetesApi, startKubernetesApi } from '../../workers/clusters/kubernetes-api.ts'
 import { type Answer, startApp, type TestApp } from '../app.ts'
+import { notReached } from './ready-host.ts'
 
 if (noSshd !== undefined) console.warn(`skipped: ${noSshd}`)
 
@@ -35,8 +36,15 @@ describe.skipIf(noSshd !== undefined)('a host that is put', () => {
     it.ask(`PUT /api/v0/host/${address}`, {
       body: { ssh_priv_key: key.base64, remote_user: remoteUser, ssh_port: port, ...more },
     })
-  const ended = (answer: Answer): Promise<Answer> => it.ask(`GET /v1/operations/${answer.headers.get('operation-id')}?wait=60`)
-  const get = async ({ address }: SshdHost) => (await it.ask(`GET /api/v0/host/${address}`)).json
+  /** The view of hosts may be a moment behind that of operations. */
+  let seen = '0'
+  const ended = async (answer: Answer): Promise<Answer> => {
+    const operation = await it.ask(`GET /v1/operations/${answer.headers.get('operation-id')}?wait=60`)
+    seen = operation.json.position
+    return operation
+  }
+  const get = async ({ address }: SshdHost) =>
+    (await it.ask(`GET /api/v0/host/${address}`, { headers: { 'Event-Position': seen } })).json
 
   test('is investigated and prepared', async () => {
     const host = await machine()
@@ -80,6 +88,20 @@ describe.skipIf(noSshd !== undefined)('a host that is put', () => {
     expect(await get(host)).toMatchObject({ os: 'centos', status: 'active' })
     expect(api.nodes).toContain(host.address)
     expect(host.read('/etc/sysconfig/flanneld')).toBe('FLANNEL_OPTIONS="--remote=10.0.0.1:8472"\n')
+  })
+
+  test('stays registered where it is when it is investigated again, whatever its cluster has been given', async () => {
+    await it.ask('PUT /api/v0/containermanager/trivial', { body: { type: 'trivial' } })
+    await it.ask('PUT /api/v0/cluster/moved', { body: { network: 'server', container_manager: 'os' } })
+    const host = await machine()
+    await ended(await put(host, { cluster: 'moved' }))
+    await it.ask('PUT /api/v0/cluster/moved', { body: { container_manager: 'trivial' } })
+    await notReached(it, host.address)
+    const { json: operation } = await ended(await put(host))
+    expect(operation).toMatchObject({ state: 'succeeded', result: { status: 'active' } })
+    expect(await get(host)).toMatchObject({ status: 'active' })
+    await it.ask(`DELETE /api/v0/cluster/moved/hosts/${host.address}`)
+    expect(api.nodes).not.toContain(host.address)
   })
 
   test('is disassociated where the manager refuses it', async () => {

@@ -1,9 +1,11 @@
 import { expect } from 'vitest'
+import { checkKind } from '../../../src/commands/clusters/check.ts'
 import { clusterHost } from '../../../src/commands/clusters/cluster-host.ts'
 import { investigateKind, investigationSteps, type KnownHost } from '../../../src/commands/clusters/investigation.ts'
 import type { CommandContext } from '../../../src/commands/execute.ts'
 import { operationStream } from '../../../src/commands/operation.ts'
 import { hostSubject } from '../../../src/events/clusters/host.ts'
+import { instant, systemClock } from '../../../src/lib/clock.ts'
 import { eventId, newId } from '../../../src/lib/ids.ts'
 import { clustersView } from '../../../src/projections/clusters/clusters.ts'
 import { event, requested } from '../../projections/harness.ts'
@@ -45,4 +47,16 @@ export const readyHost = async (it: TestApp, address: string): Promise<KnownHost
   ])
   expect(await projections.reached(position, { names: [clustersView, 'operations'] })).toBe(true)
   return host
+}
+
+/** Says that a check did not reach a host, without any SSH. */
+export const notReached = async (it: TestApp, address: string): Promise<void> => {
+  const { log, projections } = it.app.ports
+  const result = { hosts: [{ address, reached: false, at: instant(systemClock.now()) }] }
+  const { position } = await log.append(operationStream(newId()), 'noStream', [
+    requested({ kind: checkKind, input: {}, face: 'clusters' }),
+    event('OperationStarted', { attempt: 1, worker: 'nobody', deadline: '2100-01-01T00:00:00.000Z' }),
+    event('OperationSucceeded', { attempt: 1, result }),
+  ])
+  expect(await projections.reached(position, { names: [clustersView, 'operations'] })).toBe(true)
 }

@@ -12,6 +12,8 @@ export interface CurrentClusters {
   has(creation: ClusterCreation): Promise<boolean>
   /** Whether a host's node counts as registered there. */
   isRegistered(node: Node): Promise<boolean>
+  /** The container manager where the node of a member is registered; null where it is nowhere. */
+  managerOf(host: KnownHost): Promise<string | null>
   /** Of the key by which a host is remembered; null before it was first reached. */
   fingerprintOf(host: KnownHost): Promise<string | null>
 }
@@ -30,15 +32,18 @@ export const createCurrentClusters = ({
       throw new Unavailable('the view of clusters is behind the log')
     return clustersQueries(projections.views(clustersView))
   }
+  const hostOf = async ({ address, registration }: KnownHost) => {
+    const host = (await queries()).hosts.byAddress(address)
+    return host?.registration === registration ? host : undefined
+  }
+  const managerOf: CurrentClusters['managerOf'] = async (known) => {
+    const { cluster = null, manager = null } = (await hostOf(known)) ?? {}
+    return cluster === null ? null : manager
+  }
   return {
     has: async ({ cluster, creation }) => (await queries()).clusters.byName(cluster)?.creation === creation,
-    isRegistered: async ({ address, registration, manager }) => {
-      const host = (await queries()).hosts.byAddress(address)
-      return host?.registration === registration && host.cluster !== null && host.manager === manager
-    },
-    fingerprintOf: async ({ address, registration }) => {
-      const host = (await queries()).hosts.byAddress(address)
-      return host?.registration === registration ? host.fingerprint : null
-    },
+    isRegistered: async ({ manager, ...host }) => (await managerOf(host)) === manager,
+    managerOf,
+    fingerprintOf: async (known) => (await hostOf(known))?.fingerprint ?? null,
   }
 }
