@@ -1,3 +1,5 @@
+import { changeKind, changes } from '../../commands/clusters/change.ts'
+import { checkKind } from '../../commands/clusters/check.ts'
 import { cluster } from '../../commands/clusters/cluster.ts'
 import { clusterHost } from '../../commands/clusters/cluster-host.ts'
 import { clusterManager } from '../../commands/clusters/cluster-manager.ts'
@@ -20,7 +22,13 @@ export const clusters = faceModule<ClustersSettings>({
   deciders: [cluster, clusterHost, clusterNetwork, clusterManager],
   projections: [clustersProjection],
   sealed: [hostEvents, managerEvents],
-  kinds: { [investigateKind]: view, [registerKind]: view, [unregisterKind]: view },
+  kinds: {
+    ...Object.fromEntries(changes.map((change) => [changeKind(change), view])),
+    [investigateKind]: view,
+    [registerKind]: view,
+    [unregisterKind]: view,
+    [checkKind]: view,
+  },
   works: async (node) => {
     const { clustersWorks } = await import('../../workers/clusters/clusters-kinds.ts')
     return clustersWorks(node)
@@ -31,6 +39,8 @@ export const clusters = faceModule<ClustersSettings>({
     const { createOutbound } = await import('../../workers/outbound/outbound.ts')
     const { createNodeStatus } = await import('../../workers/clusters/managers/node-status.ts')
     const { createInvestigations } = await import('../../workers/clusters/investigations.ts')
+    const { createOrphanedChanges } = await import('../../workers/clusters/changes/orphaned-changes.ts')
+    const { createWatcher } = await import('../../workers/clusters/watcher.ts')
     const { allowPrivate, proxyFor, authentication: settings } = node.settings
     const remedies = { private: 'the clusters face may not reach it (CLUSTERS_ALLOW_PRIVATE)', linkLocal: 'nobody may reach it' }
     const outbound = createOutbound({ addresses: { allowLinkLocal: false, allowPrivate, remedies }, proxyFor, clock: node.clock })
@@ -38,7 +48,11 @@ export const clusters = faceModule<ClustersSettings>({
     return {
       face: createClustersFace({ ...node, authentication, nodeStatus: createNodeStatus(node) }),
       checks: { 'clusters-users': authentication.check },
-      services: [{ name: 'investigations', where: 'each', ...createInvestigations(node) }],
+      services: [
+        { name: 'investigations', where: 'each', ...createInvestigations(node) },
+        { name: 'orphaned-changes', where: 'one', ...createOrphanedChanges(node) },
+        { name: 'watcher', where: 'one', ...createWatcher({ ...node, schedules: node.ports.schedules }) },
+      ],
     }
   },
 })

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { parseInstant } from '../../lib/clock.ts'
+import { derivedIdAt } from '../../lib/ids.ts'
 import type { SubmitRequest } from '../submit.ts'
 import { KnownHost } from './investigation.ts'
 
@@ -26,6 +28,19 @@ export type DeployInput = z.infer<typeof DeployInput>
 /** Result of a target: the host was reached. */
 export const HostChanged = z.object({ os: z.string().optional() })
 export type HostChanged = z.infer<typeof HostChanged>
+
+/**
+ * The next change of a creation of a cluster, behind `previous`: whoever asks for one then, it is one operation. `previous` is the latest one, which has ended;
+ * null where there was none. Times are RFC 3339.
+ */
+export const changeId = (
+  creation: string,
+  previous: { readonly operation: string; readonly finishedAt: string | null } | null,
+): string => derivedIdAt(timeAfter(creation, previous?.finishedAt), 'clusters.change', creation, previous?.operation ?? '')
+
+/** The id of an event begins with its time. */
+const timeAfter = (creation: string, finishedAt: string | null | undefined): number =>
+  finishedAt == null ? Number.parseInt(creation.replaceAll('-', '').slice(0, 12), 16) || 0 : parseInstant(finishedAt)
 
 /** `from` cannot name targets of an empty list, so the names themselves stand in the request. */
 export const changeRequest = (change: Change, input: ChangeInput | DeployInput): SubmitRequest => ({

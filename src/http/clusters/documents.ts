@@ -7,6 +7,7 @@ import { ClusterBody } from './clusters.ts'
 import { ManagerBody } from './container-managers.ts'
 import { HostStatusRecord } from './host-status.ts'
 import { NetworkBody } from './networks.ts'
+import { DeployBody } from './put-change.ts'
 import { HostBody, OwnHostBody } from './put-host.ts'
 import {
   ChangeRecords,
@@ -117,6 +118,9 @@ const Names = z.array(z.string())
 const memberParams = { ...clusterParams, host: '127.0.0.1' }
 const noCluster = { 404: 'There is no such cluster' }
 
+const changeErrors = { ...noCluster, 409: 'Another change of the cluster has not ended' }
+const changeDescription = 'The first host that fails ends it. The same one that runs already is answered as it is.'
+
 export const clustersDocuments: readonly DocumentedRoute[] = [
   reading({ path: '/clusters', summary: 'Names of clusters' }, Names),
   reading({ path: '/cluster', summary: 'The same under the path of the original documentation' }, Names),
@@ -192,6 +196,38 @@ export const clustersDocuments: readonly DocumentedRoute[] = [
       ChangeRecords[change],
       { 404: 'There is no such cluster, or it has had none' },
     ),
+  ),
+  putting(
+    {
+      path: '/cluster/{name}/deploy',
+      summary: 'Deploy a version on its hosts, one after the other',
+      description: `${changeDescription} Hosts whose system has packages have nothing to do.`,
+      params: clusterParams,
+      body: DeployBody,
+      examples: { 'A version': { version: '7.2.6' } },
+    },
+    ChangeRecords.deploy,
+    { ...changeErrors, 400: '`version` is not a text with at least one character' },
+  ),
+  putting(
+    {
+      path: '/cluster/{name}/upgrade',
+      summary: 'Upgrade its hosts, one after the other',
+      description: changeDescription,
+      params: clusterParams,
+    },
+    ChangeRecords.upgrade,
+    changeErrors,
+  ),
+  putting(
+    {
+      path: '/cluster/{name}/restart',
+      summary: 'Restart its hosts, one after the other',
+      description: `${changeDescription} A host is back when it lets us in with another boot id.`,
+      params: clusterParams,
+    },
+    ChangeRecords.restart,
+    changeErrors,
   ),
   reading({ path: '/hosts', summary: 'Hosts' }, z.array(HostRecord)),
   reading({ path: '/host/{address}', summary: 'A host', params: hostParams }, HostRecord, { 404: 'There is no such host' }),

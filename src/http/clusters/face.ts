@@ -17,6 +17,7 @@ import { hostRoutes } from './hosts.ts'
 import { memberRoutes } from './members.ts'
 import { networkRoutes } from './networks.ts'
 import { base, noRoute, withPatterns } from './paths.ts'
+import { putChangeRoutes } from './put-change.ts'
 import { putHostRoutes } from './put-host.ts'
 import { replaceHostsRoutes } from './replace-hosts.ts'
 import { clustersSummaries } from './summaries.ts'
@@ -65,6 +66,7 @@ const rooms: readonly ((tools: ClustersTools) => readonly FaceRoute[])[] = [
   deleteClusterRoutes,
   replaceHostsRoutes,
   memberRoutes,
+  putChangeRoutes,
   hostRoutes,
   hostStatusRoutes,
   deleteHostRoutes,

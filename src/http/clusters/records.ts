@@ -133,14 +133,22 @@ export const changeRecord = (
   record: ClusterChange,
   { hosts }: Pick<ClustersQueries, 'hosts'>,
 ): Readonly<Record<string, JsonValue>> => {
-  const { operation, cluster, change, version, status, requestedAt, finishedAt } = record
   const listed = (state: 'started' | 'succeeded') =>
-    hosts.ofChange(operation, state).map((host) => ('status' in host ? hostRecord(host) : { address: host.address }))
-  return {
-    ...{ name: cluster, status, ...(change === 'deploy' ? { version } : {}) },
-    [doneMembers[change]]: listed('succeeded'),
-    in_process: listed('started'),
-    started_at: dateOf(requestedAt),
-    finished_at: finishedAt === null ? null : dateOf(finishedAt),
-  }
+    hosts.ofChange(record.operation, state).map((host) => ('status' in host ? hostRecord(host) : { address: host.address }))
+  return recordWith(record, { done: listed('succeeded'), inProcess: listed('started') })
 }
+
+/** As one was when it was requested, whatever has happened since. */
+export const beginningRecord = (record: ClusterChange): Readonly<Record<string, JsonValue>> =>
+  recordWith({ ...record, status: 'in_process', finishedAt: null }, { done: [], inProcess: [] })
+
+const recordWith = (
+  { cluster, change, version, status, requestedAt, finishedAt }: ClusterChange,
+  { done, inProcess }: { readonly done: JsonValue; readonly inProcess: JsonValue },
+): Readonly<Record<string, JsonValue>> => ({
+  ...{ name: cluster, status, ...(change === 'deploy' ? { version } : {}) },
+  [doneMembers[change]]: done,
+  in_process: inProcess,
+  started_at: dateOf(requestedAt),
+  finished_at: finishedAt === null ? null : dateOf(finishedAt),
+})

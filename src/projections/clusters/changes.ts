@@ -97,6 +97,11 @@ export const changeQueries = (views: Views) => ({
   /** The latest of a change of one creation of a cluster. */
   latest: (creation: string, change: Change): ClusterChange | undefined =>
     views.get<ClusterChange>(`${select} WHERE creation = ? AND change = ? ORDER BY seq DESC LIMIT 1`, creation, change),
+  /** The latest of any change of one creation of a cluster. */
+  latestOfAny: (creation: string): ClusterChange | undefined =>
+    views.get<ClusterChange>(`${select} WHERE creation = ? ORDER BY seq DESC LIMIT 1`, creation),
+  byOperation: (operation: string): ClusterChange | undefined =>
+    views.get<ClusterChange>(`${select} WHERE operation = ?`, operation),
   /** What has not ended, of any creation of the cluster, the oldest first. */
   unfinished: (cluster: string): readonly ClusterChange[] =>
     views.all<ClusterChange>(`${select} WHERE cluster = ? AND finished_at IS NULL ORDER BY seq`, cluster),

@@ -1,8 +1,8 @@
-import { checkEveryMs } from '../../commands/clusters/check.ts'
+import { checkEveryMs, checkKind } from '../../commands/clusters/check.ts'
 import type { KnownHost } from '../../commands/clusters/investigation.ts'
 import type { OperationError } from '../../events/operation.ts'
 import type { SealedValue } from '../../events/sealed.ts'
-import { instant } from '../../lib/clock.ts'
+import { instant, parseInstant } from '../../lib/clock.ts'
 import type { Views } from '../projection.ts'
 
 export type HostStatus = 'investigating' | 'bootstrapping' | 'active' | 'disassociated' | 'failed'
@@ -47,6 +47,15 @@ const columns = `hosts.address, hosts.registration, status, os, cpus, memory, sp
   last_step AS lastStep, cluster, node_manager AS manager`
 const select = `SELECT ${columns} FROM hosts`
 
+/** Hosts that one check goes over at most. */
+const mostChecked = 1_000
+
+/** Hosts that are ready, or that a check could not reach; those that are being restarted are left alone. */
+const isWatched = `(phase = 'ready' OR failed_by = 'check') AND NOT EXISTS (
+  SELECT 1 FROM change_hosts JOIN changes USING (operation)
+  WHERE change_hosts.registration = hosts.registration AND change_hosts.state = 'started'
+    AND changes.change = 'restart' AND changes.finished_at IS NULL)`
+
 export const hostQueries = (views: Views) => ({
   /** The oldest first. */
   all: (): readonly Host[] => views.all<HostRow>(`${select} ORDER BY seq`).map(hostOf),
@@ -84,18 +93,22 @@ export const hostQueries = (views: Views) => ({
   /** Those for which nobody has asked for an investigation. */
   uninvestigated: (): readonly Host[] =>
     views.all<HostRow>(`${select} WHERE phase = 'investigating' AND investigation IS NULL ORDER BY seq`).map(hostOf),
-  /** Those whose last check, reached or not, is old enough, the oldest first; those that are being restarted are left alone. */
+  /** Watched hosts whose last check, reached or not, is old enough, the oldest first. */
   due: (now: number): readonly Host[] =>
     views
       .all<HostRow>(
-        `${select} WHERE (phase = 'ready' OR failed_by = 'check') AND checked_at <= ? AND NOT EXISTS (
-           SELECT 1 FROM change_hosts JOIN changes USING (operation)
-           WHERE change_hosts.registration = hosts.registration AND change_hosts.state = 'started'
-             AND changes.change = 'restart' AND changes.finished_at IS NULL)
-         ORDER BY checked_at, seq`,
+        `${select} WHERE ${isWatched} AND checked_at <= ? ORDER BY checked_at, seq LIMIT ${mostChecked}`,
         instant(now - checkEveryMs),
       )
       .map(hostOf),
+  /** When the first watched host will be due, in milliseconds since the epoch; undefined where none is watched. */
+  nextDueAt: (): number | undefined => {
+    const { first = null } =
+      views.get<{ first: string | null }>(`SELECT min(checked_at) AS first FROM hosts WHERE ${isWatched}`) ?? {}
+    return first === null ? undefined : parseInstant(first) + checkEveryMs
+  },
+  /** Whether a check of hosts has not ended. */
+  isBeingChecked: (): boolean => views.get(`SELECT 1 FROM works WHERE kind = ?`, checkKind) !== undefined,
 })
 
 const hostOf = ({ inferred, failure, failedAt, ...host }: HostRow): Host => ({

@@ -5,6 +5,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Projections } from '../../projections/projection.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Work } from '../work.ts'
+import { changeWorks } from './changes/change-works.ts'
+import { checkWork } from './check.ts'
 import type { Hosts } from './hosts.ts'
 import { investigateWork } from './investigate.ts'
 import { createManagers } from './managers/managers.ts'
@@ -33,6 +35,8 @@ export const clustersWorks = async (node: ClustersNode): Promise<readonly Work[]
     registerWork({ ...node, nodes, current }),
     unregisterWork({ nodes, current }),
     investigateWork({ ...node, hosts, nodes, current, systems }),
+    ...changeWorks({ ...node, hosts, current, systems }),
+    checkWork({ ...node, hosts, current }),
   ] as unknown as readonly Work[]
 }
 

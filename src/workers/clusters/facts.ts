@@ -18,9 +18,15 @@ export const isOstree = async (host: OpenHost): Promise<boolean> => {
   return ended.exitCode === 0
 }
 
+/** The `os` of a host; one that is known is only asked again whether it was booted from an OSTree. */
+export const hostSystem = async (host: OpenHost, known: string = ostreeSystem): Promise<string> => {
+  if (await isOstree(host)) return ostreeSystem
+  return known === ostreeSystem ? osOf(await firstOf(host, 'cat /etc/os-release', 'cat /usr/lib/os-release')) : known
+}
+
 /** What a host says of itself. Rejects where a command fails or says nothing that can be used. Source: clusters contract, section 6.2. */
 export const gatherFacts = async (host: OpenHost): Promise<Facts> => ({
-  os: (await isOstree(host)) ? ostreeSystem : osOf(await firstOf(host, 'cat /etc/os-release', 'cat /usr/lib/os-release')),
+  os: await hostSystem(host),
   cpus: wholeNumber('nproc', await firstOf(host, 'nproc --all', 'grep -c ^processor /proc/cpuinfo')),
   memory: memoryOf(await host.run('cat /proc/meminfo', limit)),
   space: spaceOf(await host.run('df -kP', limit)),

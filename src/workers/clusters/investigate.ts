@@ -2,7 +2,6 @@ import { cluster as clusterDecider, clusterStream } from '../../commands/cluster
 import { clusterHost, hostStream } from '../../commands/clusters/cluster-host.ts'
 import { clusterNetwork, defaultNetwork, networkOf, networkStream } from '../../commands/clusters/cluster-network.ts'
 import {
-  type Facts,
   type InvestigateOutcome,
   type InvestigationFailure,
   investigateKind,
@@ -12,22 +11,19 @@ import {
 import type { ClustersSettings } from '../../commands/clusters/settings.ts'
 import type { Executor } from '../../commands/execute.ts'
 import { defaultNetworkName } from '../../events/clusters/network.ts'
-import { dayMs } from '../../lib/clock.ts'
 import { atOnce } from '../at-once.ts'
-import { noBackoff, type Work, type WorkContext } from '../work.ts'
+import type { Work, WorkContext } from '../work.ts'
 import { bootstrap } from './bootstrap.ts'
 import { gatherFacts } from './facts.ts'
-import { HostUnusable, hostFailure } from './host-failure.ts'
+import { hostFailure } from './host-failure.ts'
+import { hostPolicy } from './host-policy.ts'
 import type { Hosts, OpenHost } from './hosts.ts'
 import type { CurrentClusters } from './membership/current-clusters.ts'
 import type { NodeChanges } from './membership/node-changes.ts'
-import type { OperatingSystem, OperatingSystems } from './operating-systems.ts'
+import { type OperatingSystems, supported } from './operating-systems.ts'
 import { bootingPatience, usualPatience } from './ssh/reach.ts'
 
 type Phase = InvestigationFailure['phase']
-
-/** Each command has a time limit of its own. */
-const noTimeLimitMs = 365 * dayMs
 
 /**
  * Looks at a host, prepares it, and registers it where its cluster is managed. What is done is recorded step by step, so that a later attempt goes on from
@@ -63,12 +59,6 @@ export const investigateWork = ({
     const name = (await clusterOf(host))?.network ?? defaultNetworkName
     const { state } = await executor.load(clusterNetwork, networkStream(name))
     return networkOf(name, state) ?? defaultNetwork
-  }
-
-  const systemOf = ({ os }: Facts): OperatingSystem => {
-    const system = systems.of(os)
-    if (system === undefined) throw new HostUnusable('os-unsupported', `the operating system "${os}" is not supported`)
-    return system
   }
 
   /** Whether the host is registered; a manager that refuses is no failure of the host. */
@@ -108,7 +98,7 @@ export const investigateWork = ({
         return host
       })
       const facts = await during('facts', () => step(investigationSteps.facts, () => gatherFacts(opened)))
-      const os = await during('os', () => systemOf(facts))
+      const os = await during('os', () => supported(systems, facts.os))
       await during('bootstrap', async () => bootstrap(opened, { os, network: await networkFor(input), systems, settings, step }))
     } finally {
       await host?.end()
@@ -122,7 +112,7 @@ export const investigateWork = ({
     description: 'Looks at a host, prepares it, and registers it where its cluster is managed',
     submittable: false,
     input: KnownHost,
-    policy: { attempts: 1, timeoutMs: noTimeLimitMs, backoff: noBackoff, whenLost: 'retry' },
+    policy: hostPolicy,
     scheduler,
     run: (input, context) => during(context.operationId, () => run(input, context)),
   }

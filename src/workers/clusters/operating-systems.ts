@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { messageOf } from '../../lib/errors.ts'
+import { HostUnusable } from './host-failure.ts'
 import { quoted } from './ssh/shell.ts'
 
 const command = z.string().min(1)
@@ -92,6 +93,13 @@ export interface OperatingSystems {
 const systemsOf = (table: Readonly<Record<string, OperatingSystem>>): OperatingSystems => ({
   of: (os) => (Object.hasOwn(table, os) ? table[os] : undefined) ?? table[aliases[os] ?? ''],
 })
+
+/** The commands of a system. Throws `HostUnusable` where there are none. */
+export const supported = (systems: OperatingSystems, os: string): OperatingSystem => {
+  const system = systems.of(os)
+  if (system === undefined) throw new HostUnusable('os-unsupported', `the operating system "${os}" is not supported`)
+  return system
+}
 
 /** The table with the changes of a JSON file, where there is one. Throws where it cannot be used. */
 export const readOperatingSystems = async (file?: string): Promise<OperatingSystems> => {

@@ -2,6 +2,7 @@ import type { ClusterCreation } from '../../../commands/clusters/cluster-host.ts
 import type { KnownHost } from '../../../commands/clusters/investigation.ts'
 import { Unavailable } from '../../../lib/errors.ts'
 import { clustersQueries, clustersView } from '../../../projections/clusters/clusters.ts'
+import type { Host } from '../../../projections/clusters/host-queries.ts'
 import type { Projections } from '../../../projections/projection.ts'
 import type { EventLog } from '../../../stores/event-log.ts'
 import type { Node } from './node-changes.ts'
@@ -16,6 +17,12 @@ export interface CurrentClusters {
   managerOf(host: KnownHost): Promise<string | null>
   /** Of the key by which a host is remembered; null before it was first reached. */
   fingerprintOf(host: KnownHost): Promise<string | null>
+  /** A host as it is known; undefined where it was deleted. */
+  hostOf(host: KnownHost): Promise<Host | undefined>
+  /** Whether a host is a member of that creation of a cluster. */
+  isMember(host: KnownHost, creation: ClusterCreation): Promise<boolean>
+  /** Hosts whose last check is old enough at a moment, in milliseconds since the epoch; the oldest first. */
+  due(now: number): Promise<readonly Host[]>
 }
 
 const caughtUpWithinMs = 10_000
@@ -32,7 +39,7 @@ export const createCurrentClusters = ({
       throw new Unavailable('the view of clusters is behind the log')
     return clustersQueries(projections.views(clustersView))
   }
-  const hostOf = async ({ address, registration }: KnownHost) => {
+  const hostOf: CurrentClusters['hostOf'] = async ({ address, registration }) => {
     const host = (await queries()).hosts.byAddress(address)
     return host?.registration === registration ? host : undefined
   }
@@ -45,5 +52,12 @@ export const createCurrentClusters = ({
     isRegistered: async ({ manager, ...host }) => (await managerOf(host)) === manager,
     managerOf,
     fingerprintOf: async (known) => (await hostOf(known))?.fingerprint ?? null,
+    hostOf,
+    isMember: async (host, { cluster, creation }) => {
+      const { clusters, hosts } = await queries()
+      const { registration, cluster: joined } = hosts.byAddress(host.address) ?? {}
+      return registration === host.registration && joined === cluster && clusters.byName(cluster)?.creation === creation
+    },
+    due: async (now) => (await queries()).hosts.due(now),
   }
 }
