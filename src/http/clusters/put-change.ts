@@ -57,7 +57,7 @@ export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] 
       const current = running.at(-1)
       if (other !== undefined) {
         caused(c, { operationId: other.operation })
-        return clustersError(409, `The cluster "${name}" has a ${other.change} that has not ended`)
+        return clustersError(409, `The ${other.change} of the cluster "${name}" has not ended`)
       }
       if (current !== undefined) {
         caused(c, { operationId: current.operation })
