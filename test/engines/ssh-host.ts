@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import ssh2, { type AuthContext, type Connection, type ServerChannel, type ServerConfig } from 'ssh2'
 import { onTestFinished } from 'vitest'
 import { makeKeyPair } from './sshd.ts'
@@ -36,10 +36,11 @@ export const openSshHost = async ({ onCommand = ended(0), onLogin = accept, conf
     })
   })
   const { _srv: listener } = server as unknown as { readonly _srv: Server }
-  listener.on('connection', (socket) => {
+  const track = (socket: Socket): void => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
-  })
+  }
+  listener.on('connection', track)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const close = async (): Promise<void> => {
@@ -55,11 +56,27 @@ export const openSshHost = async ({ onCommand = ended(0), onLogin = accept, conf
     logins,
     commands,
     sockets,
+    /** Speaks SSH on a connection that came elsewhere. */
+    take: (socket: Socket): void => {
+      track(socket)
+      server.injectSocket(socket)
+    },
     /** Resolves when no connection is open. */
     idle: async (): Promise<void> => {
       await Promise.all([...sockets].map(untilClosed))
     },
   }
+}
+
+/** Lets a host answer on `count` addresses more, at its port; they are closed with the test. */
+export const onAddresses = async (host: Awaited<ReturnType<typeof openSshHost>>, count: number): Promise<readonly string[]> => {
+  const addresses = Array.from({ length: count }, (_, index) => `127.${20 + (process.pid % 200)}.200.${index + 1}`)
+  for (const address of addresses) {
+    const listener = createServer(host.take).listen(host.port, address)
+    await once(listener, 'listening')
+    onTestFinished(() => void listener.close())
+  }
+  return addresses
 }
 
 /** `once` would reject where the connection was reset. */

@@ -137,7 +137,7 @@ export const openSshd = async ({ key = makeKeyPair(), addresses: count = 1, ...s
       await start()
     },
     stop: () => {
-      execFileSync('/bin/sh', ['-c', stopScript(own('pid'))])
+      execFileSync('/bin/sh', ['-c', stopScript(root)])
     },
     start,
     close: () => {
@@ -180,22 +180,25 @@ const configOf = ({
 
 /** Runs what was sent with the machine's programs, and with its files in place of the real ones. */
 const runScript = (root: string): string => `#!/bin/bash
+echo $$ >> ${root}/.sshd/groups
 printf '%s\\0' "$SSH_ORIGINAL_COMMAND" >> ${root}/.sshd/commands
 command=$SSH_ORIGINAL_COMMAND
 for folder in etc run proc usr/lib; do command=\${command//\\/$folder\\//${root}/$folder/}; done
 PATH=${root}/bin:$PATH exec /bin/sh -c "$command"
 `
 
-/** Ends sshd and its sessions, which are its children. */
-const stopScript = (pidFile: string): string => `
-  pid=$(cat ${pidFile} 2>/dev/null) || exit 0
+/** Ends sshd, its sessions, which are its children, and what runs there: each command has a process group. */
+const stopScript = (root: string): string => `
+  cd ${root}/.sshd
+  pid=$(cat pid 2>/dev/null) || exit 0
   kill -9 $(cat /proc/$pid/task/$pid/children 2>/dev/null) $pid 2>/dev/null
-  rm -f ${pidFile}`
+  for group in $(cat groups 2>/dev/null); do kill -9 -$group 2>/dev/null; done
+  rm -f pid groups`
 
 const rebootScript = (root: string, what: 'returns' | 'stays down' | 'nothing'): string => {
   if (what === 'nothing') return 'exit 0\n'
   const back = what === 'returns' ? `sleep 0.3; exec ${sshd} -f ${root}/.sshd/config -E ${root}/.sshd/log` : 'exit 0'
-  const down = stopScript(`${root}/.sshd/pid`)
+  const down = stopScript(root)
   return `#!/bin/sh
 cat /proc/sys/kernel/random/uuid > ${root}/proc/sys/kernel/random/boot_id
 setsid /bin/sh -c '${down}
