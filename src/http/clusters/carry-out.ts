@@ -2,7 +2,7 @@ import type { CommandContext } from '../../commands/execute.ts'
 import { operation } from '../../commands/operation.ts'
 import type { SubmitRequest } from '../../commands/submit.ts'
 import type { OperationResource } from '../../projections/operations/operation-resource.ts'
-import { goneSignal, type HttpContext } from '../faces/http-context.ts'
+import { caused, goneSignal, type HttpContext } from '../faces/http-context.ts'
 import { settle } from '../reading/event-position.ts'
 import { hasEnded, waitForOperation } from '../reading/operation-wait.ts'
 import { type ClustersTools, furtherContext, reads } from './tools.ts'
@@ -37,7 +37,9 @@ export const carryOut = async (
     await ports.executor.execute(operation, { type: 'CancelOperation', id, reason: timeIsOver }, furtherContext(c, 'cancel', id))
     ended = await waitForOperation(c, tools, { id, timeoutMs: endsWithinMs })
   }
-  await settle(ports, ended?.position ?? null, reads)
+  const position = ended?.position ?? null
+  caused(c, { position })
+  await settle(ports, position, reads)
   const failure = ended?.state === 'succeeded' ? undefined : (ended?.error?.message ?? timeIsOver)
   return { failure, operation: ended }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { cluster } from '../../../src/commands/clusters/cluster.ts'
 import { investigateKind } from '../../../src/commands/clusters/investigation.ts'
 import { operationStream } from '../../../src/commands/operation.ts'
 import { hostSubject } from '../../../src/events/clusters/host.ts'
@@ -90,6 +91,27 @@ describe('DELETE cluster/{name}', () => {
     expect(api.requests.length).toBe(before)
     await it.ask(`PUT /api/v0/cluster/${name}`)
     expect(await remove(`cluster/${name}`)).toEqual([200, []])
+  })
+
+  test('hosts that a crash left as members of a deleted cluster are none, and may join others', async () => {
+    const [a, b] = hosts
+    await clusterWith('os', a, b)
+    const { executor, projections } = it.app.ports
+    const context = {
+      commandId: newId(),
+      correlationId: newId(),
+      actor: { principal: 'tester', face: 'clusters', address: null },
+    }
+    const deleted = await executor.execute(cluster, { type: 'DeleteCluster', name, members: [a, b] }, context)
+    if (deleted.refused !== undefined || deleted.position === null) return expect.unreachable()
+    await projections.reached(deleted.position, { names: [clustersView] })
+    expect(await statusOf(a)).toBe('disassociated')
+    await it.ask(`PUT /api/v0/cluster/${name}-b`)
+    await it.ask(`PUT /api/v0/cluster/${name}-c`, { body: { container_manager: 'os' } })
+    expect((await it.ask(`PUT /api/v0/cluster/${name}-b/hosts/${a}`)).status).toBe(200)
+    expect((await it.ask(`PUT /api/v0/cluster/${name}-c/hosts/${b}`)).status).toBe(200)
+    expect([await statusOf(a), await statusOf(b)]).toEqual(['disassociated', 'active'])
+    expect((await it.ask(`GET /api/v0/cluster/${name}-b/hosts`)).json).toEqual([a])
   })
 
   test('a cluster of the same name afterwards has none of its members, and takes them', async () => {

@@ -54,6 +54,8 @@ describe('PUT cluster/{name}/hosts/{host}', () => {
     const before = api.requests.length
     const answer = await add(hosts[0])
     expect([answer.status, answer.json]).toEqual([200, [hosts[0]]])
+    expect(answer.headers.get('event-position')).not.toBeNull()
+    expect(answer.headers.get('operation-id')).toBeNull()
     expect(api.nodes).toEqual(new Set([hosts[0]]))
     expect(await members()).toEqual([hosts[0]])
     expect(await statusOf(hosts[0])).toBe('active')

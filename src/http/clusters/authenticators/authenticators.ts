@@ -41,7 +41,7 @@ export const createAuthentication = ({
   const url = settings.keystoneUrl ?? ''
   const { isForeign } = createAnonymousAccess(server)
   const makers: Readonly<Record<AuthenticatorName, () => Authenticator>> = {
-    httpbasicauth: () => usersAuthenticator(() => new Map([...users, ...(file?.current() ?? [])])),
+    httpbasicauth: () => usersAuthenticator(() => (file === undefined ? [users] : [file.current(), users])),
     openshiftbearertokenauth: () => bearerAuthenticator(remote, settings.bearerUrl ?? ''),
     keystonepassword: () => keystonePasswordAuthenticator(remote, { url, domain: settings.keystoneDomain }),
     keystonetoken: () => keystoneTokenAuthenticator(remote, url),
