@@ -21,6 +21,7 @@ import { crawl } from './scenarios/b11-crawl.ts'
 import { past } from './scenarios/b12-past.ts'
 import { programs } from './scenarios/b13-programs.ts'
 import { schedules } from './scenarios/b14-schedules.ts'
+import { hosts } from './scenarios/b15-hosts.ts'
 import { engines } from './scenarios/e1-engines.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -39,6 +40,7 @@ const scenarios: readonly Scenario[] = [
   past,
   programs,
   schedules,
+  hosts,
   engines,
 ]
 

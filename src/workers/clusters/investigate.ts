@@ -80,7 +80,7 @@ export const investigateWork = ({
   const run = async (input: KnownHost, context: WorkContext): Promise<InvestigateOutcome> => {
     const { step, progress, signal } = context
     let host: OpenHost | undefined
-    const during = async <Result>(phase: Phase, work: () => Result | Promise<Result>): Promise<Result> => {
+    const inPhase = async <Result>(phase: Phase, work: () => Result | Promise<Result>): Promise<Result> => {
       progress({ phase })
       try {
         return await work()
@@ -91,15 +91,15 @@ export const investigateWork = ({
       }
     }
     try {
-      const opened = await during('connect', async () => {
+      const opened = await inPhase('connect', async () => {
         host = await hosts.logIn(input, context, ({ inferredAddress }) => (inferredAddress ? bootingPatience : usualPatience))
         const { fingerprint } = host
         await step(investigationSteps.connect, async () => ({ fingerprint }))
         return host
       })
-      const facts = await during('facts', () => step(investigationSteps.facts, () => gatherFacts(opened)))
-      const os = await during('os', () => supported(systems, facts.os))
-      await during('bootstrap', async () => bootstrap(opened, { os, network: await networkFor(input), systems, settings, step }))
+      const facts = await inPhase('facts', () => step(investigationSteps.facts, () => gatherFacts(opened)))
+      const os = await inPhase('os', () => supported(systems, facts.os))
+      await inPhase('bootstrap', async () => bootstrap(opened, { os, network: await networkFor(input), systems, settings, step }))
     } finally {
       await host?.end()
     }

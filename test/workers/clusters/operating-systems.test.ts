@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -58,6 +58,14 @@ test('a file changes systems and adds some', async () => {
     files: { docker: '/etc/docker.conf', flannel: '/etc/sysconfig/flanneld' },
   })
   expect(systems.of('centos')?.files.docker).toBe('/etc/sysconfig/docker')
+})
+
+test('the example of the settings', async () => {
+  const docs = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8')
+  const [, example = ''] = /^`CLUSTERS_OS_FILE` has[\s\S]*?```json\n([\s\S]*?)```/m.exec(docs) ?? []
+  const systems = await readOperatingSystems(file(example))
+  expect(systems.of('fedora')).toMatchObject({ installFlannel: null, installDocker: 'dnf install -y moby-engine' })
+  expect(systems.of('rocky')).toMatchObject({ installFlannel: 'yum install -y flannel', upgrade: 'dnf update -y' })
 })
 
 test.each([
