@@ -3,6 +3,7 @@ import type { FaceModule } from '../../../src/app/face-module.ts'
 import { faces } from '../../../src/app/faces.ts'
 import { investigateKind, KnownHost } from '../../../src/commands/clusters/investigation.ts'
 import { nodeStep } from '../../../src/commands/clusters/membership.ts'
+import type { Clock } from '../../../src/lib/clock.ts'
 import type { JsonObject, JsonValue } from '../../../src/lib/json.ts'
 import { noBackoff, type Work, type WorkContext, WorkFailed } from '../../../src/workers/work.ts'
 import { type Answer, startApp, type TestApp } from '../app.ts'
@@ -66,11 +67,11 @@ export interface ClustersApp extends Omit<TestApp, 'ask'> {
 
 export const startClusters = async (
   env: Readonly<Record<string, string>> = {},
-  { works = [], dataDir }: { readonly works?: readonly Work[]; readonly dataDir?: string } = {},
+  { works = [], ...options }: { readonly works?: readonly Work[]; readonly dataDir?: string; readonly clock?: Clock } = {},
 ): Promise<ClustersApp> => {
   const scripts = new Map<string, Script>()
   const modules = facesWith([scriptedInvestigation(scripts) as Work, ...works])
-  const app = await startApp(env, { modules, ...(dataDir === undefined ? {} : { dataDir }) })
+  const app = await startApp(env, { modules, ...options })
   const ask: ClustersApp['ask'] = async (line, body, headers = {}) => {
     const answer = await app.ask(line, {
       headers,
