@@ -161,6 +161,24 @@ describe.skipIf(noSshd !== undefined)('a host that is put', () => {
     expect(await get(host)).toMatchObject({ status: 'failed' })
   })
 
+  test('that is not up yet is waited for where it registers itself, and tried three times else', async () => {
+    const [booting, gone] = [await machine(), await machine()]
+    booting.stop()
+    gone.stop()
+    const registered = await it.ask('PUT /api/v0/host', {
+      body: { address: booting.address, ssh_priv_key: key.base64, remote_user: remoteUser, ssh_port: booting.port },
+    })
+    const missing = ended(await put(gone))
+    const printed = async () => (await it.ask(`GET /v1/operations/${registered.headers.get('operation-id')}/output`)).text
+    await expect.poll(printed, { timeout: 60_000 }).toContain('cannot be reached')
+    await booting.start()
+    expect((await ended(registered)).json).toMatchObject({ state: 'succeeded', attempt: 1 })
+    const { json: operation } = await missing
+    expect(operation.error).toMatchObject({ type: 'host-unreachable', details: { phase: 'connect' } })
+    const { text } = await it.ask(`GET /v1/operations/${operation.id}/output`)
+    expect(text.match(/cannot be reached/g)).toHaveLength(3)
+  })
+
   test('with another host key than before fails, which is recorded once', async () => {
     const host = await machine()
     host.program('dnf', 'exit 1')

@@ -216,7 +216,7 @@ describe('while a command runs', () => {
     const host = await openSshHost()
     const count = () => readdirSync('/proc/self/fd').length
     const before = count()
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 8; round++) {
       const opened = await ssh().connect(at(host))
       await run(opened, 'true')
       await opened.end()
