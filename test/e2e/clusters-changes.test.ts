@@ -8,7 +8,13 @@ if (noSshd !== undefined) console.warn(`skipped: ${noSshd}`)
 
 const timeout = 240_000
 const patience = { timeout: 120_000, interval: 50 }
-const env = { LEASE_MS: '2000', CLUSTERS_WATCH: 'false' }
+/** Hosts have little to be prepared for. */
+const systems = { fedora: { installFlannel: null, installDocker: null, services: [] } }
+const envOf = (dataDir: string): Readonly<Record<string, string>> => {
+  const file = join(dataDir, 'systems.json')
+  writeFileSync(file, JSON.stringify(systems))
+  return { LEASE_MS: '2000', CLUSTERS_WATCH: 'false', CLUSTERS_OS_FILE: file }
+}
 const key = makeKeyPair()
 const machines: SshdHost[] = []
 afterAll(() => {
@@ -43,6 +49,7 @@ test.skipIf(noSshd !== undefined)(
   { timeout },
   async () => {
     const dataDir = temporaryDirectory()
+    const env = envOf(dataDir)
     const held = join(dataDir, 'held')
     const first = await startServer({ dataDir, env })
     const hosts = await clusterOf(first.url, 'ten', 10, '[ "$1" = update ] || exit 0')
@@ -72,6 +79,7 @@ test.skipIf(noSshd !== undefined)(
   { timeout },
   async () => {
     const dataDir = temporaryDirectory()
+    const env = envOf(dataDir)
     const first = await startServer({ dataDir, env })
     const [host = expect.unreachable()] = await clusterOf(first.url, 'booted', 1, 'exit 0')
     const bootId = '/proc/sys/kernel/random/boot_id'
