@@ -3,7 +3,7 @@ import { type Change, changeId, changeRequest, changes } from '../../commands/cl
 import type { ClusterChange } from '../../projections/clusters/changes.ts'
 import type { Cluster } from '../../projections/clusters/cluster-records.ts'
 import type { FaceRoute } from '../faces/face.ts'
-import { caused, type HttpContext } from '../faces/http-context.ts'
+import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
 import { catchUp, settle } from '../reading/event-position.ts'
 import { json } from '../replies/json.ts'
 import { Problem } from '../replies/problem.ts'
@@ -13,7 +13,7 @@ import { clustersError } from './error-body.ts'
 import { base } from './paths.ts'
 import { readClustersBody } from './read-body.ts'
 import { beginningRecord, changeRecord } from './records.ts'
-import { type ClustersTools, furtherContext, queriesOf, reads } from './tools.ts'
+import { type ClustersTools, queriesOf, reads } from './tools.ts'
 
 const Version = z.string().min(1)
 export const DeployBody = z.object({ version: Version }).meta({ id: 'ClustersDeployBody' })
@@ -37,7 +37,11 @@ export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] 
     const members = hosts.membersOf(cluster).map(({ address, registration }) => ({ address, registration }))
     const input = { cluster, creation, hosts: members, ...(version === null ? {} : { version }) }
     const commandId = changeId(creation, changes.latestOfAny(creation) ?? null)
-    const submitted = await ports.submit(changeRequest(change, input), { ...furtherContext(c), commandId }, { internal: true })
+    const submitted = await ports.submit(
+      changeRequest(change, input),
+      { ...requestContext(c), commandId, correlationId: commandId },
+      { internal: true },
+    )
     if (submitted.refused !== undefined) throw new Error(`the ${change} was refused: ${submitted.refused.reason}`)
     if (submitted.position === null) await catchUp(ports, reads)
     else await settle(ports, submitted.position, reads)
