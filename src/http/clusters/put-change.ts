@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { type Change, changeId, changeRequest, changes } from '../../commands/clusters/change.ts'
-import type { ClusterChange } from '../../projections/clusters/changes.ts'
 import type { Cluster } from '../../projections/clusters/cluster-records.ts'
 import type { FaceRoute } from '../faces/face.ts'
 import { caused, type HttpContext, requestContext } from '../faces/http-context.ts'
@@ -26,13 +25,13 @@ const tries = 5
 
 /** Starts what goes over the hosts of a cluster. Source: clusters contract, section 5 and rows 11, 13 and 15. */
 export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] => {
-  /** Of two that are asked for at the same time both have the same id, and the log takes the first one. Undefined where it took another one. */
+  /** Of those that are asked for at the same time all have the same id, and the log takes the first one. Undefined where that is another change. */
   const begin = async (
     c: HttpContext,
     { name: cluster, creation }: Cluster,
     change: Change,
     version: string | null,
-  ): Promise<ClusterChange | undefined> => {
+  ): Promise<Reply | undefined> => {
     const { changes, hosts } = queriesOf(c)
     const members = hosts.membersOf(cluster).map(({ address, registration }) => ({ address, registration }))
     const input = { cluster, creation, hosts: members, ...(version === null ? {} : { version }) }
@@ -43,12 +42,13 @@ export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] 
       { internal: true },
     )
     if (submitted.refused !== undefined) throw new Error(`the ${change} was refused: ${submitted.refused.reason}`)
-    if (submitted.position === null) await catchUp(ports, reads)
-    else await settle(ports, submitted.position, reads)
-    const begun = queriesOf(c).changes.byOperation(commandId)
-    if (submitted.position === null || begun?.change !== change || begun.version !== version) return undefined
+    const isShown = submitted.position !== null && (await settle(ports, submitted.position, reads))
+    if (!isShown) await catchUp(ports, reads)
+    const queries = queriesOf(c)
+    const begun = queries.changes.byOperation(commandId)
+    if (begun?.change !== change || begun.version !== version) return undefined
     caused(c, { operationId: commandId, position: submitted.position })
-    return begun
+    return json(submitted.position === null ? changeRecord(begun, queries) : beginningRecord(begun), 201)
   }
 
   const answerFor = async (c: HttpContext, name: string, change: Change, version: string | null): Promise<Reply> => {
@@ -68,7 +68,7 @@ export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] 
         return json(changeRecord(current, queries), 201)
       }
       const begun = await begin(c, cluster, change, version)
-      if (begun !== undefined) return json(beginningRecord(begun), 201)
+      if (begun !== undefined) return begun
     }
     throw new Problem('overloaded', 'others are changing the same cluster; try again')
   }
