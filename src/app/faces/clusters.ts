@@ -47,7 +47,7 @@ export const clusters = faceModule<ClustersSettings>({
     const authentication = createAuthentication({ ports: node.ports, settings, outbound })
     return {
       face: createClustersFace({ ...node, authentication, nodeStatus: createNodeStatus(node) }),
-      checks: { 'clusters-users': authentication.check },
+      checks: authentication.checks,
       services: [
         { name: 'investigations', where: 'each', ...createInvestigations(node) },
         { name: 'orphaned-changes', where: 'one', ...createOrphanedChanges(node) },

@@ -18,8 +18,8 @@ const scopes = ['clusters:read', 'clusters:write']
 
 export interface Authentication {
   readonly authenticate: NonNullable<Face['authenticate']>
-  /** Rejects while the file of users cannot be used as it stands now. */
-  readonly check: () => Promise<void>
+  /** For `/readyz`, where there is a file of users: rejects while that cannot be used as it stands now. */
+  readonly checks: Readonly<Record<string, () => Promise<void>>>
 }
 
 /**
@@ -61,10 +61,12 @@ export const createAuthentication = ({
       }
       return authenticators.length > 0 && !credentials.configured() ? 'refused' : undefined
     },
-    check: async () => {
-      const fault = file?.fault()
-      if (fault !== undefined) throw new Error(fault)
-    },
+    checks: file === undefined ? {} : { 'clusters-users': () => usable(file) },
+  }
+
+  async function usable(users: SettingsFiles<Users>): Promise<void> {
+    const fault = users.fault()
+    if (fault !== undefined) throw new Error(fault)
   }
 
   function usersFile({ authenticators, usersFile }: AuthenticationSettings): SettingsFiles<Users> | undefined {
