@@ -96,7 +96,7 @@ test('a file that is gone is not made again', async () => {
   expect(existsSync(join(directory, 'gone.db'))).toBe(false)
 })
 
-test('the log asks too, and forgets whatever the thread does meanwhile', { timeout: 60_000 }, async () => {
+test('the log asks too, and forgets whatever the thread does meanwhile', async () => {
   const checkpoints = createWalCheckpoints()
   onTestFinished(checkpoints.stop)
   const path = join(folder(), 'log.db')
@@ -114,8 +114,9 @@ test('the log asks too, and forgets whatever the thread does meanwhile', { timeo
   const large = (id: string) => ({ ...recordable('Written'), data: { id, text } })
   let ended = false
   const writing = (async () => {
-    for (let at = 0; !ended; at++)
-      await Promise.all(Array.from({ length: 20 }, (_, of) => log.append(`text-${of}`, 'any', [large(`${at}`)])))
+    // More at once than makes the log ask. Whoever forgets reads the whole file, and may write it anew: it does not grow without end.
+    for (let at = 0; !ended && at < 8; at++)
+      await Promise.all(Array.from({ length: 60 }, (_, of) => log.append(`text-${of}`, 'any', [large(`${at}`)])))
   })()
   for (let key = 0; key < 40; key++) {
     await log.append(`key-${key}`, 'noStream', [recordable('KeyMade')])
