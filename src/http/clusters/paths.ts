@@ -6,13 +6,14 @@ import { notFound } from './error-body.ts'
 export const base = '/api/v0'
 
 const name = /^[a-zA-Z0-9_-]+$/
-const address = /^[a-zA-Z0-9_.:-]+$/
+/** Not `.` or `..`: clients take them out of a path, so nobody could read such a host. */
+const address = /^(?!\.{1,2}$)[a-zA-Z0-9_.:-]+$/
 
 /** What parameters of paths may be; for other characters there is no route. Source: clusters contract, section 1. */
 const patterns: Readonly<Record<string, RegExp>> = { name, address, host: address }
 
-/** A longer name could not be that of a stream. */
-const longest = 200
+/** The lane `members:NAME` has to stay within the 200 characters of a lane. */
+const longest = 192
 
 export const isAddress = (text: string): boolean => address.test(text) && text.length <= longest
 

@@ -1,7 +1,7 @@
 import type { Facts } from '../../commands/clusters/investigation.ts'
 import { CommandFailed, HostUnusable } from './host-failure.ts'
 import type { OpenHost } from './hosts.ts'
-import { ostreeSystem, timeLimits } from './operating-systems.ts'
+import { ostreeSystem, systemName, timeLimits } from './operating-systems.ts'
 
 const limit = { timeLimitMs: timeLimits.factsMs }
 /** A longer name of a system is cut off. */
@@ -37,10 +37,10 @@ const firstOf = async (host: OpenHost, command: string, otherwise: string): Prom
   return exitCode === 0 ? stdout : host.run(otherwise, limit)
 }
 
-/** `ID` of os-release, without quotes. */
+/** `ID` of os-release, without quotes, by the one name of that system. */
 export const osOf = (release: string): string => {
   const [, , id = ''] = /^ID=(["']?)(.*?)\1\s*$/m.exec(release) ?? []
-  return id.slice(0, longestName) || unnamed
+  return systemName(id.slice(0, longestName)) || unnamed
 }
 
 /** Kilobytes. */

@@ -76,7 +76,10 @@ const builtIn: Readonly<Record<string, OperatingSystem>> = {
 }
 
 /** Other names by which systems are known. */
-const aliases: Readonly<Record<string, string>> = { redhat: 'rhel' }
+const aliases = new Map([['redhat', 'rhel']])
+
+/** The one name of a system, of the `ID` in its os-release. */
+export const systemName = (id: string): string => aliases.get(id) ?? id
 
 /** Members that are missing are those of the system `like`, else of the built-in one of the name. */
 const Changes = z.record(
@@ -91,7 +94,7 @@ export interface OperatingSystems {
 }
 
 const systemsOf = (table: Readonly<Record<string, OperatingSystem>>): OperatingSystems => ({
-  of: (os) => (Object.hasOwn(table, os) ? table[os] : undefined) ?? table[aliases[os] ?? ''],
+  of: (os) => (Object.hasOwn(table, os) ? table[os] : undefined),
 })
 
 /** The commands of a system. Throws `HostUnusable` where there are none. */
@@ -114,8 +117,9 @@ export const readOperatingSystems = async (file?: string): Promise<OperatingSyst
 const changed = (given: unknown): Readonly<Record<string, OperatingSystem>> => {
   const changes = Changes.safeParse(given)
   if (!changes.success) throw new Error(z.prettifyError(changes.error))
-  const own = Object.entries(changes.data).map(([os, { like = os, files, ...commands }]) => {
-    const base = builtIn[like]
+  const own = Object.entries(changes.data).map(([id, { like = id, files, ...commands }]) => {
+    const os = systemName(id)
+    const base = builtIn[systemName(like)]
     if (base === undefined) throw new Error(`${os}: "like" has to be one of ${Object.keys(builtIn).join(', ')}`)
     return [os, { ...base, ...commands, files: { ...base.files, ...files } } as OperatingSystem]
   })

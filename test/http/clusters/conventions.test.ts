@@ -31,11 +31,22 @@ test.each([
   'PUT /api/v0/cluster/%C3%A4',
   'GET /api/v0/host/a%2Fb',
   'GET /api/v0/host/a_b!',
-  `PUT /api/v0/cluster/${'a'.repeat(201)}`,
+  `PUT /api/v0/cluster/${'a'.repeat(193)}`,
+  `PUT /api/v0/host/${'a'.repeat(193)}`,
   'GET /api/v0/host',
   'POST /api/v0/host/10.0.0.1',
 ])('%s has no route', async (line) => {
   expect(error((await plain(line)) as never)).toMatchObject(isError(404, 'Not Found'))
+})
+
+test('what may be made of the longest names works', async () => {
+  const name = 'a'.repeat(192)
+  expect((await it.ask(`PUT /api/v0/cluster/${name}`)).status).toBe(201)
+  expect((await it.ask(`PUT /api/v0/cluster/${name}/upgrade`)).status).toBe(201)
+  expect((await it.ask(`PUT /api/v0/cluster/${name}/hosts`, { old: [], new: [] })).status).toBe(200)
+  expect((await it.ask(`PUT /api/v0/host/${name}`, { cluster: name })).status).toBe(201)
+  expect((await it.ask(`DELETE /api/v0/host/${name}`)).status).toBe(200)
+  expect((await it.ask(`DELETE /api/v0/cluster/${name}`)).status).toBe(200)
 })
 
 test('HEAD is not routed', async () => {

@@ -158,7 +158,7 @@ test('a request without an address registers the machine that sent it, or the on
   expect((await it.events('clusterHost-10.1.4.1'))[0]?.data).toMatchObject({ inferredAddress: true })
 })
 
-test.each([{ address: 7 }, { address: 'not an address' }, { address: 'a'.repeat(300) }])(
+test.each([{ address: 7 }, { address: 'not an address' }, { address: 'a'.repeat(300) }, { address: '.' }, { address: '..' }])(
   'PUT host with %j is 400',
   async (body) => {
     expect(error(await it.ask('PUT /api/v0/host', body))).toMatchObject(isError(400, 'Bad Request'))

@@ -6,6 +6,7 @@ test.each([
   ['NAME="Fedora Linux"\nID=fedora\nVERSION_ID=40', 'fedora'],
   ['ID="centos"\nID_LIKE="rhel fedora"', 'centos'],
   ["VARIANT_ID=server\nID='rhel'\r\n", 'rhel'],
+  ['ID=redhat', 'rhel'],
   ['ID_LIKE=debian\nID=ubuntu', 'ubuntu'],
   ['NAME=nothing', 'linux'],
   [`ID=${'x'.repeat(1000)}`, 'x'.repeat(64)],

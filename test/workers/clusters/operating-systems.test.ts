@@ -26,9 +26,8 @@ test.each([
   )
 })
 
-test('redhat is rhel, and others are not supported', async () => {
+test('others are not supported', async () => {
   const systems = await readOperatingSystems()
-  expect(systems.of('redhat')).toBe(systems.of('rhel'))
   for (const os of ['debian', '', 'toString', '__proto__']) expect(systems.of(os)).toBeUndefined()
 })
 
@@ -58,6 +57,12 @@ test('a file changes systems and adds some', async () => {
     files: { docker: '/etc/docker.conf', flannel: '/etc/sysconfig/flanneld' },
   })
   expect(systems.of('centos')?.files.docker).toBe('/etc/sysconfig/docker')
+})
+
+test('a file may call rhel redhat', async () => {
+  const systems = await readOperatingSystems(file({ redhat: { upgrade: 'dnf update -y' }, oracle: { like: 'redhat' } }))
+  expect(systems.of('rhel')?.upgrade).toBe('dnf update -y')
+  expect(systems.of('oracle')?.enableRepos).toMatch('rhel')
 })
 
 test('the example of the settings', async () => {
