@@ -56,16 +56,13 @@ export const putChangeRoutes = ({ ports }: ClustersTools): readonly FaceRoute[] 
       const queries = queriesOf(c)
       const cluster = queries.clusters.byName(name)
       if (cluster === undefined) return unknownCluster(name)
-      const running = queries.changes.unfinished(name).filter(({ creation }) => creation === cluster.creation)
-      const other = running.find((one) => one.change !== change || one.version !== version)
-      const current = running.at(-1)
-      if (other !== undefined) {
-        caused(c, { operationId: other.operation })
-        return clustersError(409, `The ${other.change} of the cluster "${name}" has not ended`)
-      }
+      // The oldest one runs; behind it stand retries that were asked for through `/v1`.
+      const [current] = queries.changes.unfinished(name).filter(({ creation }) => creation === cluster.creation)
       if (current !== undefined) {
         caused(c, { operationId: current.operation })
-        return json(changeRecord(current, queries), 201)
+        return current.change === change && current.version === version
+          ? json(changeRecord(current, queries), 201)
+          : clustersError(409, `The ${current.change} of the cluster "${name}" has not ended`)
       }
       const begun = await begin(c, cluster, change, version)
       if (begun !== undefined) return begun

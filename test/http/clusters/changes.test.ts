@@ -191,6 +191,36 @@ test.skipIf(noSshd !== undefined)(
 )
 
 test.skipIf(noSshd !== undefined)(
+  'a change that runs is the current one, whatever is retried behind it',
+  { timeout },
+  async () => {
+    const [host = ''] = await clusterOf('behind', 1)
+    machine.write('run/ostree-booted', '')
+    machine.program('rpm-ostree', program)
+    writeFileSync(fileOf('broken', host), '')
+    const failed = await it.ask('PUT /api/v0/cluster/behind/upgrade')
+    await it.ended(failed)
+    for (const name of ['broken', 'began']) rmSync(fileOf(name, host))
+
+    hold(host)
+    const put = await it.ask('PUT /api/v0/cluster/behind/deploy', { version: '7' })
+    await began(host)
+    const retry = await it.plain(`POST /v1/operations/${idOf(failed)}/retry`, { body: {} })
+    expect(retry.status).toBe(202)
+    const again = await it.ask('PUT /api/v0/cluster/behind/deploy', { version: '7' })
+    expect(again).toMatchObject({ status: 201, json: { version: '7', in_process: [{ address: host }] } })
+    expect(idOf(again)).toBe(idOf(put))
+    for (const change of ['upgrade', 'restart']) {
+      const reason = 'The deploy of the cluster "behind" has not ended'
+      expect(error(await it.ask(`PUT /api/v0/cluster/behind/${change}`))).toEqual(isError(409, 'Conflict', reason))
+    }
+    release(host)
+    await it.ended(retry)
+    machine.remove('run/ostree-booted')
+  },
+)
+
+test.skipIf(noSshd !== undefined)(
   'a cluster that is deleted lets the host at work finish, and no other begins',
   { timeout },
   async () => {
