@@ -24,5 +24,9 @@ const withoutNulls = (value: JsonObject): JsonObject =>
   Object.fromEntries(
     Object.entries(value)
       .filter(([, member]) => member !== null)
-      .map(([name, member]) => [name, isObject(member) ? withoutNulls(member) : member]),
+      .map(([name, member]) => [name, isObject(member) ? withoutNulls(member) : wellFormed(member)]),
   )
+
+/** Half a character cannot be stored: it is replaced here, so that what is compared and answered is what was stored. */
+const wellFormed = (member: JsonObject[string]): JsonObject[string] =>
+  typeof member === 'string' ? member.toWellFormed() : member

@@ -83,6 +83,13 @@ test('a deploy wants a version', async () => {
     )
 })
 
+test('a version with half a character is answered as it is stored', async () => {
+  await it.ask('PUT /api/v0/cluster/halves')
+  const put = await it.ask('PUT /api/v0/cluster/halves/deploy', { version: '7\ud800' })
+  expect(put).toMatchObject({ status: 201, json: { version: '7\ufffd' } })
+  expect((await record('halves', 'deploy', await it.ended(put))).json.version).toBe('7\ufffd')
+})
+
 test('changes of a cluster without hosts finish at once, and show these members alone', async () => {
   await it.ask('PUT /api/v0/cluster/empty')
   const begins = {
