@@ -57,14 +57,16 @@ describe('compose.yaml', () => {
     expect(service('credentials')).toMatch(/^ {4}pull_policy: build$/m)
   })
 
-  test('the documented crawling settings reach every node', () => {
+  test('the documented settings of faces reach every node', () => {
     const documented = new Set(
-      [...read('docs/configuration.md').matchAll(/`(CRAWLING_[A-Z0-9_]+)`(?=.*\|)/g)].map(([, name = '']) => name),
+      [...read('docs/configuration.md').matchAll(/`((?:CRAWLING|ROBOT|CLUSTERS)_[A-Z0-9_]+)`(?=.*\|)/g)].map(
+        ([, name = '']) => name,
+      ),
     )
-    expect(documented.size).toBeGreaterThan(25)
-    // Without a value: Compose hands over the variable where it is set, and nothing where it is not.
-    const passed = [...section('x-settings').matchAll(/^ {2}(CRAWLING_[A-Z0-9_]+):$/gm)].map(([, name = '']) => name)
-    expect(passed.sort()).toEqual([...documented].sort())
+    expect(documented.size).toBeGreaterThan(60)
+    // Without a value: Compose hands over the variable where it is set, and nothing where it is not. Two have a default for these nodes.
+    const settings = section('x-settings').matchAll(/^ {2}((?:CRAWLING|ROBOT|CLUSTERS)_[A-Z0-9_]+):(?: \$\{\1:-.+\})?$/gm)
+    expect([...settings].map(([, name = '']) => name).sort()).toEqual([...documented].sort())
   })
 
   test('no volume without a name stays behind', () => {
