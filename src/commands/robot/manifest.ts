@@ -29,6 +29,9 @@ const Retry = z.object({
   on: z.array(z.string()).optional(),
 })
 
+/** What is said of a name that no action can have. */
+export const actionNameRule = 'letters, digits and _, a letter first'
+
 const Action = z.object({
   run: Run.optional(),
   args: z.record(z.string(), Argument).default({}),
@@ -50,7 +53,7 @@ export const TemplateManifest = z.object({
   actions: z.record(
     z
       .string()
-      .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'letters, digits and _, a letter first')
+      .regex(/^[A-Za-z][A-Za-z0-9_]*$/, actionNameRule)
       .refine((name) => !reservedActions.includes(name), 'a reserved name'),
     Action,
   ),

@@ -59,6 +59,16 @@ describe('a manifest is refused with file, key and reason', () => {
     ['a version of two parts', { [vm]: manifest({ version: '1.0' }) }, /: version: a version such as 1\.0\.0$/],
     ['no actions', { [vm]: '{"version": "1.0.0"}' }, /: actions: /],
     ['a reserved action', { [vm]: manifest({ actions: { save: {} } }) }, /: actions\.save: a reserved name$/],
+    [
+      'an action __proto__',
+      { [vm]: '{"version": "1.0.0", "actions": {"__proto__": {}}}' },
+      /: actions\.__proto__: letters, digits and _, a letter first$/,
+    ],
+    [
+      'an action __proto__ in YAML',
+      { 'templates/vm/template.yaml': 'version: 1.0.0\nactions: { __proto__: {} }' },
+      /template\.yaml: actions\.__proto__: /,
+    ],
     ['an action with a hyphen', { [vm]: manifest({ actions: { 'a-b': {} } }) }, /: actions\.a-b: letters, digits and _/],
     [
       'depth',

@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { parse } from 'yaml'
-import { TemplateManifest } from '../../../commands/robot/manifest.ts'
+import { actionNameRule, TemplateManifest } from '../../../commands/robot/manifest.ts'
 import { templateSchema } from '../../../commands/robot/template-schema.ts'
 import { isTemplateName } from '../../../commands/robot/template-uid.ts'
 import { messageOf } from '../../../lib/errors.ts'
@@ -108,6 +108,9 @@ const checked = (file: string, name: string, document: unknown): TemplateManifes
     throw invalid(file, keyOf(problem?.pointer ?? ''), problem?.message ?? 'not a manifest')
   }
   const manifest = parsed.data
+  // Zod passes over a member of this name, which is no name of an action either.
+  if (Object.hasOwn((document as { readonly actions: object }).actions, '__proto__'))
+    throw invalid(file, 'actions.__proto__', actionNameRule)
   if (manifest.name !== undefined && manifest.name !== name)
     throw invalid(file, 'name', `"${manifest.name}" is not "${name}", the name of the folder`)
   for (const [key, schema] of schemasOf(manifest)) checkSchema(file, key, schema)
