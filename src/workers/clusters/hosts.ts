@@ -4,6 +4,7 @@ import type { ClustersSettings } from '../../commands/clusters/settings.ts'
 import type { Executor } from '../../commands/execute.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { derivedId } from '../../lib/ids.ts'
+import { commandFrom } from '../command-from.ts'
 import { createTargets } from '../outbound/address-guard.ts'
 import type { WorkContext } from '../work.ts'
 import { CommandFailed, HostUnusable } from './host-failure.ts'
@@ -74,11 +75,14 @@ export const createHosts = ({
   const remember = async (
     { address, registration }: KnownHost,
     keys: { readonly oldFingerprint: string; readonly newFingerprint: string; readonly accepted: boolean },
-    { operationId, actor, correlationId }: HostContext,
+    context: HostContext,
   ): Promise<void> => {
-    const commandId = derivedId('host key', operationId, keys.newFingerprint)
-    const context = { commandId, actor, correlationId, causationId: operationId }
-    await executor.execute(clusterHost, { type: 'RecordHostKey', address, registration, ...keys }, context)
+    const commandId = derivedId('host key', context.operationId, keys.newFingerprint)
+    await executor.execute(
+      clusterHost,
+      { type: 'RecordHostKey', address, registration, ...keys },
+      commandFrom(context, commandId),
+    )
   }
 
   return {

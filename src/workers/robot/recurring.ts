@@ -11,7 +11,7 @@ import type { Projections } from '../../projections/projection.ts'
 import { scheduleQueries } from '../../projections/schedules.ts'
 import type { EventLog } from '../../stores/event-log.ts'
 import type { Secrets } from '../../stores/secrets.ts'
-import { caughtUp } from './lifecycle/caught-up.ts'
+import { caughtUp } from './caught-up.ts'
 
 /**
  * Recurring actions: a schedule of this face for each of a service. It fires at once, then counts from its last firing, and while its task waits

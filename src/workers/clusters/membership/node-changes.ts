@@ -2,6 +2,7 @@ import { type NodeChange, nodeStep, type RegisteredHost, unregisterRequest } fro
 import type { Submit } from '../../../commands/submit.ts'
 import { type Clock, instant } from '../../../lib/clock.ts'
 import { childId } from '../../../lib/ids.ts'
+import { commandFrom } from '../../command-from.ts'
 import type { WorkContext } from '../../work.ts'
 import { type ContainerManager, ManagerRefused } from '../managers/container-manager.ts'
 import type { ContainerManagers } from '../managers/managers.ts'
@@ -57,13 +58,14 @@ export const createNodeChanges = ({
     })
   }
 
-  const undo: NodeChanges['undo'] = async (node, cluster, { operationId, attempt, actor, correlationId }) => {
+  const undo: NodeChanges['undo'] = async (node, cluster, context) => {
+    const { operationId, attempt } = context
     const { address, registration, manager } = node
     const request = unregisterRequest({ cluster, nodes: [{ address, registration, manager }], isUndo: true })
     for (const [index, ms] of undoAfterMs.entries()) {
       const commandId = childId(operationId, `undo ${address} ${attempt} ${index}`)
-      const context = { commandId, actor, correlationId, causationId: operationId }
-      await submit({ ...request, runAt: instant(clock.now() + ms), parent: operationId }, context, { internal: true })
+      const later = { ...request, runAt: instant(clock.now() + ms), parent: operationId }
+      await submit(later, commandFrom(context, commandId), { internal: true })
     }
   }
 

@@ -12,6 +12,7 @@ import {
 import type { CommandContext, Executor } from '../../../commands/execute.ts'
 import { derivedId } from '../../../lib/ids.ts'
 import { atOnce } from '../../at-once.ts'
+import { commandFrom } from '../../command-from.ts'
 import { type Work, type WorkContext, WorkFailed } from '../../work.ts'
 import type { CurrentClusters } from './current-clusters.ts'
 import { membershipPolicy, mostAtATime } from './membership-policy.ts'
@@ -99,9 +100,5 @@ export const registerWork = ({
 }
 
 /** Commands of a work that a later attempt gives again. */
-const commandOf = ({ operationId, actor, correlationId }: WorkContext, ...words: readonly string[]): CommandContext => ({
-  commandId: derivedId(...words, operationId),
-  actor,
-  correlationId,
-  causationId: operationId,
-})
+const commandOf = (context: WorkContext, ...words: readonly string[]): CommandContext =>
+  commandFrom(context, derivedId(...words, context.operationId))

@@ -3,6 +3,7 @@ import { ActionRequest } from '../../../commands/crawling/requests.ts'
 import type { Executor } from '../../../commands/execute.ts'
 import { derivedId } from '../../../lib/ids.ts'
 import { queueQueries } from '../../../projections/crawling/queue-queries.ts'
+import { commandFrom } from '../../command-from.ts'
 import type { Work } from '../../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime, unanswerable } from './answering.ts'
 
@@ -17,13 +18,14 @@ export const stopWork = (ports: AnsweringPorts & { readonly executor: Executor }
   submittable: false,
   input: ActionRequest,
   policy: answeringPolicy,
-  run: async ({ uuid, appid, spiderid, crawlid }, { operationId, actor, correlationId }) => {
+  run: async ({ uuid, appid, spiderid, crawlid }, context) => {
+    const { operationId } = context
     if (crawlid === undefined) throw unanswerable('a stop names the crawl by its crawlid')
     const name = { spiderid, appid, crawlid }
     const stopped = await ports.executor.execute(
       crawl,
       { type: 'StopCrawl', name, operation: operationId, uuid },
-      { commandId: derivedId('stop', operationId), actor, correlationId, causationId: operationId },
+      commandFrom(context, derivedId('stop', operationId)),
     )
     await caughtUp(ports, ['crawling-pages'], stopped.refused ? null : stopped.position)
     const total = queueQueries(ports.projections.views('crawling-pages')).purged(operationId) ?? 0

@@ -4,6 +4,7 @@ import type { Executor } from '../../../commands/execute.ts'
 import { RevisionConflict, Unacceptable, Unavailable } from '../../../lib/errors.ts'
 import { derivedId } from '../../../lib/ids.ts'
 import type { Position } from '../../../stores/event-log.ts'
+import { commandFrom } from '../../command-from.ts'
 import type { Work } from '../../work.ts'
 import { type AnsweringPorts, answeringPolicy, caughtUp, serverTime, unanswerable } from './answering.ts'
 
@@ -15,14 +16,14 @@ export const zookeeperWork = (ports: AnsweringPorts & { readonly executor: Execu
   submittable: false,
   input: ZookeeperRequest,
   policy: answeringPolicy,
-  run: async (request, { operationId, attempt, actor, correlationId }) => {
+  run: async (request, context) => {
+    const { operationId, attempt } = context
     const { action, domain, uuid, appid } = request
     const command = commandOf(request, operationId)
-    const context = { commandId: derivedId('zookeeper', operationId), actor, correlationId, causationId: operationId }
     const acknowledged = () => ({ action, domain, uuid, appid, server_time: serverTime(ports.clock) })
     let position: Position | null
     try {
-      const done = await ports.executor.execute(domainRules, command, context)
+      const done = await ports.executor.execute(domainRules, command, commandFrom(context, derivedId('zookeeper', operationId)))
       position = done.refused ? null : done.position
     } catch (error) {
       // What the log can never take, or did not in all attempts.

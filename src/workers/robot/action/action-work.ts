@@ -11,6 +11,7 @@ import type { JsonObject, JsonValue } from '../../../lib/json.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'
 import { templateQueries } from '../../../projections/robot/templates.ts'
 import { noBackoff, type Work, type WorkContext, WorkFailed } from '../../work.ts'
+import { reachedBy } from '../caught-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { type KnownSecrets, watchSecrets } from './known-secrets.ts'
 import { planScheduled, type ScheduledTask, submitPatiently, submitScheduled } from './scheduled-tasks.ts'
@@ -40,9 +41,6 @@ interface Reached {
   readonly scheduled: readonly ScheduledTask[]
 }
 
-const views = ['robot-services', 'robot-templates']
-const lookAgainMs = 50
-const reachedWithinMs = 1_000
 /** A reply with tasks to request is recorded under this name, so that an attempt after a crash requests these and runs nothing again. */
 const replyStep = 'reply'
 
@@ -131,10 +129,8 @@ export const actionWork = (ports: Ports): Work => {
   }
 
   /** Until the views know what the operations before this attempt left behind. */
-  const upToDate = async ({ startedAt }: TaskHistory, signal: AbortSignal): Promise<void> => {
-    while (!(await projections.reached(startedAt, { timeoutMs: reachedWithinMs, names: views })))
-      await clock.sleep(lookAgainMs, signal)
-  }
+  const upToDate = ({ startedAt }: TaskHistory, signal: AbortSignal): Promise<void> =>
+    reachedBy(ports, { position: startedAt, signal })
 
   return {
     kind: actionKind,

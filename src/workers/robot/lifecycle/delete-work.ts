@@ -7,12 +7,12 @@ import { childId } from '../../../lib/ids.ts'
 import type { JsonValue } from '../../../lib/json.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'
 import { templateQueries } from '../../../projections/robot/templates.ts'
+import { commandFrom } from '../../command-from.ts'
 import type { Work, WorkContext } from '../../work.ts'
 import { runDeleteAction } from '../action/hooks.ts'
-import { commandFrom } from '../command-from.ts'
+import { caughtUp } from '../caught-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
 import { removeWorkDirectory } from '../work-directory.ts'
-import { caughtUp } from './caught-up.ts'
 
 const retryMs = 10_000
 

@@ -3,9 +3,9 @@ import type { BoundTemplate } from '../../../commands/robot/template.ts'
 import { compareTemplateVersions, parseTemplateReference, type TemplateUid } from '../../../commands/robot/template-uid.ts'
 import { childId } from '../../../lib/ids.ts'
 import { serviceQueries } from '../../../projections/robot/services.ts'
-import { commandFrom } from '../command-from.ts'
+import { commandFrom } from '../../command-from.ts'
+import { caughtUp } from '../caught-up.ts'
 import type { RequestUpgrades, RobotPorts } from '../robot-ports.ts'
-import { caughtUp } from './caught-up.ts'
 
 /** Source: robot contract, section 7, row 4. */
 export const createRequestUpgrades =

@@ -15,10 +15,10 @@ import { childId } from '../../../lib/ids.ts'
 import type { JsonObject, JsonValue } from '../../../lib/json.ts'
 import { type RobotService, serviceQueries } from '../../../projections/robot/services.ts'
 import { templateQueries } from '../../../projections/robot/templates.ts'
+import { commandFrom } from '../../command-from.ts'
 import { type Work, type WorkContext, WorkFailed } from '../../work.ts'
-import { commandFrom } from '../command-from.ts'
+import { caughtUp } from '../caught-up.ts'
 import type { RobotPorts } from '../robot-ports.ts'
-import { caughtUp } from './caught-up.ts'
 import { nameTaken } from './creation.ts'
 
 /** Services of one repository that are upgraded at a time. Source: robot contract, section 7, row 4. */

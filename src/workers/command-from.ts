@@ -1,6 +1,6 @@
-import type { CommandContext } from '../../commands/execute.ts'
-import { newId } from '../../lib/ids.ts'
-import type { WorkContext } from '../work.ts'
+import type { CommandContext } from '../commands/execute.ts'
+import { newId } from '../lib/ids.ts'
+import type { WorkContext } from './work.ts'
 
 /** Where a command of an attempt comes from; `commandId` where a repetition has to be the same command. */
 export const commandFrom = (
